@@ -1,0 +1,181 @@
+//! The receiving ends.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::{Receiving, RecvMany};
+use crate::{
+    error::TryRecvError,
+    raw::{chan::RecvEnd, compose::KeptReceive},
+};
+
+/// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
+/// thread receives at a time. Several share the work through [`into_shared`](Self::into_shared).
+///
+/// When it is dropped the channel closes: queued messages are dropped, and sends get their values back.
+pub struct Receiver<T> {
+    pub(super) end: RecvEnd<T>,
+    /// What `poll_recv` keeps between calls.
+    kept: Option<Pin<Box<KeptReceive<T>>>>,
+}
+
+/// A receiving end that several consumers share: clone it for each. Each message goes to one of them.
+///
+/// When the last one is dropped the channel closes.
+pub struct SharedReceiver<T> {
+    end: RecvEnd<T>,
+}
+
+macro_rules! receiving {
+    () => {
+        /// Receives the next message, waiting for one. `None`: the senders are gone and everything that was queued
+        /// has been received; it stays so.
+        ///
+        /// # Cancel safety
+        /// Dropped before completion, it did nothing: no message is lost.
+        #[inline]
+        pub fn recv(&mut self) -> Receiving<'_, T> {
+            self.fresh();
+            Receiving::new(&mut self.end)
+        }
+
+        /// As [`recv`](Self::recv), on a thread.
+        ///
+        /// Waits by spinning for about two microseconds, then yielding, then sleeping. Do not call it inside a
+        /// task: it keeps the runtime's worker.
+        #[inline]
+        pub fn recv_blocking(&mut self) -> Option<T> {
+            self.fresh();
+            Receiving::wait(&mut self.end)
+        }
+
+        /// Receives the next message if there is one now.
+        ///
+        /// On a rendezvous channel with a *task* waiting to send, the message is there at a later call: only the
+        /// task itself may let go of it.
+        ///
+        /// # Errors
+        /// `Empty`, or `Closed` when the senders are gone and nothing is left.
+        #[inline]
+        pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+            self.fresh();
+            match self.end.try_recv() {
+                Ok(Some(value)) => Ok(value),
+                Ok(None) => Err(TryRecvError::Closed),
+                Err(()) => Err(TryRecvError::Empty),
+            }
+        }
+
+        /// Waits for at least one message and appends up to `limit` of those that are there to `batch`. Returns how
+        /// many; 0 means that the channel has ended (or that `limit` is 0).
+        ///
+        /// # Cancel safety
+        /// Dropped before completion, it did nothing: no message is lost.
+        pub fn recv_many<'a>(&'a mut self, batch: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
+            self.fresh();
+            RecvMany::new(&mut self.end, batch, limit)
+        }
+
+        /// As [`recv_many`](Self::recv_many), on a thread.
+        pub fn recv_many_blocking(&mut self, batch: &mut Vec<T>, limit: usize) -> usize {
+            self.fresh();
+            if limit == 0 {
+                return 0;
+            }
+            let ready = self.end.take_many(limit, batch);
+            if ready > 0 {
+                return ready;
+            }
+            match Receiving::wait(&mut self.end) {
+                Some(value) => {
+                    batch.push(value);
+                    1 + self.end.take_many(limit - 1, batch)
+                }
+                None => 0,
+            }
+        }
+
+        /// How many messages may be queued: 0 for a rendezvous, `None` if unbounded.
+        pub fn capacity(&self) -> Option<usize> {
+            self.end.chan().capacity()
+        }
+
+        /// How many messages are queued now.
+        pub fn len(&self) -> usize {
+            self.end.chan().len()
+        }
+
+        /// Whether nothing is queued now.
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        /// Whether the senders are gone; what is queued can still be received.
+        pub fn is_closed(&self) -> bool {
+            self.end.chan().senders_gone()
+        }
+    };
+}
+
+impl<T> Receiver<T> {
+    pub(super) fn new(end: RecvEnd<T>) -> Self {
+        Self { end, kept: None }
+    }
+
+    receiving!();
+
+    /// [`recv`](Self::recv) for those who write futures by hand: stands in line until the next call, or until this
+    /// receiver is used in another way or dropped.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let kept = self.kept.get_or_insert_with(|| KeptReceive::new(&mut self.end));
+        kept.as_mut().poll(cx)
+    }
+
+    /// Lets several consumers share the work: each message goes to one of them.
+    pub fn into_shared(mut self) -> SharedReceiver<T> {
+        self.fresh();
+        SharedReceiver { end: self.end.into_shared() }
+    }
+
+    /// Takes a half-done `poll_next` back before another way of receiving begins.
+    #[inline]
+    fn fresh(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.as_mut().retract();
+        }
+    }
+
+    pub(crate) fn end_mut(&mut self) -> &mut RecvEnd<T> {
+        self.fresh();
+        &mut self.end
+    }
+}
+
+impl<T> SharedReceiver<T> {
+    receiving!();
+
+    #[inline]
+    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "same shape as `Receiver`'s")]
+    fn fresh(&mut self) {}
+}
+
+impl<T> Clone for SharedReceiver<T> {
+    fn clone(&self) -> Self {
+        Self { end: self.end.clone_shared() }
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(self.end.chan()).finish()
+    }
+}
+
+impl<T> fmt::Debug for SharedReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedReceiver").field(self.end.chan()).finish()
+    }
+}

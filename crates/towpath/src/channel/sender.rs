@@ -1,0 +1,187 @@
+//! The sending end.
+
+use std::fmt;
+
+use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
+use crate::{
+    error::{ReserveError, SendError, TryReserveError, TrySendError},
+    raw::{
+        chan::SendEnd,
+        op::Reservation,
+        ring::Push,
+    },
+};
+
+/// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and
+/// receivers get what is queued and then `None`.
+pub struct Sender<T> {
+    pub(super) end: SendEnd<T>,
+    #[cfg(feature = "futures")]
+    pub(super) sink: super::streams::SinkState<T>,
+}
+
+impl<T> Sender<T> {
+    pub(super) fn new(end: SendEnd<T>) -> Self {
+        Self {
+            end,
+            #[cfg(feature = "futures")]
+            sink: super::streams::SinkState::default(),
+        }
+    }
+
+    /// Sends `value`, waiting while there is no room (rendezvous: until a receiver takes it).
+    ///
+    /// # Errors
+    /// [`SendError`] gives the value back when the receivers are gone.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, it did nothing: the value was not sent and goes with the future. To keep it, use
+    /// [`reserve`](Self::reserve), or [`send_from`](Self::send_from) in a select.
+    #[inline]
+    pub fn send(&self, value: T) -> Sending<'_, T> {
+        Sending::new(&self.end, Some(value))
+    }
+
+    /// As [`send`](Self::send), but the value stays in `slot` until it is sent: a select arm that loses, or a future
+    /// that is dropped, leaves it there. As an arm of a select it is disabled while `slot` is `None`.
+    ///
+    /// ```
+    /// # towpath::block_on(async {
+    /// let (tx, _rx) = towpath::rendezvous();
+    /// let mut report = Some("all is well");
+    /// towpath::select! {
+    ///     sent = tx.send_from(&mut report) => sent.unwrap(),
+    ///     default => {}
+    /// }
+    /// assert_eq!(report, Some("all is well")); // nobody was there to take it
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`] gives the value back when the receivers are gone.
+    pub fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> SendingFrom<'a, T> {
+        SendingFrom::new(&self.end, slot)
+    }
+
+    /// As [`send`](Self::send), on a thread.
+    ///
+    /// Waits by spinning for about two microseconds, then yielding, then sleeping. Do not call it inside a task: it
+    /// keeps the runtime's worker.
+    ///
+    /// # Errors
+    /// [`SendError`] gives the value back when the receivers are gone.
+    #[inline]
+    pub fn send_blocking(&self, value: T) -> Result<(), SendError<T>> {
+        Sending::wait(&self.end, value)
+    }
+
+    /// Sends `value` if that is possible now.
+    ///
+    /// # Errors
+    /// [`TrySendError`] gives the value back: `Full`, or `Closed` when the receivers are gone.
+    #[inline]
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let mut value = Some(value);
+        let done = self.end.try_send(&mut value);
+        match (done, value) {
+            (Push::Full, Some(value)) => Err(TrySendError::Full(value)),
+            (Push::Closed, Some(value)) => Err(TrySendError::Closed(value)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for a place and keeps it; sending on the [`Permit`] then neither waits nor fails for want of room. The
+    /// permit's place is given back when it is dropped.
+    ///
+    /// On a rendezvous channel a place is a receiver that waits. Should it be gone when the permit is used, the next
+    /// receiver gets the message.
+    ///
+    /// # Errors
+    /// [`ReserveError`] when the receivers are gone.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, it did nothing; this is the way to send without losing a value to cancellation.
+    pub fn reserve(&self) -> Reserving<'_, T> {
+        Reserving { end: &self.end, reservation: Reservation::new(&self.end) }
+    }
+
+    /// As [`reserve`](Self::reserve), on a thread.
+    ///
+    /// # Errors
+    /// [`ReserveError`] when the receivers are gone.
+    pub fn reserve_blocking(&self) -> Result<Permit<'_, T>, ReserveError> {
+        if Reservation::wait(&self.end) { Ok(Permit::new(&self.end)) } else { Err(ReserveError) }
+    }
+
+    /// As [`reserve`](Self::reserve), if that is possible now.
+    ///
+    /// # Errors
+    /// `Full`, or `Closed` when the receivers are gone.
+    pub fn try_reserve(&self) -> Result<Permit<'_, T>, TryReserveError> {
+        match self.end.try_reserve() {
+            Push::Done => Ok(Permit::new(&self.end)),
+            Push::Full => Err(TryReserveError::Full),
+            Push::Closed => Err(TryReserveError::Closed),
+        }
+    }
+
+    /// Sends every value of `values` in order, waiting for room as needed.
+    ///
+    /// # Errors
+    /// [`SendError`] gives back the value that could not be sent; pass `&mut iter` to keep the rest.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, some first values were sent, at most one that the iterator had yielded is lost
+    /// with the future, and the rest stay in the iterator (pass `&mut iter` to keep it).
+    pub fn send_all<I: IntoIterator<Item = T>>(&self, values: I) -> SendAll<'_, T, I::IntoIter> {
+        SendAll::new(&self.end, values.into_iter())
+    }
+
+    /// As [`send_all`](Self::send_all), on a thread.
+    ///
+    /// # Errors
+    /// [`SendError`] gives back the value that could not be sent; pass `&mut iter` to keep the rest.
+    pub fn send_all_blocking<I: IntoIterator<Item = T>>(
+        &self,
+        values: I,
+    ) -> Result<(), SendError<T>> {
+        values.into_iter().try_for_each(|value| self.send_blocking(value))
+    }
+
+    /// How many messages may be queued: 0 for a rendezvous, `None` if unbounded.
+    pub fn capacity(&self) -> Option<usize> {
+        self.end.chan().capacity()
+    }
+
+    /// How many messages are queued now.
+    pub fn len(&self) -> usize {
+        self.end.chan().len()
+    }
+
+    /// Whether nothing is queued now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the receivers are gone, so that every send fails.
+    pub fn is_closed(&self) -> bool {
+        self.end.chan().is_closed()
+    }
+
+    /// Whether `other` sends into the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.end.same_channel(&other.end)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.end.clone())
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(self.end.chan()).finish()
+    }
+}

@@ -1,0 +1,21 @@
+#![cfg_attr(not(towpath_loom), doc = include_str!("../../../README.md"))]
+//!
+//! # Where to look
+//! - [`channel`]: what a channel promises, and its two ends.
+//! - [`select!`] and [`select`](mod@select): waiting for several things at once.
+//! - [`after`], [`tick`], [`never`]: timers as arms.
+//! - [`rt`]: the ambient runtime that serves time and tasks.
+
+pub mod channel;
+mod error;
+mod raw;
+pub mod rt;
+pub mod select;
+mod sync;
+mod time;
+
+pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
+pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};
+pub use rt::block_on;
+pub use select::SelectSet;
+pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};

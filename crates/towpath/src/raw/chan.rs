@@ -1,0 +1,596 @@
+//! The three queues behind one face, and the two ends that share them.
+//!
+//! What always holds: an `Exclusive` receiving end is the only one of its channel, and receives through `&mut`; that
+//! is what makes the single-receiver paths of `ring.rs` and `list.rs` sound.
+
+use std::fmt;
+
+use super::{
+    claim::{Me, PLAIN},
+    gate::{Gate, Side},
+    list::List,
+    meet::Meet,
+    op::{RecvOp, ReserveOp, SendOp, Step},
+    ring::{Push, Ring},
+    wait::{Core, Node, Phase},
+    watch::SetCore,
+};
+use crate::sync::{Arc, AtomicUsize, Ordering};
+
+/// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
+/// than a ring: with capacity 1 a waiting receiver's hands are a second place, so a task switch moves two messages.
+const MEET_BELOW: usize = 4;
+
+enum Queue<T> {
+    Meet(Meet<T>),
+    Ring(Box<Ring<T>>),
+    List(Box<List<T>>),
+}
+
+pub(crate) struct Chan<T> {
+    queue: Queue<T>,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
+}
+
+/// How a receiving end shares its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// The only one; see the head of this file.
+    Exclusive,
+    Shared,
+}
+
+/// Drops what `pop` yields, all of it even when a drop panics.
+pub(super) fn drain<T>(pop: impl FnMut() -> Option<T>) {
+    struct Rest<T, F: FnMut() -> Option<T>>(F);
+    impl<T, F: FnMut() -> Option<T>> Drop for Rest<T, F> {
+        fn drop(&mut self) {
+            while let Some(value) = (self.0)() {
+                drop(value);
+            }
+        }
+    }
+    let mut rest = Rest(pop);
+    while let Some(value) = (rest.0)() {
+        drop(value);
+    }
+}
+
+/// Runs `f` as a party that stands in no line.
+fn passing<R>(f: impl FnOnce(&Me<'_>) -> R) -> R {
+    let core = Core::new(PLAIN);
+    f(&Me { core: &core, arm: 0, exposed: false, takeable: false })
+}
+
+impl<T> Chan<T> {
+    fn new(capacity: Option<usize>) -> Arc<Self> {
+        let queue = match capacity {
+            Some(capacity) if capacity < MEET_BELOW => Queue::Meet(Meet::new(capacity)),
+            Some(capacity) => Queue::Ring(Box::new(Ring::new(capacity))),
+            None => Queue::List(Box::new(List::new())),
+        };
+        Arc::new(Self { queue, senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1) })
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        match &self.queue {
+            Queue::Meet(meet) => Some(meet.capacity()),
+            Queue::Ring(ring) => Some(ring.capacity()),
+            Queue::List(_) => None,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.queue {
+            Queue::Meet(meet) => meet.len(),
+            Queue::Ring(ring) => ring.len(),
+            Queue::List(list) => list.len(),
+        }
+    }
+
+    /// Whether the receivers are gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        match &self.queue {
+            Queue::Meet(meet) => meet.is_closed(),
+            Queue::Ring(ring) => ring.is_closed(),
+            Queue::List(list) => list.is_closed(),
+        }
+    }
+
+    /// Whether the senders are gone.
+    pub(crate) fn senders_gone(&self) -> bool {
+        self.senders.load(Ordering::SeqCst) == 0
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        match &self.queue {
+            Queue::Meet(_) => None,
+            Queue::Ring(ring) => Some(&ring.gate),
+            Queue::List(list) => Some(&list.gate),
+        }
+    }
+
+    pub(super) fn is_meet(&self) -> bool {
+        matches!(self.queue, Queue::Meet(_))
+    }
+
+    // ---- sending -------------------------------------------------------------------------------------------------
+
+    /// Pushes what is in `value`; on `Done` it is taken out. For queues without a lock.
+    #[inline]
+    fn push(&self, value: &mut Option<T>) -> Push {
+        let Some(message) = value.as_ref() else { return Push::Done };
+        let source: *const T = message;
+        // SAFETY: `source` is valid; on `Done` the message has moved, so the option is overwritten without a drop.
+        unsafe {
+            let done = match &self.queue {
+                Queue::Ring(ring) => ring.push(source, false),
+                Queue::List(list) => list.push(source),
+                Queue::Meet(_) => Push::Full,
+            };
+            if done == Push::Done {
+                std::ptr::write(value, None);
+            }
+            done
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
+        let done = match &self.queue {
+            Queue::Meet(meet) => return passing(|me| meet.try_send(value, me)),
+            Queue::Ring(_) | Queue::List(_) => self.push(value),
+        };
+        if done == Push::Done {
+            self.notify(Side::Recv);
+        }
+        done
+    }
+
+    #[inline]
+    fn notify(&self, side: Side) {
+        match &self.queue {
+            Queue::Meet(_) => {}
+            Queue::Ring(ring) => ring.gate.notify(side),
+            Queue::List(list) => list.gate.notify(side),
+        }
+    }
+
+    /// # Safety
+    /// `op` is pinned and belongs to `me.core`; it is retracted before it goes away, unless done.
+    pub(super) unsafe fn send_step(&self, op: &SendOp<T>, me: &Me<'_>) -> Step<Push> {
+        let ring_gate = match &self.queue {
+            // SAFETY: the caller's promise.
+            Queue::Meet(meet) => return unsafe { meet.send_step(op, me) },
+            Queue::Ring(ring) => Some(&ring.gate),
+            Queue::List(_) => None,
+        };
+        loop {
+            if !me.begin() {
+                return Step::Interrupted;
+            }
+            // SAFETY: the value of an operation in no line is its owner's, and the owner is running us.
+            let done = op.value.with_mut(|value| self.push(unsafe { &mut *value }));
+            match (done, ring_gate) {
+                (Push::Full, Some(gate)) => {
+                    me.rollback();
+                    let front = op.node.phase() == Phase::Notified;
+                    op.node.belongs_to(me.core, me.arm);
+                    // SAFETY: the caller's promise.
+                    if unsafe { gate.enter(Side::Send, &op.node, front, || self.send_ready()) } {
+                        return Step::Waiting;
+                    }
+                }
+                (done, _) => {
+                    op.node.set_phase(Phase::Idle);
+                    me.commit();
+                    if done == Push::Done {
+                        self.notify(Side::Recv);
+                    }
+                    return Step::Ready(done);
+                }
+            }
+        }
+    }
+
+    fn send_ready(&self) -> bool {
+        match &self.queue {
+            Queue::Ring(ring) => ring.send_ready(),
+            Queue::Meet(_) | Queue::List(_) => true,
+        }
+    }
+
+    /// # Safety
+    /// `node` is that of a send or reserve stepped on this channel, and its owner runs this.
+    pub(super) unsafe fn retract_send(&self, node: &Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (&self.queue, self.gate()) {
+                (Queue::Meet(meet), _) => meet.retract_send(node),
+                (_, Some(gate)) => gate.leave(Side::Send, node),
+                (_, None) => {}
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_reserve(&self) -> Push {
+        match &self.queue {
+            Queue::Meet(meet) => passing(|me| meet.try_reserve(me)),
+            Queue::Ring(ring) => ring.reserve(),
+            Queue::List(list) if list.is_closed() => Push::Closed,
+            Queue::List(_) => Push::Done,
+        }
+    }
+
+    /// # Safety
+    /// As for `send_step`.
+    pub(super) unsafe fn reserve_step(&self, op: &ReserveOp, me: &Me<'_>) -> Step<Push> {
+        let gate = match &self.queue {
+            // SAFETY: the caller's promise.
+            Queue::Meet(meet) => return unsafe { meet.reserve_step(op, me) },
+            Queue::Ring(ring) => Some(&ring.gate),
+            Queue::List(_) => None,
+        };
+        loop {
+            if !me.begin() {
+                return Step::Interrupted;
+            }
+            match (self.try_reserve(), gate) {
+                (Push::Full, Some(gate)) => {
+                    me.rollback();
+                    let front = op.node.phase() == Phase::Notified;
+                    op.node.belongs_to(me.core, me.arm);
+                    // SAFETY: the caller's promise.
+                    if unsafe { gate.enter(Side::Send, &op.node, front, || self.send_ready()) } {
+                        return Step::Waiting;
+                    }
+                }
+                (done, _) => {
+                    op.node.set_phase(Phase::Idle);
+                    me.commit();
+                    return Step::Ready(done);
+                }
+            }
+        }
+    }
+
+    /// Sends on a reserved place; fails only when the receivers are gone, and gives the value back.
+    pub(super) fn send_reserved(&self, value: T) -> Result<(), T> {
+        match &self.queue {
+            Queue::Meet(meet) => passing(|me| meet.send_reserved(value, me)),
+            Queue::Ring(ring) => {
+                let value = std::mem::ManuallyDrop::new(value);
+                // SAFETY: valid for reads; not used again unless nothing moved.
+                if unsafe { ring.push(&raw const *value, true) } == Push::Done {
+                    ring.gate.notify(Side::Recv);
+                    return Ok(());
+                }
+                ring.unreserve();
+                Err(std::mem::ManuallyDrop::into_inner(value))
+            }
+            Queue::List(_) => {
+                let mut value = Some(value);
+                self.try_send(&mut value);
+                value.map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    pub(super) fn unreserve(&self) {
+        match &self.queue {
+            Queue::Meet(meet) => meet.unreserve(),
+            Queue::Ring(ring) => ring.unreserve(),
+            Queue::List(_) => {}
+        }
+    }
+
+    // ---- receiving -----------------------------------------------------------------------------------------------
+
+    /// # Safety
+    /// `mode` is that of the caller's end, which it holds exclusively if it says so.
+    #[inline]
+    unsafe fn pop(&self, mode: Mode) -> Option<T> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (&self.queue, mode) {
+                (Queue::Ring(ring), Mode::Exclusive) => {
+                    let value = ring.pop_single();
+                    if value.is_some() {
+                        ring.gate.notify(Side::Send);
+                    }
+                    value
+                }
+                (Queue::Ring(ring), Mode::Shared) => {
+                    let value = ring.pop_shared();
+                    if value.is_some() {
+                        ring.gate.notify(Side::Send);
+                    }
+                    value
+                }
+                (Queue::List(list), Mode::Exclusive) => list.pop_single(),
+                (Queue::List(list), Mode::Shared) => list.pop_shared(),
+                (Queue::Meet(_), _) => None,
+            }
+        }
+    }
+
+    /// `Ok(None)`: the senders are gone and nothing is left. `Err`: nothing now; see `Meet::try_recv` for `insist`.
+    ///
+    /// # Safety
+    /// As for `pop`.
+    #[inline]
+    pub(super) unsafe fn try_recv(&self, mode: Mode, insist: bool) -> Result<Option<T>, ()> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let Queue::Meet(meet) = &self.queue {
+                return passing(|me| meet.try_recv(me, insist));
+            }
+            if let Some(value) = self.pop(mode) {
+                return Ok(Some(value));
+            }
+            if self.gate().is_some_and(Gate::senders_gone) {
+                // What was sent before the last sender went is all there is.
+                return Ok(self.pop(mode));
+            }
+            Err(())
+        }
+    }
+
+    /// Takes up to `limit` messages that are there now.
+    ///
+    /// # Safety
+    /// As for `pop`.
+    pub(super) unsafe fn take_many(&self, mode: Mode, limit: usize, out: &mut Vec<T>) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let (Queue::Ring(ring), Mode::Exclusive) = (&self.queue, mode) {
+                let count = ring.pop_many(limit, |value| out.push(value));
+                ring.gate.notify_many(Side::Send, count);
+                return count;
+            }
+            let before = out.len();
+            while out.len() - before < limit {
+                let Ok(Some(value)) = self.try_recv(mode, false) else { break };
+                out.push(value);
+            }
+            out.len() - before
+        }
+    }
+
+    /// # Safety
+    /// As for `pop` and `send_step`.
+    pub(super) unsafe fn recv_step(
+        &self,
+        op: &RecvOp<T>,
+        me: &Me<'_>,
+        mode: Mode,
+    ) -> Step<Option<T>> {
+        // SAFETY: the caller's promise, in this whole body.
+        unsafe {
+            let gate = match &self.queue {
+                Queue::Meet(meet) => return meet.recv_step(op, me),
+                Queue::Ring(ring) => &ring.gate,
+                Queue::List(list) => &list.gate,
+            };
+            loop {
+                if !me.begin() {
+                    return Step::Interrupted;
+                }
+                if let Ok(end_or_value) = self.try_recv(mode, false) {
+                    op.node.set_phase(Phase::Idle);
+                    me.commit();
+                    return Step::Ready(end_or_value);
+                }
+                me.rollback();
+                let front = op.node.phase() == Phase::Notified;
+                op.node.belongs_to(me.core, me.arm);
+                if gate.enter(Side::Recv, &op.node, front, || self.recv_ready()) {
+                    return Step::Waiting;
+                }
+            }
+        }
+    }
+
+    fn recv_ready(&self) -> bool {
+        match &self.queue {
+            Queue::Ring(ring) => ring.recv_ready(),
+            Queue::List(list) => list.recv_ready(),
+            Queue::Meet(_) => true,
+        }
+    }
+
+    /// # Safety
+    /// `op` was stepped on this channel and its owner runs this.
+    pub(super) unsafe fn retract_recv(&self, op: &RecvOp<T>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (&self.queue, self.gate()) {
+                (Queue::Meet(meet), _) => meet.retract_recv(op),
+                (_, Some(gate)) => gate.leave(Side::Recv, &op.node),
+                (_, None) => {}
+            }
+        }
+    }
+
+    /// Waits until whoever completes one of our operations has let go of it.
+    pub(super) fn synchronize(&self) {
+        if let Queue::Meet(meet) = &self.queue {
+            meet.synchronize();
+        }
+    }
+
+    // ---- members of select sets ----------------------------------------------------------------------------------
+
+    /// Lets a set's member wait to be told, unless there is something to try now. True: it waits.
+    ///
+    /// # Safety
+    /// `node` is pinned and leaves by `unwatch` before it or `set` goes away.
+    pub(super) unsafe fn watch(&self, node: &Node, set: &SetCore, arm: u32) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (&self.queue, self.gate()) {
+                (Queue::Meet(meet), _) => meet.watch(node, &raw const set.core, arm),
+                (_, Some(gate)) => {
+                    node.belongs_to(&raw const set.core, arm);
+                    gate.enter(Side::Recv, node, false, || self.recv_ready())
+                }
+                (_, None) => false,
+            }
+        }
+    }
+
+    /// # Safety
+    /// `node` was given to `watch` on this channel.
+    pub(super) unsafe fn unwatch(&self, node: &Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (&self.queue, self.gate()) {
+                (Queue::Meet(meet), _) => meet.unwatch(node),
+                (_, Some(gate)) => gate.leave(Side::Recv, node),
+                (_, None) => {}
+            }
+        }
+    }
+}
+
+/// One of the sending ends; the channel's last one to go tells the receivers.
+pub(crate) struct SendEnd<T>(Arc<Chan<T>>);
+
+/// A receiving end; the channel's last one to go drops what is queued and tells the senders.
+pub(crate) struct RecvEnd<T> {
+    chan: Arc<Chan<T>>,
+    mode: Mode,
+}
+
+/// A new channel; `None` is unbounded.
+pub(crate) fn channel<T>(capacity: Option<usize>) -> (SendEnd<T>, RecvEnd<T>) {
+    let chan = Chan::new(capacity);
+    (SendEnd(chan.clone()), RecvEnd { chan, mode: Mode::Exclusive })
+}
+
+impl<T> SendEnd<T> {
+    #[inline]
+    pub(crate) fn chan(&self) -> &Chan<T> {
+        &self.0
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn arc(&self) -> Arc<Chan<T>> {
+        self.0.clone()
+    }
+
+    pub(crate) fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    #[inline]
+    pub(crate) fn try_send(&self, value: &mut Option<T>) -> Push {
+        self.0.try_send(value)
+    }
+
+    #[inline]
+    pub(crate) fn try_reserve(&self) -> Push {
+        self.0.try_reserve()
+    }
+
+    /// Sends on a place that `try_reserve` or a `ReserveOp` has kept.
+    pub(crate) fn send_reserved(&self, value: T) -> Result<(), T> {
+        self.0.send_reserved(value)
+    }
+
+    pub(crate) fn unreserve(&self) {
+        self.0.unreserve();
+    }
+}
+
+impl<T> Clone for SendEnd<T> {
+    fn clone(&self) -> Self {
+        self.0.senders.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Drop for SendEnd<T> {
+    fn drop(&mut self) {
+        if self.0.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            match &self.0.queue {
+                Queue::Meet(meet) => meet.close_senders(),
+                Queue::Ring(ring) => ring.gate.close_senders(),
+                Queue::List(list) => list.gate.close_senders(),
+            }
+        }
+    }
+}
+
+impl<T> RecvEnd<T> {
+    #[inline]
+    pub(crate) fn chan(&self) -> &Chan<T> {
+        &self.chan
+    }
+
+    pub(super) fn arc(&self) -> Arc<Chan<T>> {
+        self.chan.clone()
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// From here the end may be cloned.
+    pub(crate) fn into_shared(mut self) -> Self {
+        self.mode = Mode::Shared;
+        self
+    }
+
+    pub(crate) fn clone_shared(&self) -> Self {
+        debug_assert_eq!(self.mode, Mode::Shared);
+        self.chan.receivers.fetch_add(1, Ordering::Relaxed);
+        Self { chan: self.chan.clone(), mode: Mode::Shared }
+    }
+
+    #[inline]
+    pub(crate) fn try_recv(&mut self) -> Result<Option<T>, ()> {
+        // SAFETY: `&mut` on the end: if it is the only one, nobody else receives.
+        unsafe { self.chan.try_recv(self.mode, true) }
+    }
+
+    pub(crate) fn take_many(&mut self, limit: usize, out: &mut Vec<T>) -> usize {
+        // SAFETY: as above.
+        unsafe { self.chan.take_many(self.mode, limit, out) }
+    }
+}
+
+impl<T> Drop for RecvEnd<T> {
+    fn drop(&mut self) {
+        if self.chan.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return;
+        }
+        match &self.chan.queue {
+            Queue::Meet(meet) => meet.close_receivers(),
+            Queue::Ring(ring) => {
+                ring.close();
+                ring.gate.close_receivers();
+                drain(|| ring.pop_shared());
+            }
+            Queue::List(list) => {
+                list.close();
+                list.gate.close_receivers();
+                drain(|| list.pop_shared());
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Chan<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("capacity", &self.capacity())
+            .field("len", &self.len())
+            .field("closed", &self.is_closed())
+            .field("senders_gone", &self.senders_gone())
+            .finish()
+    }
+}

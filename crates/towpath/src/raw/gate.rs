@@ -1,0 +1,165 @@
+//! The two waiting lines beside a queue that works without a lock (`ring.rs`, `list.rs`).
+//!
+//! Waiting is by *readiness*: whoever makes room or brings a message tells the first in line to try again. Between
+//! the notice and the try a newcomer may be faster; the loser then stands at the front again, so that those who wait
+//! are still served first come, first served.
+//!
+//! Why no notice is lost (Dekker's argument): a waiter enters its line and sets its flag, then looks at the queue
+//! once more; the other side changes the queue, then looks at the flag. Flag and queue index are read and written
+//! sequentially consistent, so one of the two sees the other. Attacked by `loom::ring_*` and `loom::list_*`.
+
+use super::{
+    lock::Lock,
+    wait::{Node, Phase, WaitList, Wakes},
+};
+use crate::sync::{AtomicU32, Ordering};
+
+/// Which of the two lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Side {
+    Recv = 1,
+    Send = 2,
+}
+
+const SENDERS_GONE: u32 = 4;
+
+struct Lines {
+    recv: WaitList,
+    send: WaitList,
+}
+
+impl Lines {
+    fn side(&mut self, side: Side) -> &mut WaitList {
+        match side {
+            Side::Recv => &mut self.recv,
+            Side::Send => &mut self.send,
+        }
+    }
+}
+
+pub(super) struct Gate {
+    flags: AtomicU32,
+    lines: Lock<Lines>,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self {
+            flags: AtomicU32::new(0),
+            lines: Lock::new(Lines { recv: WaitList::new(), send: WaitList::new() }),
+        }
+    }
+
+    /// Tells the first in line to try again, if somebody waits. Call after the queue has changed.
+    #[inline]
+    pub(super) fn notify(&self, side: Side) {
+        if self.flags.load(Ordering::SeqCst) & side as u32 != 0 {
+            self.notify_up_to(side, 1);
+        }
+    }
+
+    /// As `notify`, for several messages or places at once.
+    #[inline]
+    pub(super) fn notify_many(&self, side: Side, count: usize) {
+        if count > 0 && self.flags.load(Ordering::SeqCst) & side as u32 != 0 {
+            self.notify_up_to(side, count);
+        }
+    }
+
+    #[cold]
+    fn notify_up_to(&self, side: Side, count: usize) {
+        let mut wakes = Wakes::new();
+        let mut lines = self.lines.lock();
+        for _ in 0..count {
+            let Some(node) = lines.side(side).pop() else { break };
+            // SAFETY: it stood in this line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+        }
+        self.lower_flag(&mut lines, side);
+        drop(lines);
+        wakes.wake();
+    }
+
+    fn lower_flag(&self, lines: &mut Lines, side: Side) {
+        if lines.side(side).is_empty() {
+            self.flags.fetch_and(!(side as u32), Ordering::SeqCst);
+        }
+    }
+
+    /// Lets `node` wait, unless `ready` says after it has entered that there is something to try. True: it waits.
+    ///
+    /// # Safety
+    /// As for `WaitList::push`; leave by `leave`.
+    pub(super) unsafe fn enter(
+        &self,
+        side: Side,
+        node: *const Node,
+        front: bool,
+        ready: impl FnOnce() -> bool,
+    ) -> bool {
+        let mut lines = self.lines.lock();
+        // SAFETY: the caller's promise.
+        unsafe { lines.side(side).push(node, front) };
+        self.flags.fetch_or(side as u32, Ordering::SeqCst);
+        if ready() {
+            // SAFETY: it has just entered and the lock was held all along.
+            unsafe {
+                lines.side(side).remove(node);
+                (*node).set_phase(Phase::Idle);
+            }
+            self.lower_flag(&mut lines, side);
+            return false;
+        }
+        true
+    }
+
+    /// Takes `node` out, and passes a notice on that it did not use.
+    ///
+    /// # Safety
+    /// `node` has entered this side's line with `enter`.
+    pub(super) unsafe fn leave(&self, side: Side, node: *const Node) {
+        let mut lines = self.lines.lock();
+        // SAFETY: the caller's promise; phases change only under the lock.
+        let phase = unsafe { (*node).phase() };
+        if phase == Phase::Queued {
+            // SAFETY: queued, so it stands in this line.
+            unsafe { lines.side(side).remove(node) };
+            self.lower_flag(&mut lines, side);
+        }
+        // SAFETY: the node is the caller's.
+        unsafe { (*node).set_phase(Phase::Idle) };
+        drop(lines);
+        if phase == Phase::Notified {
+            self.notify(side);
+        }
+    }
+
+    fn notify_all(&self, side: Side) {
+        let mut wakes = Wakes::new();
+        let mut lines = self.lines.lock();
+        while let Some(node) = lines.side(side).pop() {
+            // SAFETY: it stood in this line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+        }
+        self.lower_flag(&mut lines, side);
+        drop(lines);
+        wakes.wake();
+    }
+
+    /// The last sender has gone: receivers find out.
+    pub(super) fn close_senders(&self) {
+        self.flags.fetch_or(SENDERS_GONE, Ordering::SeqCst);
+        self.notify_all(Side::Recv);
+    }
+
+    /// The last receiver has gone (the queue itself is closed already): senders find out.
+    pub(super) fn close_receivers(&self) {
+        self.notify_all(Side::Send);
+    }
+
+    #[inline]
+    pub(super) fn senders_gone(&self) -> bool {
+        self.flags.load(Ordering::SeqCst) & SENDERS_GONE != 0
+    }
+}

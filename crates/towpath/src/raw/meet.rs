@@ -1,0 +1,618 @@
+//! Meet: rendezvous, and capacities so small that sender and receiver meet at every message.
+//!
+//! What always holds, whenever the lock is free:
+//! - `room = capacity + waiting receivers + demand - queued - reserved`; while `room > 0` no sender waits (except for
+//!   one whose only partner is its own select).
+//! - Values given back by cancelled receivers are older than everything queued, and are received first.
+//! - A waiting task's value leaves it only while that task runs. A waiting thread's value may be taken.
+//!
+//! One lock guards everything, as in Go's `hchan`; a message passes straight into the waiting receiver. What Go does
+//! not have to care about is cancellation, and it decides who moves the value:
+//!
+//! | the one that waits | who comes along | what happens |
+//! |---|---|---|
+//! | receiver, task or thread | sender | the value is put into the receiver's hands; done |
+//! | ... and the task drops the receive before it looks | | the value goes back and is received next |
+//! | sender, thread | receiver | the value is taken; done |
+//! | sender, task | receiver | the receiver stands in line and the sender is *granted* its turn: it hands over when its task runs, or passes the turn on when it is dropped |
+//! | sender, task | `try_recv` | as above, but nobody stands in line: `demand` remembers that the next value is wanted, and keeps it for the next call |
+//!
+//! So a send that was dropped before it finished was never delivered, a message never gets lost with a dropped
+//! receive, and `try_recv` makes progress against tasks.
+
+use std::{collections::VecDeque, mem};
+
+use super::{
+    claim::{Claim, Me, claim_parked},
+    lock::{Guard, Lock},
+    op::{RecvOp, ReserveOp, SendOp, Step},
+    ring::Push,
+    wait::{Core, Node, Phase, WaitList, Wakes},
+};
+
+pub(crate) struct Meet<T> {
+    state: Lock<State<T>>,
+}
+
+struct State<T> {
+    recv: WaitList,
+    send: WaitList,
+    /// Members of select sets: told when there is something to try, never handed anything.
+    watch: WaitList,
+    queued: VecDeque<T>,
+    /// Values that were handed to receivers which then were cancelled, oldest first.
+    back: Vec<(u32, T)>,
+    capacity: usize,
+    /// Places kept for granted senders and for permits.
+    reserved: usize,
+    /// A `try_recv` found a waiting task: the next value is wanted.
+    demand: bool,
+    /// Counts values handed to waiting receivers.
+    ticket: u32,
+    senders_gone: bool,
+    receivers_gone: bool,
+}
+
+/// What a running receiver finds.
+enum Take<T> {
+    Got(T),
+    Empty,
+    Interrupted,
+}
+
+/// What becomes of a running sender's value.
+enum Offer {
+    Done,
+    Full,
+    Interrupted,
+}
+
+impl<T> State<T> {
+    /// Sends that can complete now; negative when more turns were granted than receivers have stayed.
+    fn room(&self) -> isize {
+        (self.capacity + self.recv.len() + usize::from(self.demand)) as isize
+            - (self.queued.len() + self.reserved) as isize
+    }
+
+    fn has_place(&self) -> bool {
+        self.queued.len() + self.reserved < self.capacity
+    }
+
+    /// Whether `core` may send now: not to itself.
+    fn has_room_for(&self, core: *const Core) -> bool {
+        self.room() > 0 && (self.has_place() || self.demand || self.has_other_receiver(core))
+    }
+
+    fn has_other_receiver(&self, core: *const Core) -> bool {
+        let mut at = self.recv.front();
+        while !at.is_null() {
+            // SAFETY: it stands in our line and the lock is held.
+            unsafe {
+                if !std::ptr::eq((*at).core_ptr(), core) {
+                    return true;
+                }
+                at = self.recv.after(at);
+            }
+        }
+        false
+    }
+
+    /// Puts `value` into the hands of a waiting receiver that has just been won.
+    ///
+    /// # Safety
+    /// `node` stands in the receivers' line and its owner has been claimed.
+    unsafe fn hand_over(&mut self, node: *const Node, value: T, wakes: &mut Wakes) {
+        self.ticket = self.ticket.wrapping_add(1);
+        // SAFETY: receivers' nodes are the first field of a `RecvOp<T>` of this channel; it is claimed, so nobody
+        // else writes its slot, and its owner reads it only after `finish`. Attacked by `loom::meet_*`.
+        unsafe {
+            self.recv.remove(node);
+            (*node).ticket.set(self.ticket);
+            (*node.cast::<RecvOp<T>>()).put(value);
+            (*node).finish(Phase::Done, wakes);
+        }
+    }
+
+    /// Tries to get rid of the value in `value`: to a waiting receiver, into the queue, to whoever demanded it.
+    fn offer(&mut self, value: &mut Option<T>, me: &Me<'_>, wakes: &mut Wakes) -> Offer {
+        let mut at = self.recv.front();
+        while !at.is_null() {
+            // SAFETY: it stands in our line and the lock is held.
+            unsafe {
+                let next = self.recv.after(at);
+                match me.claim(&*at) {
+                    Claim::Won => {
+                        if let Some(value) = value.take() {
+                            self.hand_over(at, value, wakes);
+                        }
+                        return Offer::Done;
+                    }
+                    Claim::Lost => self.forget_receiver(at),
+                    Claim::Own => {}
+                    Claim::Interrupted => return Offer::Interrupted,
+                }
+                at = next;
+            }
+        }
+        if self.has_place() {
+            self.queued.extend(value.take());
+            self.tell_watchers(wakes);
+            return Offer::Done;
+        }
+        if mem::take(&mut self.demand) {
+            self.ticket = self.ticket.wrapping_add(1);
+            let ticket = self.ticket;
+            self.back.extend(value.take().map(|value| (ticket, value)));
+            self.tell_watchers(wakes);
+            return Offer::Done;
+        }
+        Offer::Full
+    }
+
+    /// A select that has been won elsewhere leaves the line early.
+    ///
+    /// # Safety
+    /// `node` stands in the receivers' line.
+    unsafe fn forget_receiver(&mut self, node: *const Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.recv.remove(node);
+            (*node).set_phase(Phase::Idle);
+        }
+    }
+
+    fn tell_watchers(&mut self, wakes: &mut Wakes) {
+        if let Some(node) = self.watch.pop() {
+            // SAFETY: it stood in our line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, wakes) };
+        }
+    }
+
+    /// Takes the next value for a running receiver.
+    fn take(&mut self, me: &Me<'_>, wakes: &mut Wakes) -> Take<T> {
+        if !self.back.is_empty() {
+            return Take::Got(self.back.remove(0).1);
+        }
+        if let Some(value) = self.queued.pop_front() {
+            return Take::Got(value);
+        }
+        let mut at = self.send.front();
+        while !at.is_null() {
+            // SAFETY: it stands in our line and the lock is held; senders' nodes that are takeable are the first
+            // field of a `SendOp<T>` of this channel on the stack of a thread that waits for `finish`.
+            unsafe {
+                if !(*at).takeable.get() {
+                    break;
+                }
+                let next = self.send.after(at);
+                match me.claim(&*at) {
+                    Claim::Won => {
+                        self.send.remove(at);
+                        let value = (*at.cast::<SendOp<T>>()).take();
+                        (*at).finish(Phase::Done, wakes);
+                        if let Some(value) = value {
+                            return Take::Got(value);
+                        }
+                    }
+                    Claim::Lost => {
+                        self.send.remove(at);
+                        (*at).set_phase(Phase::Idle);
+                    }
+                    Claim::Own => {}
+                    Claim::Interrupted => return Take::Interrupted,
+                }
+                at = next;
+            }
+        }
+        Take::Empty
+    }
+
+    /// Brings the lines in order after something has changed: values given back go to waiting receivers, and those
+    /// who wait to send get the room there is, first come first served.
+    fn settle(&mut self, wakes: &mut Wakes) {
+        while !self.back.is_empty() && !self.recv.is_empty() {
+            let at = self.recv.front();
+            // SAFETY: it stands in our line and the lock is held.
+            unsafe {
+                if claim_parked(&*at) == Claim::Won {
+                    let value = self.back.remove(0).1;
+                    self.hand_over(at, value, wakes);
+                } else {
+                    self.forget_receiver(at);
+                }
+            }
+        }
+        let mut at = self.send.front();
+        while !at.is_null() && self.room() > 0 {
+            // SAFETY: it stands in our line and the lock is held; see `take` for the cast.
+            unsafe {
+                let next = self.send.after(at);
+                if self.has_place() && (*at).takeable.get() {
+                    self.send.remove(at);
+                    if claim_parked(&*at) == Claim::Won {
+                        self.queued.extend((*at.cast::<SendOp<T>>()).take());
+                        (*at).finish(Phase::Done, wakes);
+                        self.tell_watchers(wakes);
+                    } else {
+                        (*at).set_phase(Phase::Idle);
+                    }
+                } else if self.has_room_for((*at).core_ptr()) {
+                    self.send.remove(at);
+                    self.reserved += 1;
+                    (*at).finish(Phase::Granted, wakes);
+                }
+                at = next;
+            }
+        }
+    }
+
+    /// Gives the place of a granted sender or a permit back.
+    fn unreserve(&mut self) {
+        self.reserved -= 1;
+    }
+}
+
+/// Releases the lock, then wakes.
+fn release<T>(state: Guard<'_, State<T>>, wakes: Wakes) {
+    drop(state);
+    wakes.wake();
+}
+
+impl<T> Meet<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            state: Lock::new(State {
+                recv: WaitList::new(),
+                send: WaitList::new(),
+                watch: WaitList::new(),
+                queued: VecDeque::new(),
+                back: Vec::new(),
+                capacity,
+                reserved: 0,
+                demand: false,
+                ticket: 0,
+                senders_gone: false,
+                receivers_gone: false,
+            }),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.state.lock().capacity
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let state = self.state.lock();
+        state.queued.len() + state.back.len()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().receivers_gone
+    }
+
+    /// Sends without waiting; on `Done` the value has been taken out of `value`.
+    pub(super) fn try_send(&self, value: &mut Option<T>, me: &Me<'_>) -> Push {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        if state.receivers_gone {
+            return Push::Closed;
+        }
+        if state.room() <= 0 {
+            return Push::Full;
+        }
+        let done = match state.offer(value, me, &mut wakes) {
+            Offer::Done => Push::Done,
+            Offer::Full | Offer::Interrupted => Push::Full,
+        };
+        release(state, wakes);
+        done
+    }
+
+    /// One try of a send; without success it waits in line.
+    ///
+    /// # Safety
+    /// `op` is pinned and belongs to `me.core`; it is retracted before it goes away.
+    pub(super) unsafe fn send_step(&self, op: &SendOp<T>, me: &Me<'_>) -> Step<Push> {
+        let node = &op.node;
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        let phase = node.phase();
+        let had_turn = matches!(phase, Phase::Granted | Phase::Notified);
+        if !me.begin() {
+            return Step::Interrupted;
+        }
+        if phase == Phase::Granted {
+            state.unreserve();
+            node.set_phase(Phase::Idle);
+        }
+        if state.receivers_gone {
+            me.commit();
+            return Step::Ready(Push::Closed);
+        }
+        if had_turn || state.room() > 0 {
+            // SAFETY: the value of an operation in no line is its owner's, and the owner is running us.
+            match op.value.with_mut(|value| state.offer(unsafe { &mut *value }, me, &mut wakes)) {
+                Offer::Done => {
+                    me.commit();
+                    state.settle(&mut wakes);
+                    release(state, wakes);
+                    return Step::Ready(Push::Done);
+                }
+                Offer::Interrupted => {
+                    // Our turn, if we had one, is for the next in line.
+                    state.settle(&mut wakes);
+                    release(state, wakes);
+                    return Step::Interrupted;
+                }
+                Offer::Full => {}
+            }
+        }
+        node.takeable.set(me.takeable);
+        node.belongs_to(me.core, me.arm);
+        // SAFETY: the caller's promise; its phase says it stands in no line.
+        unsafe { state.send.push(node, had_turn) };
+        me.rollback();
+        state.tell_watchers(&mut wakes);
+        state.settle(&mut wakes);
+        release(state, wakes);
+        Step::Waiting
+    }
+
+    /// Takes a send back.
+    ///
+    /// # Safety
+    /// `op` was stepped on this channel and its owner runs this.
+    pub(super) unsafe fn retract_send(&self, node: &Node) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        match node.phase() {
+            // SAFETY: queued in our senders' line.
+            Phase::Queued => unsafe { state.send.remove(node) },
+            Phase::Granted => state.unreserve(),
+            Phase::Idle | Phase::Notified | Phase::Done => {}
+        }
+        if node.phase() != Phase::Done {
+            node.set_phase(Phase::Idle);
+        }
+        state.settle(&mut wakes);
+        release(state, wakes);
+    }
+
+    /// One try to reserve; without success it waits in line.
+    ///
+    /// # Safety
+    /// As for `send_step`.
+    pub(super) unsafe fn reserve_step(&self, op: &ReserveOp, me: &Me<'_>) -> Step<Push> {
+        let node = &op.node;
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        let phase = node.phase();
+        if !me.begin() {
+            return Step::Interrupted;
+        }
+        if state.receivers_gone {
+            if phase == Phase::Granted {
+                state.unreserve();
+            }
+            node.set_phase(Phase::Idle);
+            me.commit();
+            return Step::Ready(Push::Closed);
+        }
+        if phase == Phase::Granted {
+            // The place kept for us is the permit.
+            node.set_phase(Phase::Idle);
+            me.commit();
+            return Step::Ready(Push::Done);
+        }
+        if state.has_room_for(me.core) {
+            state.reserved += 1;
+            me.commit();
+            return Step::Ready(Push::Done);
+        }
+        node.takeable.set(false);
+        node.belongs_to(me.core, me.arm);
+        // SAFETY: the caller's promise; its phase says it stands in no line.
+        unsafe { state.send.push(node, phase == Phase::Notified) };
+        me.rollback();
+        state.settle(&mut wakes);
+        release(state, wakes);
+        Step::Waiting
+    }
+
+    /// Reserves without waiting.
+    pub(super) fn try_reserve(&self, me: &Me<'_>) -> Push {
+        let mut state = self.state.lock();
+        if state.receivers_gone {
+            return Push::Closed;
+        }
+        if !state.has_room_for(me.core) {
+            return Push::Full;
+        }
+        state.reserved += 1;
+        Push::Done
+    }
+
+    /// Sends on a reserved place. Fails only when the receivers are gone.
+    pub(super) fn send_reserved(&self, value: T, me: &Me<'_>) -> Result<(), T> {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.unreserve();
+        if state.receivers_gone {
+            return Err(value);
+        }
+        let mut value = Some(value);
+        if !matches!(state.offer(&mut value, me, &mut wakes), Offer::Done)
+            && let Some(value) = value
+        {
+            // The receiver that was waiting has left: the value waits for the next one.
+            state.ticket = state.ticket.wrapping_add(1);
+            let ticket = state.ticket;
+            state.back.push((ticket, value));
+            state.tell_watchers(&mut wakes);
+        }
+        state.settle(&mut wakes);
+        release(state, wakes);
+        Ok(())
+    }
+
+    /// Gives a reserved place back.
+    pub(super) fn unreserve(&self) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.unreserve();
+        state.settle(&mut wakes);
+        release(state, wakes);
+    }
+
+    /// Receives without waiting. `Ok(None)`: the senders are gone and nothing is left. `Err`: nothing now; with
+    /// `insist` the next value of a waiting task is then kept for the next call.
+    pub(super) fn try_recv(&self, me: &Me<'_>, insist: bool) -> Result<Option<T>, ()> {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        let taken = match state.take(me, &mut wakes) {
+            Take::Got(value) => Ok(Some(value)),
+            Take::Empty | Take::Interrupted if state.senders_gone => Ok(None),
+            Take::Empty | Take::Interrupted => {
+                state.demand |= insist && !state.send.is_empty();
+                Err(())
+            }
+        };
+        state.settle(&mut wakes);
+        release(state, wakes);
+        taken
+    }
+
+    /// One try of a receive; without success it waits in line.
+    ///
+    /// # Safety
+    /// As for `send_step`.
+    pub(super) unsafe fn recv_step(&self, op: &RecvOp<T>, me: &Me<'_>) -> Step<Option<T>> {
+        let node = &op.node;
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        if !me.begin() {
+            return Step::Interrupted;
+        }
+        let got = match state.take(me, &mut wakes) {
+            Take::Got(value) => Some(value),
+            Take::Interrupted => {
+                release(state, wakes);
+                return Step::Interrupted;
+            }
+            Take::Empty if state.senders_gone => None,
+            Take::Empty => {
+                node.belongs_to(me.core, me.arm);
+                // SAFETY: the caller's promise; its phase says it stands in no line.
+                unsafe { state.recv.push(node, node.phase() == Phase::Notified) };
+                state.demand = false;
+                me.rollback();
+                state.settle(&mut wakes);
+                release(state, wakes);
+                return Step::Waiting;
+            }
+        };
+        node.set_phase(Phase::Idle);
+        me.commit();
+        state.settle(&mut wakes);
+        release(state, wakes);
+        Step::Ready(got)
+    }
+
+    /// Takes a receive back; a value it already has in its hands is received next by somebody else.
+    ///
+    /// # Safety
+    /// `op` was stepped on this channel and its owner runs this.
+    pub(super) unsafe fn retract_recv(&self, op: &RecvOp<T>) {
+        let node = &op.node;
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        let mut homeless = None;
+        match node.phase() {
+            // SAFETY: queued in our receivers' line.
+            Phase::Queued => unsafe { state.recv.remove(node) },
+            Phase::Done => {
+                let ticket = node.ticket.get();
+                // SAFETY: `Done` says a value was put there, and it is taken once, since the phase changes below.
+                let value = unsafe { op.get() };
+                if state.receivers_gone {
+                    homeless = Some(value);
+                } else {
+                    let older = |other: u32| ticket.wrapping_sub(other) as i32 > 0;
+                    let place = state.back.iter().take_while(|(other, _)| older(*other)).count();
+                    state.back.insert(place, (ticket, value));
+                    state.tell_watchers(&mut wakes);
+                }
+            }
+            Phase::Idle | Phase::Notified | Phase::Granted => {}
+        }
+        node.set_phase(Phase::Idle);
+        state.settle(&mut wakes);
+        release(state, wakes);
+        drop(homeless);
+    }
+
+    /// Waits until whoever completes `op` for us has let go of it.
+    pub(super) fn synchronize(&self) {
+        drop(self.state.lock());
+    }
+
+    /// Lets a set's member wait to be told, unless there is something to try now. True: it waits.
+    ///
+    /// # Safety
+    /// As for `WaitList::push`; leave by `unwatch`.
+    pub(super) unsafe fn watch(&self, node: &Node, core: *const Core, arm: u32) -> bool {
+        let mut state = self.state.lock();
+        if !state.back.is_empty()
+            || !state.queued.is_empty()
+            || state.senders_gone
+            || (!state.send.is_empty() && !state.demand)
+        {
+            return false;
+        }
+        node.belongs_to(core, arm);
+        // SAFETY: the caller's promise.
+        unsafe { state.watch.push(node, false) };
+        true
+    }
+
+    /// # Safety
+    /// `node` was given to `watch` on this channel.
+    pub(super) unsafe fn unwatch(&self, node: &Node) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        match node.phase() {
+            // SAFETY: queued in our watchers' line.
+            Phase::Queued => unsafe { state.watch.remove(node) },
+            Phase::Notified => state.tell_watchers(&mut wakes),
+            Phase::Idle | Phase::Granted | Phase::Done => {}
+        }
+        node.set_phase(Phase::Idle);
+        release(state, wakes);
+    }
+
+    pub(super) fn close_senders(&self) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.senders_gone = true;
+        while let Some(node) = state.recv.pop().or_else(|| state.watch.pop()) {
+            // SAFETY: it stood in our line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+        }
+        release(state, wakes);
+    }
+
+    pub(super) fn close_receivers(&self) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.receivers_gone = true;
+        while let Some(node) = state.send.pop() {
+            // SAFETY: it stood in our line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+        }
+        let (mut queued, mut back) = (mem::take(&mut state.queued), mem::take(&mut state.back));
+        release(state, wakes);
+        // Messages are foreign code: dropped without the lock, oldest first.
+        back.drain(..).for_each(drop);
+        queued.drain(..).for_each(drop);
+    }
+}

@@ -1,0 +1,93 @@
+//! Pin projections, the few there are.
+
+use std::{cell::Cell, pin::Pin};
+
+use super::{op::Reservation, wait::Core};
+use crate::{
+    channel::Reserving,
+    select::{FutureArm, Selecting},
+};
+
+/// Two pinned values side by side, as `select!` strings its arms together.
+#[derive(Debug)]
+pub struct Pair<A, B> {
+    pub(super) first: A,
+    pub(super) second: B,
+}
+
+impl<A, B> Pair<A, B> {
+    pub(crate) fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+
+    pub(crate) fn first(self: Pin<&mut Self>) -> Pin<&mut A> {
+        // SAFETY: `Pair` never moves out of its fields, has no `Drop`, and is `Unpin` only if both are.
+        // Attacked by `it::cancel::select_is_not_unpin`.
+        unsafe { self.map_unchecked_mut(|pair| &mut pair.first) }
+    }
+
+    pub(crate) fn second(self: Pin<&mut Self>) -> Pin<&mut B> {
+        // SAFETY: as above.
+        unsafe { self.map_unchecked_mut(|pair| &mut pair.second) }
+    }
+
+    pub(crate) fn second_ref(&self) -> &B {
+        &self.second
+    }
+
+    pub(crate) fn first_ref(&self) -> &A {
+        &self.first
+    }
+}
+
+/// The operation inside a pinned `Reserving`.
+pub(crate) fn reservation<'p, 'a, T>(
+    reserving: Pin<&'p mut Reserving<'a, T>>,
+) -> Pin<&'p mut Reservation<'a, T>> {
+    // SAFETY: `Reserving` has no `Drop` and nobody moves the field out of it.
+    unsafe { reserving.map_unchecked_mut(Reserving::reservation_mut) }
+}
+
+/// The future inside a pinned `FutureArm`, and the place for its result, which is not pinned.
+#[expect(clippy::type_complexity, reason = "a pair of projections")]
+pub(crate) fn future_arm<F: Future>(
+    arm: Pin<&mut FutureArm<F>>,
+) -> (Pin<&mut F>, &mut Option<F::Output>) {
+    // SAFETY: the future is never moved (`FutureArm` has no `Drop`); the result is not structurally pinned.
+    unsafe {
+        let pair = arm.get_unchecked_mut().state_mut();
+        (Pin::new_unchecked(&mut pair.first), &mut pair.second)
+    }
+}
+
+/// The parts of a pinned `Selecting`.
+pub(crate) struct SelectingParts<'a, L> {
+    pub(crate) arms: Pin<&'a mut L>,
+    pub(crate) core: &'a Core,
+    pub(crate) exposed: &'a Cell<bool>,
+    pub(crate) foreign: &'a Cell<bool>,
+    pub(crate) started: &'a Cell<bool>,
+    pub(crate) biased: bool,
+}
+
+pub(crate) fn selecting<L>(selecting: Pin<&mut Selecting<L>>) -> SelectingParts<'_, L> {
+    // SAFETY: the arms are never moved (`Selecting` has no `Drop`); the rest is only lent as shared references, since
+    // others hold pointers to the core.
+    unsafe {
+        let this: *mut Selecting<L> = selecting.get_unchecked_mut();
+        SelectingParts {
+            arms: Pin::new_unchecked(&mut (*this).arms),
+            core: &(*this).core,
+            exposed: &(*this).exposed,
+            foreign: &(*this).foreign,
+            started: &(*this).started,
+            biased: (*this).biased,
+        }
+    }
+}
+
+/// One element of a pinned slice.
+pub(crate) fn element<A>(slice: Pin<&mut [A]>, i: usize) -> Pin<&mut A> {
+    // SAFETY: elements of a pinned slice are pinned.
+    unsafe { slice.map_unchecked_mut(|slice| &mut slice[i]) }
+}

@@ -1,0 +1,545 @@
+//! One kind of waiter for tasks and threads, linked into waiting lines without allocation.
+//!
+//! A `Core` is whoever waits: one operation, or a whole select with many arms. A `Node` is its place in one line.
+//! Both live in the waiting future or on the waiting thread's stack.
+//!
+//! What always holds:
+//! - Links, phase and owner of a queued node change only under the lock of the line it stands in.
+//! - A notifier touches a node and its core only under that lock, and `Core::notify` is the last touch. So an owner
+//!   may free both once it has seen `NOTIFIED` (one line), or once it has taken the lock of each line it stood in.
+//! - The waker is taken under the lock and woken after it: no foreign code runs inside.
+//!
+//! Why a three-step `signal` guards the waker: a task may be moved to another task while somebody wakes it; the
+//! owner then must not overwrite a waker that is being taken, nor miss that it was (the lost wake-up of several
+//! channels). Same idea as the `AtomicWaker` of the futures crate, with the notice kept in the same word.
+
+use std::{cell::Cell, marker::PhantomPinned, ptr, task::Waker, time::Instant};
+
+use super::{claim::Me, watch};
+use crate::{
+    rt,
+    sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, thread},
+};
+
+/// Nobody to wake: not waiting yet, or a thread that still spins.
+const NONE: u32 = 0;
+/// The waker is in place.
+const SET: u32 = 1;
+/// Somebody has the waker in hand, for a few instructions.
+const LOCKED: u32 = 2;
+/// Notified since the waker was last set.
+const NOTIFIED: u32 = 3;
+
+/// Whoever waits: one operation or one select.
+pub(crate) struct Core {
+    /// Who may still win it; see `claim.rs`.
+    pub(super) claim: AtomicU32,
+    signal: AtomicU32,
+    waker: UnsafeCell<Option<Waker>>,
+}
+
+impl Core {
+    pub(crate) fn new(claim: u32) -> Self {
+        Self {
+            claim: AtomicU32::new(claim),
+            signal: AtomicU32::new(NONE),
+            waker: UnsafeCell::new(None),
+        }
+    }
+
+    /// Puts `waker` in place. True: a notice came since the last call, look at the nodes again.
+    ///
+    /// Only the owner calls this.
+    pub(crate) fn arm(&self, waker: &Waker) -> bool {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.signal.load(Ordering::Acquire) {
+                NONE | NOTIFIED => {
+                    let fresh = waker.clone();
+                    // SAFETY: outside `SET` no notifier touches the waker, and leaving these two states towards
+                    // `SET` or `LOCKED` is the owner's alone. Attacked by `loom::waker_moves_between_tasks`.
+                    let stale = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
+                    let before = self.signal.swap(SET, Ordering::AcqRel);
+                    drop(stale);
+                    return before == NOTIFIED;
+                }
+                SET => {
+                    if self
+                        .signal
+                        .compare_exchange(SET, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                        .is_err()
+                    {
+                        continue;
+                    }
+                    // SAFETY: `LOCKED` by us: notifiers wait for it to end.
+                    let same = self.waker.with(|slot| unsafe {
+                        (*slot).as_ref().is_some_and(|old| old.will_wake(waker))
+                    });
+                    if same {
+                        self.signal.store(SET, Ordering::Release);
+                        return false;
+                    }
+                    // Cloning is foreign code: not while others wait for us.
+                    // SAFETY: as above, the slot is ours while `LOCKED`.
+                    let stale = self.waker.with_mut(|slot| unsafe { (*slot).take() });
+                    self.signal.store(NONE, Ordering::Release);
+                    drop(stale);
+                }
+                _ => backoff.wait_for_other(),
+            }
+        }
+    }
+
+    /// Whether a notice came since the waker was set. After `true` no notifier of a one-line core touches it.
+    #[inline]
+    pub(crate) fn notified(&self) -> bool {
+        self.signal.load(Ordering::Acquire) == NOTIFIED
+    }
+
+    /// Before a thread stands in line (again): forgets a notice that it has dealt with. Owner only, while in no line.
+    #[inline]
+    pub(super) fn reset_if_thread(&self, me: &Me<'_>) {
+        if me.takeable {
+            self.signal.store(NONE, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the owner to look again; the waker, if any, is to be woken once the lock is released.
+    #[must_use]
+    fn notify(&self) -> Option<Waker> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.signal.load(Ordering::Relaxed) {
+                NONE => {
+                    if self
+                        .signal
+                        .compare_exchange(NONE, NOTIFIED, Ordering::AcqRel, Ordering::Relaxed)
+                        .is_ok()
+                    {
+                        return None;
+                    }
+                }
+                SET => {
+                    if self
+                        .signal
+                        .compare_exchange(SET, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok()
+                    {
+                        // SAFETY: `LOCKED` by us: owner and other notifiers wait for it to end.
+                        let waker = self.waker.with_mut(|slot| unsafe { (*slot).take() });
+                        self.signal.store(NOTIFIED, Ordering::Release);
+                        return waker;
+                    }
+                }
+                // A select that another line has just notified: an acquire-release pass over the word keeps the
+                // order "phase, then signal" for our phase too.
+                NOTIFIED => {
+                    if self
+                        .signal
+                        .compare_exchange(NOTIFIED, NOTIFIED, Ordering::AcqRel, Ordering::Relaxed)
+                        .is_ok()
+                    {
+                        return None;
+                    }
+                }
+                _ => backoff.wait_for_other(),
+            }
+        }
+    }
+
+    /// Before a select on a thread looks at its arms (again): a notice that comes from here on counts.
+    pub(crate) fn forget_notice(&self) {
+        // Not a plain store: the notifier's phase must be seen by the look that follows.
+        let _ = self.signal.compare_exchange(
+            NOTIFIED,
+            NONE,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+    }
+
+    /// Waits on this thread until notified, or until `deadline`, or if `foreign` until it is woken in any way.
+    pub(crate) fn wait_thread_until(
+        &self,
+        waker: &Waker,
+        deadline: Option<Instant>,
+        foreign: bool,
+    ) {
+        if !foreign && deadline.is_none() {
+            return self.wait_thread();
+        }
+        if self.signal.load(Ordering::Acquire) == NONE && !self.arm_thread(waker) {
+            return;
+        }
+        while !self.notified() {
+            let timely = rt::park_until(deadline);
+            if foreign || !timely {
+                break;
+            }
+        }
+        self.disarm_thread();
+    }
+
+    /// Takes the waker back, so that the next wait begins from `NONE`.
+    fn disarm_thread(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.signal.load(Ordering::Acquire) {
+                SET => {
+                    if self
+                        .signal
+                        .compare_exchange(SET, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok()
+                    {
+                        // SAFETY: `LOCKED` by us.
+                        let waker = self.waker.with_mut(|slot| unsafe { (*slot).take() });
+                        self.signal.store(NONE, Ordering::Release);
+                        drop(waker);
+                        return;
+                    }
+                }
+                LOCKED => backoff.wait_for_other(),
+                _ => return,
+            }
+        }
+    }
+
+    /// Waits on this thread until notified: spins, yields, then parks.
+    pub(crate) fn wait_thread(&self) {
+        let mut backoff = Backoff::new();
+        while !self.notified() {
+            if !backoff.spin_or_yield() {
+                self.park_thread();
+                return;
+            }
+        }
+    }
+
+    #[cold]
+    fn park_thread(&self) {
+        rt::with_thread_waker(|waker| {
+            if self.signal.load(Ordering::Acquire) != NOTIFIED && self.arm_thread(waker) {
+                while !self.notified() {
+                    thread::park();
+                }
+            }
+        });
+    }
+
+    /// As `arm`, but a notice that is already there stays. True: the waker is in place.
+    fn arm_thread(&self, waker: &Waker) -> bool {
+        let fresh = waker.clone();
+        // SAFETY: a waiting thread sets its waker once per wait, from `NONE`, in which nobody else touches the slot.
+        // Attacked by `loom::waker_of_a_thread`.
+        let stale = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
+        drop(stale);
+        self.signal.compare_exchange(NONE, SET, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Where a node stands. Changes under the lock of its line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    /// In no line.
+    Idle = 0,
+    /// Waiting in a line.
+    Queued = 1,
+    /// Taken out of the line and told to try again. Whoever drops it now passes the notice on.
+    Notified = 2,
+    /// As `Notified`, and a place in the queue is kept for it until it tries or is dropped.
+    Granted = 3,
+    /// Taken out of the line with its operation done by the other side.
+    Done = 4,
+}
+
+/// A place in one line.
+pub(crate) struct Node {
+    prev: Cell<*const Node>,
+    next: Cell<*const Node>,
+    core: Cell<*const Core>,
+    phase: AtomicU32,
+    /// Which arm of a select this is.
+    arm: Cell<u32>,
+    /// Order in which values were handed to waiting receivers, so that they can be given back in order.
+    pub(super) ticket: Cell<u32>,
+    /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
+    /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
+    pub(super) takeable: Cell<bool>,
+    _pinned: PhantomPinned,
+}
+
+impl Node {
+    pub(crate) fn new() -> Self {
+        Self {
+            prev: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            core: Cell::new(ptr::null()),
+            phase: AtomicU32::new(Phase::Idle as u32),
+            arm: Cell::new(0),
+            ticket: Cell::new(0),
+            takeable: Cell::new(false),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Idle,
+            1 => Phase::Queued,
+            2 => Phase::Notified,
+            3 => Phase::Granted,
+            _ => Phase::Done,
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u32, Ordering::Release);
+    }
+
+    /// Names the owner. Before the node enters a line.
+    #[inline]
+    pub(super) fn belongs_to(&self, core: *const Core, arm: u32) {
+        self.core.set(core);
+        self.arm.set(arm);
+    }
+
+    /// # Safety
+    /// The node stands in a line whose lock the caller holds.
+    #[inline]
+    pub(super) unsafe fn core(&self) -> &Core {
+        // SAFETY: the owner outlives the node's stay in a line (it takes the lock to leave early).
+        unsafe { &*self.core.get() }
+    }
+
+    pub(super) fn core_ptr(&self) -> *const Core {
+        self.core.get()
+    }
+
+    pub(super) fn arm(&self) -> u32 {
+        self.arm.get()
+    }
+
+    /// Gives a node that has just left its line its final phase and tells its owner. The last touch.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the line the node stood in.
+    pub(super) unsafe fn finish(&self, phase: Phase, wakes: &mut Wakes) {
+        // SAFETY: the lock is held, so the owner cannot have gone yet.
+        let core = unsafe { &*self.core.get() };
+        if core.claim.load(Ordering::Relaxed) == super::claim::SET_MEMBER {
+            // SAFETY: only members of a set belong to a set's core.
+            unsafe { watch::note(self, phase) };
+        } else {
+            self.set_phase(phase);
+        }
+        if let Some(waker) = core.notify() {
+            wakes.push(waker);
+        }
+    }
+}
+
+/// A line of waiting nodes, first come first served.
+pub(crate) struct WaitList {
+    head: *const Node,
+    tail: *const Node,
+    len: usize,
+}
+
+// SAFETY: the list is only reached through the lock that owns it, and the nodes it points to outlive their stay.
+// Attacked by `it::cancel` under ThreadSanitizer.
+unsafe impl Send for WaitList {}
+
+impl WaitList {
+    pub(crate) fn new() -> Self {
+        Self { head: ptr::null(), tail: ptr::null(), len: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
+    #[inline]
+    pub(crate) fn front(&self) -> *const Node {
+        self.head
+    }
+
+    /// The node behind `node`.
+    ///
+    /// # Safety
+    /// `node` stands in this line.
+    pub(crate) unsafe fn after(&self, node: *const Node) -> *const Node {
+        // SAFETY: the caller's promise.
+        unsafe { (*node).next.get() }
+    }
+
+    /// Lets `node` stand at the end, or at the front when it had waited before and lost its turn to a newcomer.
+    ///
+    /// # Safety
+    /// `node` stands in no line, is pinned, and its owner leaves this line before it goes away.
+    pub(crate) unsafe fn push(&mut self, node: *const Node, front: bool) {
+        // SAFETY: the caller's promise for `node`; the others stand in this line.
+        unsafe {
+            (*node).set_phase(Phase::Queued);
+            if front {
+                (*node).prev.set(ptr::null());
+                (*node).next.set(self.head);
+                if self.head.is_null() {
+                    self.tail = node;
+                } else {
+                    (*self.head).prev.set(node);
+                }
+                self.head = node;
+            } else {
+                (*node).next.set(ptr::null());
+                (*node).prev.set(self.tail);
+                if self.tail.is_null() {
+                    self.head = node;
+                } else {
+                    (*self.tail).next.set(node);
+                }
+                self.tail = node;
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Takes `node` out; its phase is the caller's to set.
+    ///
+    /// # Safety
+    /// `node` stands in this line.
+    pub(crate) unsafe fn remove(&mut self, node: *const Node) {
+        // SAFETY: the caller's promise; neighbours stand in this line.
+        unsafe {
+            let (prev, next) = ((*node).prev.get(), (*node).next.get());
+            if prev.is_null() {
+                self.head = next;
+            } else {
+                (*prev).next.set(next);
+            }
+            if next.is_null() {
+                self.tail = prev;
+            } else {
+                (*next).prev.set(prev);
+            }
+        }
+        self.len -= 1;
+    }
+
+    /// Takes out the first, if any.
+    pub(crate) fn pop(&mut self) -> Option<*const Node> {
+        let node = self.head;
+        if node.is_null() {
+            return None;
+        }
+        // SAFETY: the head stands in this line.
+        unsafe { self.remove(node) };
+        Some(node)
+    }
+}
+
+/// Wakers collected under a lock, to be woken after it.
+pub(crate) struct Wakes {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Wakes {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.more.push(waker);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.first {
+            waker.wake();
+            for waker in self.more {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Waiting that costs more the longer it lasts: pause instructions, then yields, then whatever the caller does next.
+pub(crate) struct Backoff {
+    step: u32,
+}
+
+/// Pause rounds of 1, 2, 4, … 64 instructions: together about 2 µs, the time a wake-up through the kernel costs.
+const SPIN_STEPS: u32 = 7;
+/// Then this many turns for other threads before parking.
+const YIELD_STEPS: u32 = 24;
+/// A lock's waiter that has yielded this often sleeps between looks, so that a preempted holder of lower priority runs.
+const NAP_AFTER_STEPS: u32 = 256;
+
+impl Backoff {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { step: 0 }
+    }
+
+    /// One round of waiting; false when it is time to park.
+    #[cfg(not(towpath_loom))]
+    #[inline]
+    pub(crate) fn spin_or_yield(&mut self) -> bool {
+        if self.step < SPIN_STEPS {
+            for _ in 0..1u32 << self.step {
+                spin_loop();
+            }
+        } else if self.step < SPIN_STEPS + YIELD_STEPS {
+            thread::yield_now();
+        } else {
+            return false;
+        }
+        self.step += 1;
+        true
+    }
+
+    /// Under loom parking at once is the interesting case.
+    #[cfg(towpath_loom)]
+    pub(crate) fn spin_or_yield(&mut self) -> bool {
+        false
+    }
+
+    /// One round of waiting for a thread that is in the middle of a few instructions.
+    #[cfg(not(towpath_loom))]
+    #[inline]
+    pub(crate) fn wait_for_other(&mut self) {
+        if self.step < SPIN_STEPS {
+            for _ in 0..1u32 << self.step {
+                spin_loop();
+            }
+        } else if self.step < NAP_AFTER_STEPS {
+            thread::yield_now();
+        } else {
+            rt::nap();
+            return;
+        }
+        self.step += 1;
+    }
+
+    #[cfg(towpath_loom)]
+    pub(crate) fn wait_for_other(&mut self) {
+        let _ = (self.step, SPIN_STEPS, YIELD_STEPS, NAP_AFTER_STEPS);
+        spin_loop();
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,113 @@
+//! Lasting places in a line, for a `SelectSet`: whoever notifies one also notes which one it was, so that the set
+//! finds a ready receiver among thousands in constant time.
+//!
+//! What always holds: a member is noted only when it leaves its line, and enters the line again only after the set has
+//! looked at it, so each is noted at most once at a time. A note may outlive its member; then the look finds another
+//! or none, which does no harm.
+
+use std::{collections::VecDeque, pin::Pin};
+
+use super::{
+    chan::RecvEnd,
+    claim::SET_MEMBER,
+    lock::Lock,
+    wait::{Core, Node, Phase},
+};
+use crate::{Receiver, sync::Arc};
+
+/// The set as a waiter: its core, and the members to look at.
+#[repr(C)]
+pub(crate) struct SetCore {
+    pub(crate) core: Core,
+    noted: Lock<VecDeque<u32>>,
+}
+
+// SAFETY: the core's parts are atomics and a waker guarded by them; the rest is behind a lock. Attacked by `it::set`
+// under ThreadSanitizer.
+unsafe impl Send for SetCore {}
+// SAFETY: as above; `Core::arm` is called by the set's owner only.
+unsafe impl Sync for SetCore {}
+
+impl SetCore {
+    pub(crate) fn new() -> Self {
+        Self { core: Core::new(SET_MEMBER), noted: Lock::new(VecDeque::new()) }
+    }
+
+    /// The members noted since the last call, oldest first.
+    pub(crate) fn take_noted(&self, mut each: impl FnMut(u32)) {
+        let mut noted = self.noted.lock();
+        noted.drain(..).for_each(&mut each);
+    }
+
+    pub(crate) fn has_noted(&self) -> bool {
+        !self.noted.lock().is_empty()
+    }
+}
+
+/// # Safety
+/// `node` belongs to a `Member`, it has just left its line, and the caller holds the lock of that line.
+pub(super) unsafe fn note(node: &Node, phase: Phase) {
+    node.set_phase(phase);
+    // SAFETY: a member's core is the first field of a `SetCore` that the member keeps alive.
+    let set = unsafe { &*node.core_ptr().cast::<SetCore>() };
+    set.noted.lock().push_back(node.arm());
+}
+
+/// A receiver that belongs to a set.
+pub(crate) struct Member<T> {
+    node: Node,
+    set: Arc<SetCore>,
+    receiver: Option<Receiver<T>>,
+    index: u32,
+}
+
+// SAFETY: the node is reached by others only under the lock of its line. Attacked by `it::set` under ThreadSanitizer.
+unsafe impl<T: Send> Send for Member<T> {}
+// SAFETY: a shared reference to a member reaches nothing.
+unsafe impl<T: Send> Sync for Member<T> {}
+
+impl<T> Member<T> {
+    pub(crate) fn new(receiver: Receiver<T>, set: Arc<SetCore>, index: u32) -> Pin<Box<Self>> {
+        Box::pin(Self { node: Node::new(), set, receiver: Some(receiver), index })
+    }
+
+    fn end(self: Pin<&mut Self>) -> Option<(&Node, &Arc<SetCore>, &mut RecvEnd<T>, u32)> {
+        // SAFETY: only the node is pinned, and it is lent as a shared reference.
+        let this = unsafe { self.get_unchecked_mut() };
+        let end = this.receiver.as_mut()?.end_mut();
+        Some((&this.node, &this.set, end, this.index))
+    }
+
+    /// `Ok(None)`: its channel has ended. `Err`: nothing now.
+    pub(crate) fn try_recv(self: Pin<&mut Self>) -> Result<Option<T>, ()> {
+        self.end().map_or(Ok(None), |(_, _, end, _)| end.try_recv())
+    }
+
+    /// Waits to be noted. False: there is something to try now.
+    pub(crate) fn watch(self: Pin<&mut Self>) -> bool {
+        let Some((node, set, end, index)) = self.end() else { return false };
+        // SAFETY: pinned in its box; `Drop` and `into_receiver` leave the line.
+        node.phase() == Phase::Queued || unsafe { end.chan().watch(node, set, index) }
+    }
+
+    /// The receiver back, out of every line.
+    pub(crate) fn into_receiver(mut self: Pin<Box<Self>>) -> Option<Receiver<T>> {
+        self.as_mut().unwatch();
+        // SAFETY: only the node is pinned.
+        unsafe { self.as_mut().get_unchecked_mut() }.receiver.take()
+    }
+
+    fn unwatch(self: Pin<&mut Self>) {
+        if let Some((node, _, end, _)) = self.end() {
+            // SAFETY: it stands in no other line than this channel's, if in any.
+            unsafe { end.chan().unwatch(node) };
+        }
+    }
+}
+
+impl<T> Drop for Member<T> {
+    fn drop(&mut self) {
+        // SAFETY: it was pinned from the start, and is not moved here.
+        unsafe { Pin::new_unchecked(self) }.unwatch();
+    }
+}

@@ -1,0 +1,212 @@
+//! The ambient runtime: the only place that asks for the time, for chance, or for a task.
+//!
+//! Nothing else in the crate, and no user code, names a runtime. A task spawned here runs on tokio when the caller is
+//! inside a tokio runtime (feature `tokio`, on by default), else on a thread of its own; sleeping asks tokio's timer
+//! or our own timer thread. Channels and select need neither: their futures run under any executor.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! // On plain threads, without any runtime:
+//! let answer = towpath::block_on(async {
+//!     let task = towpath::rt::spawn(async {
+//!         towpath::rt::sleep(Duration::from_millis(1)).await;
+//!         42
+//!     });
+//!     task.await
+//! });
+//! assert_eq!(answer.unwrap(), 42);
+//! ```
+
+mod task;
+mod threads;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+pub use task::{Task, TaskError};
+pub(crate) use threads::with_thread_waker;
+
+/// The runtime that serves the caller.
+#[derive(Clone, Debug)]
+pub struct Handle(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    #[cfg(feature = "tokio")]
+    Tokio(tokio::Handle),
+    Threads,
+}
+
+impl Handle {
+    /// The runtime the caller is in: tokio if it is inside one, else plain threads.
+    pub fn current() -> Self {
+        #[cfg(feature = "tokio")]
+        if let Some(handle) = tokio::Handle::current() {
+            return Self(Kind::Tokio(handle));
+        }
+        Self(Kind::Threads)
+    }
+
+    /// Plain threads, also inside another runtime.
+    pub fn threads() -> Self {
+        Self(Kind::Threads)
+    }
+
+    /// Starts a task. Dropping the [`Task`] detaches it.
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (future, task) = task::of_future(future);
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => handle.spawn(future),
+            Kind::Threads => threads::spawn(move || block_on(future)),
+        }
+        task
+    }
+
+    /// Runs `f` on a thread where it may block. Dropping the [`Task`] detaches it.
+    pub fn spawn_blocking<R: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Task<R> {
+        let (run, task) = task::of_call(f);
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => handle.spawn_blocking(run),
+            Kind::Threads => threads::spawn(run),
+        }
+        task
+    }
+
+    /// Waits until `deadline`.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep {
+            deadline,
+            kind: match &self.0 {
+                #[cfg(feature = "tokio")]
+                Kind::Tokio(handle) => SleepKind::Tokio(handle.sleep_until(deadline)),
+                Kind::Threads => SleepKind::Threads(threads::Timer::default()),
+            },
+        }
+    }
+}
+
+/// Starts a task on the current runtime; see [`Handle::spawn`].
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Handle::current().spawn(future)
+}
+
+/// Runs `f` where it may block; see [`Handle::spawn_blocking`].
+pub fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> Task<R> {
+    Handle::current().spawn_blocking(f)
+}
+
+/// The time now, by the clock of the current runtime (tokio's may be paused in tests).
+pub fn now() -> Instant {
+    #[cfg(feature = "tokio")]
+    if let Some(now) = tokio::now() {
+        return now;
+    }
+    Instant::now()
+}
+
+/// Waits for `duration`.
+///
+/// # Cancel safety
+/// Dropped before completion, nothing happened.
+pub fn sleep(duration: Duration) -> Sleep {
+    Handle::current().sleep_until(later(now(), duration))
+}
+
+/// A random number. Not for secrets: it is fast, and will be seeded in the simulator.
+pub fn random() -> u64 {
+    threads::random()
+}
+
+/// Runs a future on this thread and waits for it, under no runtime but the one the caller is in.
+///
+/// For plain threads, tests and examples; inside a task it would keep the worker.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    threads::block_on(future)
+}
+
+/// `start + duration`, or a time that never comes (30 years) when that cannot be represented.
+pub(crate) fn later(start: Instant, duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    start.checked_add(duration).unwrap_or_else(|| start + NEVER)
+}
+
+/// A thread that waits for a lock whose holder does not run gives it time to.
+#[cfg_attr(towpath_loom, expect(dead_code, reason = "models do not sleep"))]
+pub(crate) fn nap() {
+    std::thread::sleep(Duration::from_micros(50));
+}
+
+/// Parks the thread until unparked or until `deadline`; false once that is over.
+pub(crate) fn park_until(deadline: Option<Instant>) -> bool {
+    match deadline {
+        None => crate::sync::thread::park(),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+    true
+}
+
+/// A wait for a moment; made by [`sleep`].
+#[must_use = "a sleep does nothing until it is awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    kind: SleepKind,
+}
+
+enum SleepKind {
+    #[cfg(feature = "tokio")]
+    Tokio(tokio::Sleep),
+    Threads(threads::Timer),
+}
+
+impl Sleep {
+    /// When it ends.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.deadline;
+        match &mut self.kind {
+            #[cfg(feature = "tokio")]
+            SleepKind::Tokio(sleep) => sleep.poll(cx),
+            SleepKind::Threads(timer) => timer.poll(deadline, cx.waker()),
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

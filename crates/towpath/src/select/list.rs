@@ -1,0 +1,102 @@
+//! The arms of one `select!`, strung together so that each keeps its own type.
+
+use std::{pin::Pin, task::Poll};
+
+use super::{ArmContext, SelectArm};
+use crate::raw::pin::Pair;
+
+/// The result of the arm that won: `Left` of the first, `Right(Left)` of the second, and so on.
+#[derive(Debug)]
+pub enum Either<A, B> {
+    /// The first arm won.
+    Left(A),
+    /// One of the others did.
+    Right(B),
+}
+
+/// No more arms; also the type of a result that cannot be.
+#[derive(Debug)]
+pub enum End {}
+
+/// A string of arms.
+pub trait Arms {
+    /// Nested [`Either`]s of the arms' outputs.
+    type Output;
+    /// How many there are.
+    fn count(&self) -> u32;
+
+    /// `SelectArm::poll_arm` on arm `i`.
+    fn poll_one(self: Pin<&mut Self>, i: u32, cx: &mut ArmContext<'_>) -> Poll<()>;
+
+    /// Completes arm `winner` after retracting the others.
+    fn finish(self: Pin<&mut Self>, winner: u32) -> Self::Output;
+
+    /// Retracts every arm.
+    fn retract(self: Pin<&mut Self>);
+
+    /// Whether any arm takes part.
+    fn any_enabled(&self) -> bool;
+}
+
+impl Arms for () {
+    type Output = End;
+    fn count(&self) -> u32 {
+        0
+    }
+
+    fn poll_one(self: Pin<&mut Self>, _: u32, _: &mut ArmContext<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn finish(self: Pin<&mut Self>, winner: u32) -> End {
+        unreachable!("arm {winner} beyond the last has won")
+    }
+
+    fn retract(self: Pin<&mut Self>) {}
+
+    fn any_enabled(&self) -> bool {
+        false
+    }
+}
+
+impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
+    type Output = Either<A::Output, B::Output>;
+    #[inline]
+    fn count(&self) -> u32 {
+        1 + self.second_ref().count()
+    }
+
+    #[inline]
+    fn poll_one(self: Pin<&mut Self>, i: u32, cx: &mut ArmContext<'_>) -> Poll<()> {
+        if i == 0 { self.first().poll_arm(cx) } else { self.second().poll_one(i - 1, cx) }
+    }
+
+    fn finish(mut self: Pin<&mut Self>, winner: u32) -> Self::Output {
+        if winner == 0 {
+            self.as_mut().second().retract();
+            Either::Left(self.first().complete())
+        } else {
+            self.as_mut().first().retract();
+            Either::Right(self.second().finish(winner - 1))
+        }
+    }
+
+    fn retract(mut self: Pin<&mut Self>) {
+        self.as_mut().first().retract();
+        self.second().retract();
+    }
+
+    fn any_enabled(&self) -> bool {
+        self.first_ref().is_enabled() || self.second_ref().any_enabled()
+    }
+}
+
+/// Two arms, or an arm and a string of arms, side by side.
+pub fn pair<A, B>(first: A, second: B) -> Pair<A, B> {
+    Pair::new(first, second)
+}
+
+/// Checks that `arm` is an arm, for a readable message at the arm rather than at the macro.
+pub fn list<A: SelectArm>(arm: A) -> A {
+    arm
+}

@@ -1,0 +1,3 @@
+//! Behaviour of channels, select and timers, one subject a file.
+
+mod smoke;

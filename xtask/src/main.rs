@@ -1,0 +1,82 @@
+//! Automation of the repository: `cargo xtask <command>`.
+//!
+//! What always holds:
+//! - One command per file; this file only reads arguments and hands over.
+//! - CI runs `cargo xtask ci` and nothing else, so whatever fails there can be repeated at a desk.
+//! - A command that cannot run here (no nightly compiler, no cargo-deny) says so in one line and
+//!   what would make it run. It never passes in silence.
+//!
+//! Why a program and not shell: it is typed, it is tested, and it works where cargo works.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod bench;
+mod ci;
+mod lint;
+mod loom;
+mod session;
+mod tally;
+mod test;
+mod tidy;
+mod tsan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use session::{Outcome, Session};
+
+/// The tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the rules that no compiler knows: layers, seams, named capacities, unsafe homes
+    Tidy,
+    /// Run every test, then the documentation's examples
+    Test(test::Options),
+    /// Run the loom models: all interleavings of two or three threads
+    Loom(loom::Options),
+    /// Run the stress tests under ThreadSanitizer (needs a nightly compiler)
+    Tsan(tsan::Options),
+    /// Compare with other channel libraries and keep the result in docs/bench
+    Bench(bench::Options),
+    /// Check formatting, clippy, rustdoc and the dependencies' licences
+    Lint,
+    /// Compare the public API with its snapshot (needs a nightly compiler)
+    Api(api::Options),
+    /// Do all that CI does, in its order
+    Ci(ci::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut session = Session::new();
+    let result = match arguments.command {
+        Command::Tidy => tidy::run(),
+        Command::Test(options) => test::run(&mut session, &options),
+        Command::Loom(options) => loom::run(&mut session, &options),
+        Command::Tsan(options) => tsan::run(&mut session, &options),
+        Command::Bench(options) => bench::run(&mut session, &options),
+        Command::Lint => lint::run(&mut session),
+        Command::Api(options) => api::run(&mut session, &options),
+        Command::Ci(options) => ci::run(&mut session, &options),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Skipped(why)) => {
+            println!("skipped: {why}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
