@@ -1,0 +1,169 @@
+//! towpath-bench: the speed of towpath, of its peers and of Go at the same work, in one interleaved run.
+//!
+//! ```text
+//! cargo run --release -p towpath-bench -- run --cells 'thr/async/*,ping/*' --libs towpath,go,kanal --md out.md
+//! cargo run --release -p towpath-bench -- list
+//! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
+//! ```
+//!
+//! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
+//! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side.
+
+#![forbid(unsafe_code)]
+#![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
+
+mod cells;
+mod go;
+mod link;
+mod machine;
+mod peers;
+mod report;
+mod runner;
+mod sample;
+mod workloads;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cells::Cell;
+use crate::runner::Plan;
+
+/// Measures channels: the same work for every library, interleaved.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Takes samples and prints tables.
+    Run {
+        /// Cells whose names match one of these globs; all without it.
+        #[arg(long, value_delimiter = ',')]
+        cells: Vec<glob::Pattern>,
+        /// Libraries; all without it.
+        #[arg(long, value_delimiter = ',')]
+        libs: Vec<String>,
+        /// Samples of each library in each cell. [default: 5, or 1 with --quick]
+        #[arg(long)]
+        repeats: Option<usize>,
+        /// A hundredth of the work in representative cells: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+        /// Writes every sample there.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Writes the tables there instead of printing them.
+        #[arg(long)]
+        md: Option<PathBuf>,
+    },
+    /// Names all cells and libraries.
+    List,
+    /// Takes one sample in this process and prints it as JSON.
+    Sample {
+        /// A library's name.
+        lib: String,
+        /// A cell's name.
+        cell: Cell,
+        /// Operations; the cell's own number without it.
+        #[arg(long)]
+        ops: Option<usize>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Action::Run { cells, libs, repeats, quick, json, md } => {
+            plan(&cells, &libs, repeats, quick)
+                .and_then(|plan| run(&plan, json.as_deref(), md.as_deref()))
+        }
+        Action::List => {
+            list();
+            Ok(())
+        }
+        Action::Sample { lib, cell, ops } => {
+            sample::run(&lib, cell, ops.unwrap_or_else(|| cell.ops(false)))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("towpath-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plan(
+    globs: &[glob::Pattern],
+    libs: &[String],
+    repeats: Option<usize>,
+    quick: bool,
+) -> Result<Plan, String> {
+    let names = peers::names();
+    if let Some(unknown) = libs.iter().find(|lib| !names.contains(&lib.as_str())) {
+        return Err(format!("`{unknown}` names no library; known are {}", names.join(", ")));
+    }
+    let quick_globs = cells::QUICK.iter().map(|glob| glob::Pattern::new(glob).expect("a glob"));
+    let globs = match globs {
+        [] if quick => quick_globs.collect(),
+        _ => globs.to_vec(),
+    };
+    let cells: Vec<Cell> = cells::all()
+        .into_iter()
+        .filter(|cell| globs.is_empty() || globs.iter().any(|glob| glob.matches(&cell.to_string())))
+        .collect();
+    if cells.is_empty() {
+        return Err("no cell matches; `towpath-bench list` names them all".to_owned());
+    }
+    let libs = names.into_iter().filter(|name| libs.is_empty() || libs.iter().any(|l| l == name));
+    Ok(Plan {
+        cells,
+        libs: libs.collect(),
+        repeats: repeats.unwrap_or(if quick { 1 } else { 5 }),
+        quick,
+    })
+}
+
+fn run(
+    plan: &Plan,
+    json: Option<&std::path::Path>,
+    md: Option<&std::path::Path>,
+) -> Result<(), String> {
+    let mut taken = Plan { cells: plan.cells.clone(), libs: plan.libs.clone(), ..*plan };
+    let mut note = None;
+    // Built before the first sample: compiling must not run beside measuring.
+    if plan.libs.iter().any(|lib| peers::GO.contains(lib))
+        && let Err(why) = go::binary()
+    {
+        eprintln!("go: {why}");
+        note = Some(format!("go: {why}"));
+        taken.libs.retain(|lib| !peers::GO.contains(lib));
+    }
+    let samples = runner::run(&taken);
+    let run = report::Run::of(&taken, note, &samples);
+    let write = |path: &std::path::Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("write {}: {error}", path.display()))
+    };
+    if let Some(path) = json {
+        write(path, run.json())?;
+    }
+    match md {
+        Some(path) => write(path, run.markdown(&taken)),
+        None => {
+            print!("{}", run.markdown(&taken));
+            Ok(())
+        }
+    }
+}
+
+fn list() {
+    println!("libraries:");
+    peers::names().iter().for_each(|name| println!("  {name}"));
+    println!("cells:");
+    cells::all().iter().for_each(|cell| println!("  {cell}"));
+}

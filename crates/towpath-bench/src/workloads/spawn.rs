@@ -1,0 +1,44 @@
+//! Spawn and join: as many tasks as there are operations, each returning its number.
+//!
+//! The spawning runs in a task itself, so that it uses the workers' own queues as a program would.
+
+use crate::link::{P8, Payload};
+use crate::workloads::{Outcome, Part, Tally, runtime, verdict};
+
+/// `tokio::spawn` and a `Vec` of handles.
+pub(crate) fn tokio_handles(ops: usize) -> Outcome {
+    let spawner = Part::of_task(async move {
+        let mut handles = Vec::with_capacity(ops);
+        for seq in 1..=ops as u64 {
+            handles.push(tokio::spawn(async move { P8::new(seq) }));
+        }
+        let mut tally = Tally::default();
+        for handle in handles {
+            tally.add(&handle.await.expect("a task does not panic"));
+        }
+        tally
+    });
+    run(spawner, ops)
+}
+
+/// `tokio::task::JoinSet`.
+pub(crate) fn tokio_joinset(ops: usize) -> Outcome {
+    let spawner = Part::of_task(async move {
+        let mut set = tokio::task::JoinSet::new();
+        for seq in 1..=ops as u64 {
+            set.spawn(async move { P8::new(seq) });
+        }
+        let mut tally = Tally::default();
+        while let Some(msg) = set.join_next().await {
+            tally.add(&msg.expect("a task does not panic"));
+        }
+        tally
+    });
+    run(spawner, ops)
+}
+
+fn run(spawner: impl Future<Output = Part> + Send + 'static, ops: usize) -> Outcome {
+    let runtime = runtime();
+    let part = runtime.block_on(runtime.spawn(spawner)).expect("the spawner does not panic");
+    verdict(&[part], ops)
+}

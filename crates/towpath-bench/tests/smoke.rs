@@ -1,0 +1,84 @@
+//! Runs the binary on a few cells and reads what it leaves: the bench code must not rot unseen.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+const BENCH: &str = env!("CARGO_BIN_EXE_towpath-bench");
+
+/// Runs `cells` quickly with `libs` and returns the JSON and the tables.
+fn quick(libs: &str, cells: &str) -> (Value, String) {
+    let path =
+        std::env::temp_dir().join(format!("towpath-bench-{}-{libs}.json", std::process::id()));
+    let output = Command::new(BENCH)
+        .args(["run", "--quick", "--libs", libs, "--cells", cells, "--json"])
+        .arg(&path)
+        .output()
+        .expect("the bench starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = std::fs::read_to_string(&path).expect("the bench has written its JSON");
+    std::fs::remove_file(&path).expect("the file was there just now");
+    let md = String::from_utf8(output.stdout).expect("tables are text");
+    (serde_json::from_str(&json).expect("the JSON is whole"), md)
+}
+
+/// Every library has a figure above zero in every cell.
+fn check(libs: &[&str], cells: &[&str]) {
+    let (json, md) = quick(&libs.join(","), &cells.join(","));
+    let samples = json["samples"].as_array().expect("a list of samples");
+    for cell in cells {
+        for lib in libs {
+            let sample = samples.iter().find(|s| s["cell"] == *cell && s["lib"] == *lib);
+            let sample = sample.unwrap_or_else(|| panic!("no sample of {lib} in {cell}"));
+            assert_eq!(sample["status"], "ok", "{sample}");
+            assert!(sample["value"].as_f64().is_some_and(|value| value > 0.0), "{sample}");
+        }
+    }
+    for key in ["date", "machine", "versions", "repeats"] {
+        assert!(!json[key].is_null(), "{key} is missing");
+    }
+    assert!(md.contains("towpath / best peer"), "{md}");
+}
+
+#[test]
+fn threads() {
+    check(&["crossbeam", "flume"], &["thr/block/spsc:0:8", "thr/block/mpmc:128:8", "ping/block/1"]);
+}
+
+#[test]
+fn tasks() {
+    check(&["tokio-mpsc", "kanal"], &["thr/async/mpsc:1:8", "thr/b2a/spsc:128:8", "ping/mix/1"]);
+}
+
+#[test]
+fn selects() {
+    check(&["crossbeam"], &["sel/block/mixed:2:1", "sel/block/recv:64:0"]);
+    check(&["tokio-mpsc"], &["sel/async/mixed:2:1", "sel/async/recv:64:128"]);
+}
+
+#[cfg(feature = "towpath-peer")]
+#[test]
+fn ours() {
+    check(
+        &["towpath"],
+        &[
+            "thr/block/spsc:0:8",
+            "thr/async/mpmc:1:256",
+            "thr/a2b/spsc:unb:8",
+            "ping/async/0",
+            "sel/block/mixed:8:0",
+            "sel/async/mixed:2:1",
+            "batch/async/mpsc:128:8",
+            "idle/async/own:200000",
+        ],
+    );
+    check(&["towpath+SelectSet", "towpath+recv_any"], &["sel/async/recv:1024:128"]);
+}
+
+#[test]
+fn unknown_names_are_refused() {
+    for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {
+        let status = Command::new(BENCH).args(args).output().expect("the bench starts").status;
+        assert!(!status.success(), "{args:?}");
+    }
+}
