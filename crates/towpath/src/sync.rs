@@ -7,6 +7,7 @@
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
+    skip_branch,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -45,6 +46,14 @@ impl<T> UnsafeCell<T> {
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
+}
+
+/// Loom takes sequentially consistent accesses for acquire-release ones and knows sequential consistency from fences
+/// alone, so the models get a fence where the algorithm relies on the order of all such accesses (`gate.rs`).
+#[inline(always)]
+pub(crate) fn fence_in_models() {
+    #[cfg(towpath_loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
 /// Keeps two values that different cores write from sharing a cache line.

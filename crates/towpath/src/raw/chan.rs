@@ -19,7 +19,8 @@ use crate::sync::{Arc, AtomicUsize, Ordering};
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
 /// than a ring: with capacity 1 a waiting receiver's hands are a second place, so a task switch moves two messages.
-const MEET_BELOW: usize = 4;
+/// In the models two, so that they see rings of two slots.
+const MEET_BELOW: usize = if cfg!(towpath_loom) { 2 } else { 4 };
 
 enum Queue<T> {
     Meet(Meet<T>),
@@ -60,7 +61,7 @@ pub(super) fn drain<T>(pop: impl FnMut() -> Option<T>) {
 /// Runs `f` as a party that stands in no line.
 fn passing<R>(f: impl FnOnce(&Me<'_>) -> R) -> R {
     let core = Core::new(PLAIN);
-    f(&Me { core: &core, arm: 0, exposed: false, takeable: false })
+    f(&Me { core: &core, arm: 0, exposed: false, takeable: false, may_wait: false })
 }
 
 impl<T> Chan<T> {
@@ -117,44 +118,26 @@ impl<T> Chan<T> {
 
     // ---- sending -------------------------------------------------------------------------------------------------
 
-    /// Pushes what is in `value`; on `Done` it is taken out. For queues without a lock.
-    #[inline]
-    fn push(&self, value: &mut Option<T>) -> Push {
-        let Some(message) = value.as_ref() else { return Push::Done };
-        let source: *const T = message;
-        // SAFETY: `source` is valid; on `Done` the message has moved, so the option is overwritten without a drop.
-        unsafe {
-            let done = match &self.queue {
-                Queue::Ring(ring) => ring.push(source, false),
-                Queue::List(list) => list.push(source),
-                Queue::Meet(_) => Push::Full,
-            };
-            if done == Push::Done {
-                std::ptr::write(value, None);
-            }
-            done
-        }
-    }
-
+    /// Sends what is in `value` if that is possible now; on `Done` it is taken out.
     #[inline]
     pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
-        let done = match &self.queue {
-            Queue::Meet(meet) => return passing(|me| meet.try_send(value, me)),
-            Queue::Ring(_) | Queue::List(_) => self.push(value),
-        };
-        if done == Push::Done {
-            self.notify(Side::Recv);
+        match &self.queue {
+            Queue::Ring(ring) => ring.try_send(value),
+            Queue::List(list) => list.try_send(value),
+            Queue::Meet(meet) => passing(|me| meet.try_send(value, me)),
         }
-        done
     }
 
+    /// Whether `try_send` is worth a try before waiting; a guess.
     #[inline]
-    fn notify(&self, side: Side) {
-        match &self.queue {
-            Queue::Meet(_) => {}
-            Queue::Ring(ring) => ring.gate.notify(side),
-            Queue::List(list) => list.gate.notify(side),
-        }
+    pub(super) fn may_send(&self) -> bool {
+        if let Queue::Meet(meet) = &self.queue { meet.may_send() } else { true }
+    }
+
+    /// Whether `try_recv` is worth a try before waiting; a guess.
+    #[inline]
+    pub(super) fn may_recv(&self) -> bool {
+        if let Queue::Meet(meet) = &self.queue { meet.may_recv() } else { true }
     }
 
     /// # Safety
@@ -166,17 +149,25 @@ impl<T> Chan<T> {
             Queue::Ring(ring) => Some(&ring.gate),
             Queue::List(_) => None,
         };
+        // Whoever gets here has just tried in vain: stand in line first, then look once more.
+        if let (Phase::Idle, Some(gate)) = (op.node.phase(), ring_gate) {
+            op.node.belongs_to(me);
+            // SAFETY: the caller's promise.
+            if unsafe { gate.enter(Side::Send, &op.node, false, || self.send_ready()) } {
+                return Step::Waiting;
+            }
+        }
         loop {
             if !me.begin() {
                 return Step::Interrupted;
             }
             // SAFETY: the value of an operation in no line is its owner's, and the owner is running us.
-            let done = op.value.with_mut(|value| self.push(unsafe { &mut *value }));
+            let done = op.value.with_mut(|value| self.try_send(unsafe { &mut *value }));
             match (done, ring_gate) {
                 (Push::Full, Some(gate)) => {
                     me.rollback();
                     let front = op.node.phase() == Phase::Notified;
-                    op.node.belongs_to(me.core, me.arm);
+                    op.node.belongs_to(me);
                     // SAFETY: the caller's promise.
                     if unsafe { gate.enter(Side::Send, &op.node, front, || self.send_ready()) } {
                         return Step::Waiting;
@@ -185,9 +176,6 @@ impl<T> Chan<T> {
                 (done, _) => {
                     op.node.set_phase(Phase::Idle);
                     me.commit();
-                    if done == Push::Done {
-                        self.notify(Side::Recv);
-                    }
                     return Step::Ready(done);
                 }
             }
@@ -241,7 +229,7 @@ impl<T> Chan<T> {
                 (Push::Full, Some(gate)) => {
                     me.rollback();
                     let front = op.node.phase() == Phase::Notified;
-                    op.node.belongs_to(me.core, me.arm);
+                    op.node.belongs_to(me);
                     // SAFETY: the caller's promise.
                     if unsafe { gate.enter(Side::Send, &op.node, front, || self.send_ready()) } {
                         return Step::Waiting;
@@ -288,60 +276,38 @@ impl<T> Chan<T> {
 
     // ---- receiving -----------------------------------------------------------------------------------------------
 
-    /// # Safety
-    /// `mode` is that of the caller's end, which it holds exclusively if it says so.
-    #[inline]
-    unsafe fn pop(&self, mode: Mode) -> Option<T> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match (&self.queue, mode) {
-                (Queue::Ring(ring), Mode::Exclusive) => {
-                    let value = ring.pop_single();
-                    if value.is_some() {
-                        ring.gate.notify(Side::Send);
-                    }
-                    value
-                }
-                (Queue::Ring(ring), Mode::Shared) => {
-                    let value = ring.pop_shared();
-                    if value.is_some() {
-                        ring.gate.notify(Side::Send);
-                    }
-                    value
-                }
-                (Queue::List(list), Mode::Exclusive) => list.pop_single(),
-                (Queue::List(list), Mode::Shared) => list.pop_shared(),
-                (Queue::Meet(_), _) => None,
-            }
-        }
-    }
-
     /// `Ok(None)`: the senders are gone and nothing is left. `Err`: nothing now; see `Meet::try_recv` for `insist`.
     ///
     /// # Safety
-    /// As for `pop`.
+    /// `mode` is that of the caller's end, which it holds exclusively if it says so.
     #[inline]
     pub(super) unsafe fn try_recv(&self, mode: Mode, insist: bool) -> Result<Option<T>, ()> {
         // SAFETY: the caller's promise.
         unsafe {
-            if let Queue::Meet(meet) = &self.queue {
-                return passing(|me| meet.try_recv(me, insist));
+            let (value, gate) = match &self.queue {
+                Queue::Ring(ring) => (ring.try_recv(mode), &ring.gate),
+                Queue::List(list) => (list.try_recv(mode), &list.gate),
+                Queue::Meet(meet) => return passing(|me| meet.try_recv(me, insist)),
+            };
+            if value.is_some() {
+                return Ok(value);
             }
-            if let Some(value) = self.pop(mode) {
-                return Ok(Some(value));
+            if !gate.senders_gone() {
+                return Err(());
             }
-            if self.gate().is_some_and(Gate::senders_gone) {
-                // What was sent before the last sender went is all there is.
-                return Ok(self.pop(mode));
-            }
-            Err(())
+            // What was sent before the last sender went is all there is.
+            Ok(match &self.queue {
+                Queue::Ring(ring) => ring.try_recv(mode),
+                Queue::List(list) => list.try_recv(mode),
+                Queue::Meet(_) => None,
+            })
         }
     }
 
     /// Takes up to `limit` messages that are there now.
     ///
     /// # Safety
-    /// As for `pop`.
+    /// As for `try_recv`.
     pub(super) unsafe fn take_many(&self, mode: Mode, limit: usize, out: &mut Vec<T>) -> usize {
         // SAFETY: the caller's promise.
         unsafe {
@@ -360,7 +326,7 @@ impl<T> Chan<T> {
     }
 
     /// # Safety
-    /// As for `pop` and `send_step`.
+    /// As for `try_recv` and `send_step`.
     pub(super) unsafe fn recv_step(
         &self,
         op: &RecvOp<T>,
@@ -374,6 +340,13 @@ impl<T> Chan<T> {
                 Queue::Ring(ring) => &ring.gate,
                 Queue::List(list) => &list.gate,
             };
+            // As in `send_step`.
+            if op.node.phase() == Phase::Idle {
+                op.node.belongs_to(me);
+                if gate.enter(Side::Recv, &op.node, false, || self.recv_ready()) {
+                    return Step::Waiting;
+                }
+            }
             loop {
                 if !me.begin() {
                     return Step::Interrupted;
@@ -385,7 +358,7 @@ impl<T> Chan<T> {
                 }
                 me.rollback();
                 let front = op.node.phase() == Phase::Notified;
-                op.node.belongs_to(me.core, me.arm);
+                op.node.belongs_to(me);
                 if gate.enter(Side::Recv, &op.node, front, || self.recv_ready()) {
                     return Step::Waiting;
                 }
@@ -433,7 +406,7 @@ impl<T> Chan<T> {
             match (&self.queue, self.gate()) {
                 (Queue::Meet(meet), _) => meet.watch(node, &raw const set.core, arm),
                 (_, Some(gate)) => {
-                    node.belongs_to(&raw const set.core, arm);
+                    node.belongs_to_member(&raw const set.core, arm);
                     gate.enter(Side::Recv, node, false, || self.recv_ready())
                 }
                 (_, None) => false,

@@ -37,6 +37,8 @@ pub(crate) struct Me<'a> {
     pub(crate) exposed: bool,
     /// It is a thread whose value may be taken while it waits.
     pub(crate) takeable: bool,
+    /// Its waker is in place, so that it may stand in line.
+    pub(crate) may_wait: bool,
 }
 
 /// How a claim ended.
@@ -98,11 +100,13 @@ impl Me<'_> {
     /// `node` stands in a line whose lock the caller holds.
     #[inline]
     pub(super) unsafe fn claim(&self, node: &Node) -> Claim {
-        if std::ptr::eq(node.core_ptr(), self.core) {
-            return Claim::Own;
-        }
         // SAFETY: the caller's promise.
-        unsafe { claim(node, Some(self)) }
+        unsafe {
+            if std::ptr::eq(node.core_ptr(), self.core) {
+                return Claim::Own;
+            }
+            claim(node, Some(self))
+        }
     }
 }
 
@@ -120,7 +124,7 @@ pub(super) unsafe fn claim_parked(node: &Node) -> Claim {
 #[inline]
 unsafe fn claim(node: &Node, me: Option<&Me<'_>>) -> Claim {
     // SAFETY: the caller's promise.
-    let core = unsafe { node.core() };
+    let (core, arm) = unsafe { (node.core(), node.arm()) };
     if core.claim.load(Ordering::Relaxed) == PLAIN {
         return Claim::Won;
     }
@@ -128,13 +132,13 @@ unsafe fn claim(node: &Node, me: Option<&Me<'_>>) -> Claim {
     loop {
         match core.claim.compare_exchange(
             OPEN,
-            COMMITTED + node.arm(),
+            COMMITTED + arm,
             Ordering::AcqRel,
             Ordering::Acquire,
         ) {
             Ok(_) => return Claim::Won,
             Err(BUSY) => match me {
-                Some(me) if me.exposed && std::ptr::from_ref(me.core) > std::ptr::from_ref(core) => {
+                Some(me) if me.exposed && me.core.rank() > core.rank() => {
                     me.rollback();
                     backoff.wait_for_other();
                     if !me.begin() {

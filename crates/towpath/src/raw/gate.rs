@@ -12,7 +12,7 @@ use super::{
     lock::Lock,
     wait::{Node, Phase, WaitList, Wakes},
 };
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, fence_in_models};
 
 /// Which of the two lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,7 @@ impl Gate {
     /// Tells the first in line to try again, if somebody waits. Call after the queue has changed.
     #[inline]
     pub(super) fn notify(&self, side: Side) {
+        fence_in_models();
         if self.flags.load(Ordering::SeqCst) & side as u32 != 0 {
             self.notify_up_to(side, 1);
         }
@@ -62,6 +63,7 @@ impl Gate {
     /// As `notify`, for several messages or places at once.
     #[inline]
     pub(super) fn notify_many(&self, side: Side, count: usize) {
+        fence_in_models();
         if count > 0 && self.flags.load(Ordering::SeqCst) & side as u32 != 0 {
             self.notify_up_to(side, count);
         }
@@ -83,7 +85,9 @@ impl Gate {
 
     fn lower_flag(&self, lines: &mut Lines, side: Side) {
         if lines.side(side).is_empty() {
-            self.flags.fetch_and(!(side as u32), Ordering::SeqCst);
+            // A reader that still sees the old flag looks into the line for nothing.
+            let flags = self.flags.load(Ordering::Relaxed);
+            self.flags.store(flags & !(side as u32), Ordering::Release);
         }
     }
 
@@ -101,7 +105,10 @@ impl Gate {
         let mut lines = self.lines.lock();
         // SAFETY: the caller's promise.
         unsafe { lines.side(side).push(node, front) };
-        self.flags.fetch_or(side as u32, Ordering::SeqCst);
+        // Flags change under the lock only; the exchange is for its fence.
+        let flags = self.flags.load(Ordering::Relaxed);
+        self.flags.swap(flags | side as u32, Ordering::SeqCst);
+        fence_in_models();
         if ready() {
             // SAFETY: it has just entered and the lock was held all along.
             unsafe {
@@ -149,7 +156,10 @@ impl Gate {
 
     /// The last sender has gone: receivers find out.
     pub(super) fn close_senders(&self) {
-        self.flags.fetch_or(SENDERS_GONE, Ordering::SeqCst);
+        let lines = self.lines.lock();
+        let flags = self.flags.load(Ordering::Relaxed);
+        self.flags.swap(flags | SENDERS_GONE, Ordering::SeqCst);
+        drop(lines);
         self.notify_all(Side::Recv);
     }
 

@@ -12,7 +12,13 @@
 
 use std::{mem::MaybeUninit, ptr};
 
-use super::{gate::Gate, lock::Lock, ring::Push, wait::Backoff};
+use super::{
+    chan::Mode,
+    gate::{Gate, Side},
+    lock::Lock,
+    ring::{Push, move_out},
+    wait::Backoff,
+};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, Padded, UnsafeCell};
 
 /// Positions per block; the last of each lap is not a slot but the moment in which the next block is linked.
@@ -130,6 +136,30 @@ impl<T> List<T> {
         {
             // SAFETY: as above, and it came from `Box::into_raw`.
             drop(unsafe { Box::from_raw(block) });
+        }
+    }
+
+    /// Sends what is in `value` unless the receivers are gone, and tells a waiting receiver.
+    #[inline]
+    pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
+        // SAFETY: `push` moves the message on `Done`.
+        let done = unsafe { move_out(value, |source| self.push(source)) };
+        if done == Push::Done {
+            self.gate.notify(Side::Recv);
+        }
+        done
+    }
+
+    /// Receives if there is a message.
+    ///
+    /// # Safety
+    /// Exclusive only if the caller's end is the only one, and it receives once at a time.
+    #[inline]
+    pub(super) unsafe fn try_recv(&self, mode: Mode) -> Option<T> {
+        match mode {
+            // SAFETY: the caller's promise.
+            Mode::Exclusive => unsafe { self.pop_single() },
+            Mode::Shared => self.pop_shared(),
         }
     }
 

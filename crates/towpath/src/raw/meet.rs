@@ -29,10 +29,17 @@ use super::{
     ring::Push,
     wait::{Core, Node, Phase, WaitList, Wakes},
 };
+use crate::sync::{AtomicU32, Ordering};
 
 pub(crate) struct Meet<T> {
     state: Lock<State<T>>,
+    /// What the last holder of the lock left behind, `MAY_SEND` and `MAY_RECV`. A guess for those who do not hold it:
+    /// it saves a futile try before waiting, nothing more.
+    hint: AtomicU32,
 }
+
+const MAY_SEND: u32 = 1;
+const MAY_RECV: u32 = 2;
 
 struct State<T> {
     recv: WaitList,
@@ -107,7 +114,7 @@ impl<T> State<T> {
         // else writes its slot, and its owner reads it only after `finish`. Attacked by `loom::meet_*`.
         unsafe {
             self.recv.remove(node);
-            (*node).ticket.set(self.ticket);
+            (*node).set_ticket(self.ticket);
             (*node.cast::<RecvOp<T>>()).put(value);
             (*node).finish(Phase::Done, wakes);
         }
@@ -181,7 +188,7 @@ impl<T> State<T> {
             // SAFETY: it stands in our line and the lock is held; senders' nodes that are takeable are the first
             // field of a `SendOp<T>` of this channel on the stack of a thread that waits for `finish`.
             unsafe {
-                if !(*at).takeable.get() {
+                if !(*at).is_takeable() {
                     break;
                 }
                 let next = self.send.after(at);
@@ -227,7 +234,7 @@ impl<T> State<T> {
             // SAFETY: it stands in our line and the lock is held; see `take` for the cast.
             unsafe {
                 let next = self.send.after(at);
-                if self.has_place() && (*at).takeable.get() {
+                if self.has_place() && (*at).is_takeable() {
                     self.send.remove(at);
                     if claim_parked(&*at) == Claim::Won {
                         self.queued.extend((*at.cast::<SendOp<T>>()).take());
@@ -246,17 +253,22 @@ impl<T> State<T> {
         }
     }
 
+    fn hint(&self) -> u32 {
+        let may_send = self.room() > 0 || self.receivers_gone;
+        let may_recv = !self.queued.is_empty()
+            || !self.back.is_empty()
+            || self.senders_gone
+            // SAFETY: it stands in our line and the lock is held.
+            || (!self.send.is_empty() && unsafe { (*self.send.front()).is_takeable() });
+        u32::from(may_send) * MAY_SEND + u32::from(may_recv) * MAY_RECV
+    }
+
     /// Gives the place of a granted sender or a permit back.
     fn unreserve(&mut self) {
         self.reserved -= 1;
     }
 }
 
-/// Releases the lock, then wakes.
-fn release<T>(state: Guard<'_, State<T>>, wakes: Wakes) {
-    drop(state);
-    wakes.wake();
-}
 
 impl<T> Meet<T> {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -274,7 +286,28 @@ impl<T> Meet<T> {
                 senders_gone: false,
                 receivers_gone: false,
             }),
+            hint: AtomicU32::new(if capacity > 0 { MAY_SEND } else { 0 }),
         }
+    }
+
+    /// Releases the lock, then wakes.
+    #[inline]
+    fn release(&self, state: Guard<'_, State<T>>, wakes: Wakes) {
+        self.hint.store(state.hint(), Ordering::Relaxed);
+        drop(state);
+        wakes.wake();
+    }
+
+    /// Whether a send may be possible now.
+    #[inline]
+    pub(super) fn may_send(&self) -> bool {
+        self.hint.load(Ordering::Relaxed) & MAY_SEND != 0
+    }
+
+    /// Whether a receive may be possible now.
+    #[inline]
+    pub(super) fn may_recv(&self) -> bool {
+        self.hint.load(Ordering::Relaxed) & MAY_RECV != 0
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -304,7 +337,7 @@ impl<T> Meet<T> {
             Offer::Done => Push::Done,
             Offer::Full | Offer::Interrupted => Push::Full,
         };
-        release(state, wakes);
+        self.release(state, wakes);
         done
     }
 
@@ -335,26 +368,33 @@ impl<T> Meet<T> {
                 Offer::Done => {
                     me.commit();
                     state.settle(&mut wakes);
-                    release(state, wakes);
+                    self.release(state, wakes);
                     return Step::Ready(Push::Done);
                 }
                 Offer::Interrupted => {
                     // Our turn, if we had one, is for the next in line.
                     state.settle(&mut wakes);
-                    release(state, wakes);
+                    self.release(state, wakes);
                     return Step::Interrupted;
                 }
                 Offer::Full => {}
             }
         }
-        node.takeable.set(me.takeable);
-        node.belongs_to(me.core, me.arm);
+        if !me.may_wait {
+            // Its turn stays its own: it will stand at the front.
+            node.set_phase(if had_turn { Phase::Notified } else { Phase::Idle });
+            me.rollback();
+            state.settle(&mut wakes);
+            self.release(state, wakes);
+            return Step::NotNow;
+        }
+        node.belongs_to(me);
         // SAFETY: the caller's promise; its phase says it stands in no line.
         unsafe { state.send.push(node, had_turn) };
         me.rollback();
         state.tell_watchers(&mut wakes);
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         Step::Waiting
     }
 
@@ -375,7 +415,7 @@ impl<T> Meet<T> {
             node.set_phase(Phase::Idle);
         }
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
     }
 
     /// One try to reserve; without success it waits in line.
@@ -407,15 +447,15 @@ impl<T> Meet<T> {
         if state.has_room_for(me.core) {
             state.reserved += 1;
             me.commit();
+            self.release(state, wakes);
             return Step::Ready(Push::Done);
         }
-        node.takeable.set(false);
-        node.belongs_to(me.core, me.arm);
+        node.belongs_to(&Me { takeable: false, ..*me });
         // SAFETY: the caller's promise; its phase says it stands in no line.
         unsafe { state.send.push(node, phase == Phase::Notified) };
         me.rollback();
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         Step::Waiting
     }
 
@@ -429,6 +469,7 @@ impl<T> Meet<T> {
             return Push::Full;
         }
         state.reserved += 1;
+        self.release(state, Wakes::new());
         Push::Done
     }
 
@@ -451,7 +492,7 @@ impl<T> Meet<T> {
             state.tell_watchers(&mut wakes);
         }
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         Ok(())
     }
 
@@ -461,7 +502,7 @@ impl<T> Meet<T> {
         let mut state = self.state.lock();
         state.unreserve();
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
     }
 
     /// Receives without waiting. `Ok(None)`: the senders are gone and nothing is left. `Err`: nothing now; with
@@ -478,7 +519,7 @@ impl<T> Meet<T> {
             }
         };
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         taken
     }
 
@@ -496,25 +537,25 @@ impl<T> Meet<T> {
         let got = match state.take(me, &mut wakes) {
             Take::Got(value) => Some(value),
             Take::Interrupted => {
-                release(state, wakes);
+                self.release(state, wakes);
                 return Step::Interrupted;
             }
             Take::Empty if state.senders_gone => None,
             Take::Empty => {
-                node.belongs_to(me.core, me.arm);
+                node.belongs_to(me);
                 // SAFETY: the caller's promise; its phase says it stands in no line.
                 unsafe { state.recv.push(node, node.phase() == Phase::Notified) };
                 state.demand = false;
                 me.rollback();
                 state.settle(&mut wakes);
-                release(state, wakes);
+                self.release(state, wakes);
                 return Step::Waiting;
             }
         };
         node.set_phase(Phase::Idle);
         me.commit();
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         Step::Ready(got)
     }
 
@@ -531,9 +572,9 @@ impl<T> Meet<T> {
             // SAFETY: queued in our receivers' line.
             Phase::Queued => unsafe { state.recv.remove(node) },
             Phase::Done => {
-                let ticket = node.ticket.get();
-                // SAFETY: `Done` says a value was put there, and it is taken once, since the phase changes below.
-                let value = unsafe { op.get() };
+                // SAFETY: `Done` says that a value with a ticket was put there, and it is taken once, since the phase
+                // changes below.
+                let (ticket, value) = unsafe { (node.ticket(), op.get()) };
                 if state.receivers_gone {
                     homeless = Some(value);
                 } else {
@@ -547,7 +588,7 @@ impl<T> Meet<T> {
         }
         node.set_phase(Phase::Idle);
         state.settle(&mut wakes);
-        release(state, wakes);
+        self.release(state, wakes);
         drop(homeless);
     }
 
@@ -569,7 +610,7 @@ impl<T> Meet<T> {
         {
             return false;
         }
-        node.belongs_to(core, arm);
+        node.belongs_to_member(core, arm);
         // SAFETY: the caller's promise.
         unsafe { state.watch.push(node, false) };
         true
@@ -587,7 +628,7 @@ impl<T> Meet<T> {
             Phase::Idle | Phase::Granted | Phase::Done => {}
         }
         node.set_phase(Phase::Idle);
-        release(state, wakes);
+        self.release(state, wakes);
     }
 
     pub(super) fn close_senders(&self) {
@@ -598,7 +639,7 @@ impl<T> Meet<T> {
             // SAFETY: it stood in our line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, &mut wakes) };
         }
-        release(state, wakes);
+        self.release(state, wakes);
     }
 
     pub(super) fn close_receivers(&self) {
@@ -610,7 +651,7 @@ impl<T> Meet<T> {
             unsafe { (*node).finish(Phase::Notified, &mut wakes) };
         }
         let (mut queued, mut back) = (mem::take(&mut state.queued), mem::take(&mut state.back));
-        release(state, wakes);
+        self.release(state, wakes);
         // Messages are foreign code: dropped without the lock, oldest first.
         back.drain(..).for_each(drop);
         queued.drain(..).for_each(drop);

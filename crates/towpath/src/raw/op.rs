@@ -34,6 +34,8 @@ pub(crate) enum Step<R> {
     Ready(R),
     /// It stands in line now.
     Waiting,
+    /// It could not be done, and may not wait yet.
+    NotNow,
     /// Another arm of the same select has been won meanwhile.
     Interrupted,
 }
@@ -132,7 +134,7 @@ const POLLED_AFTER_DONE: &str = "polled again after it had finished";
 
 /// Waits on one operation of its own; for the futures below.
 fn plain(core: &Core) -> Me<'_> {
-    Me { core, arm: 0, exposed: false, takeable: false }
+    Me { core, arm: 0, exposed: false, takeable: false, may_wait: true }
 }
 
 /// Whether a waiting future has news; its waker is in place if not.
@@ -143,7 +145,7 @@ fn has_news(core: &Core, cx: &Context<'_>) -> bool {
 /// Runs `step` on this thread until it is ready.
 fn block<R>(core: &Core, mut step: impl FnMut(&Me<'_>) -> Option<R>) -> R {
     loop {
-        let me = Me { core, arm: 0, exposed: false, takeable: true };
+        let me = Me { core, arm: 0, exposed: false, takeable: true, may_wait: true };
         if let Some(result) = step(&me) {
             return result;
         }
@@ -237,7 +239,7 @@ impl<'a, T> Receiving<'a, T> {
                 self.stage.set(Stage::Done);
                 Some(end_or_value)
             }
-            Step::Waiting | Step::Interrupted => {
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
                 self.stage.set(Stage::Waiting);
                 None
             }
@@ -253,18 +255,22 @@ impl<T> Future for Receiving<'_, T> {
         match this.stage.get() {
             Stage::New => {
                 // Most messages are there already; then no waker need be cloned.
-                // SAFETY: the mode is that of the end that `new` borrowed.
-                if let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode, false) } {
+                if this.chan.may_recv()
+                    // SAFETY: the mode is that of the end that `new` borrowed.
+                    && let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode, false) }
+                {
                     this.stage.set(Stage::Done);
                     return Poll::Ready(end_or_value);
                 }
-                this.core.arm(cx.waker());
+                this.core.arm_alone(cx.waker());
             }
             Stage::Waiting => {
                 if !has_news(&this.core, cx) {
                     return Poll::Pending;
                 }
-                this.core.arm(cx.waker());
+                if this.op.node.phase() != Phase::Done {
+                    this.core.arm_alone(cx.waker());
+                }
             }
             Stage::Won | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
         }
@@ -286,6 +292,9 @@ impl<T> SelectArm for Receiving<'_, T> {
             return Poll::Pending;
         }
         if !cx.may_wait() {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
             // SAFETY: the mode is that of the end that `new` borrowed.
             return match unsafe { this.chan.try_recv(this.mode, cx.insists()) } {
                 Ok(end_or_value) => this.won(end_or_value),
@@ -300,7 +309,7 @@ impl<T> SelectArm for Receiving<'_, T> {
                 cx.expose();
                 Poll::Pending
             }
-            Step::Interrupted => Poll::Pending,
+            Step::NotNow | Step::Interrupted => Poll::Pending,
         }
     }
 
@@ -448,7 +457,7 @@ impl<'a, T> Sending<'a, T> {
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
         match unsafe { self.chan.send_step(&self.op, me) } {
             Step::Ready(done) => Some(self.result(&done)),
-            Step::Waiting | Step::Interrupted => {
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
                 self.stage.set(Stage::Waiting);
                 None
             }
@@ -471,19 +480,28 @@ impl<T> Future for Sending<'_, T> {
         let this = self.as_ref().get_ref();
         match this.stage.get() {
             Stage::New => {
-                // SAFETY: in no line, so the value is ours.
-                let done =
-                    this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
-                if done != Push::Full {
-                    return Poll::Ready(this.result(&done));
+                if this.chan.may_send() {
+                    // SAFETY: in no line, so the value is ours.
+                    let done =
+                        this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
+                    if done != Push::Full {
+                        return Poll::Ready(this.result(&done));
+                    }
                 }
-                this.core.arm(cx.waker());
+                this.core.arm_alone(cx.waker());
             }
             Stage::Waiting => {
                 if !has_news(&this.core, cx) {
                     return Poll::Pending;
                 }
-                this.core.arm(cx.waker());
+                // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
+                if this.op.node.phase() == Phase::Granted {
+                    let me = Me { may_wait: false, ..plain(&this.core) };
+                    if let Some(sent) = this.advance(&me) {
+                        return Poll::Ready(sent);
+                    }
+                }
+                this.core.arm_alone(cx.waker());
             }
             Stage::Won | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
         }
@@ -505,6 +523,9 @@ impl<T> SelectArm for Sending<'_, T> {
             return Poll::Pending;
         }
         if !cx.may_wait() {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
             // SAFETY: in no line, so the value is ours.
             let done = this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
             if done == Push::Full {
@@ -524,7 +545,7 @@ impl<T> SelectArm for Sending<'_, T> {
                 cx.expose();
                 Poll::Pending
             }
-            Step::Interrupted => Poll::Pending,
+            Step::NotNow | Step::Interrupted => Poll::Pending,
         }
     }
 
@@ -593,7 +614,7 @@ impl<'a, T> Reservation<'a, T> {
                 self.stage.set(Stage::Done);
                 Some(done == Push::Done)
             }
-            Step::Waiting | Step::Interrupted => {
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
                 self.stage.set(Stage::Waiting);
                 None
             }
@@ -604,13 +625,13 @@ impl<'a, T> Reservation<'a, T> {
         let this = self.as_ref().get_ref();
         match this.stage.get() {
             Stage::New => {
-                this.core.arm(cx.waker());
+                this.core.arm_alone(cx.waker());
             }
             Stage::Waiting => {
                 if !has_news(&this.core, cx) {
                     return Poll::Pending;
                 }
-                this.core.arm(cx.waker());
+                this.core.arm_alone(cx.waker());
             }
             Stage::Won | Stage::Done => panic!("a reservation was {POLLED_AFTER_DONE}"),
         }
@@ -634,9 +655,12 @@ impl<'a, T> Reservation<'a, T> {
                     cx.expose();
                     return Poll::Pending;
                 }
-                Step::Interrupted => return Poll::Pending,
+                Step::NotNow | Step::Interrupted => return Poll::Pending,
             }
         } else {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
             this.chan.try_reserve()
         };
         if done == Push::Full {

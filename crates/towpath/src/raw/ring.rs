@@ -19,9 +19,10 @@
 //! step, so that no two of them can each believe they were first. A single receiver needs no CAS, but one exchange,
 //! which doubles as the fence that the waiting lines need (`gate.rs`).
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ptr};
 
 use super::{
+    chan::Mode,
     gate::{Gate, Side},
     wait::Backoff,
 };
@@ -54,6 +55,24 @@ pub(crate) enum Push {
     Done,
     Full,
     Closed,
+}
+
+/// Lets `push` have the message in `value`, which it has taken if it answers `Done`.
+///
+/// # Safety
+/// `push` moves the message from the pointer it gets if and only if it answers `Done`.
+#[inline]
+pub(super) unsafe fn move_out<T>(
+    value: &mut Option<T>,
+    push: impl FnOnce(*const T) -> Push,
+) -> Push {
+    let Some(message) = value else { return Push::Done };
+    let done = push(message);
+    if done == Push::Done {
+        // SAFETY: the message has moved, so the option is overwritten without dropping it.
+        unsafe { ptr::write(value, None) };
+    }
+    done
 }
 
 // SAFETY: messages cross threads, so `T: Send`; slots are handed over by their stamps. Attacked by `loom::ring_*`
@@ -117,6 +136,34 @@ impl<T> Ring<T> {
 
     pub(super) fn is_closed(&self) -> bool {
         self.tail.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// Sends what is in `value` if there is room, and tells a waiting receiver.
+    #[inline]
+    pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
+        // SAFETY: `push` moves the message on `Done`.
+        let done = unsafe { move_out(value, |source| self.push(source, false)) };
+        if done == Push::Done {
+            self.gate.notify(Side::Recv);
+        }
+        done
+    }
+
+    /// Receives if there is a message, and tells a waiting sender.
+    ///
+    /// # Safety
+    /// Exclusive only if the caller's end is the only one, and it receives once at a time.
+    #[inline]
+    pub(super) unsafe fn try_recv(&self, mode: Mode) -> Option<T> {
+        let value = match mode {
+            // SAFETY: the caller's promise.
+            Mode::Exclusive => unsafe { self.pop_single() },
+            Mode::Shared => self.pop_shared(),
+        };
+        if value.is_some() {
+            self.gate.notify(Side::Send);
+        }
+        value
     }
 
     /// Copies the message at `source` into the queue, using up a reserved place if `reserved`. Does not notify.

@@ -13,13 +13,17 @@
 //! owner then must not overwrite a waker that is being taken, nor miss that it was (the lost wake-up of several
 //! channels). Same idea as the `AtomicWaker` of the futures crate, with the notice kept in the same word.
 
-use std::{cell::Cell, marker::PhantomPinned, ptr, task::Waker, time::Instant};
+use std::{
+    cell::Cell, marker::PhantomPinned, mem::MaybeUninit, ptr, task::Waker, time::Instant,
+};
 
 use super::{claim::Me, watch};
 use crate::{
     rt,
     sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, thread},
 };
+#[cfg(towpath_loom)]
+use crate::sync::skip_branch;
 
 /// Nobody to wake: not waiting yet, or a thread that still spins.
 const NONE: u32 = 0;
@@ -36,6 +40,8 @@ pub(crate) struct Core {
     pub(super) claim: AtomicU32,
     signal: AtomicU32,
     waker: UnsafeCell<Option<Waker>>,
+    #[cfg(towpath_loom)]
+    rank: usize,
 }
 
 impl Core {
@@ -44,7 +50,32 @@ impl Core {
             claim: AtomicU32::new(claim),
             signal: AtomicU32::new(NONE),
             waker: UnsafeCell::new(None),
+            #[cfg(towpath_loom)]
+            rank: next_rank(),
         }
+    }
+
+    /// Which of two cores steps back when they try each other: the one of higher rank, which is its address.
+    #[cfg(not(towpath_loom))]
+    #[inline]
+    pub(super) fn rank(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// In a model, which must go the same way twice though its stacks move, the order of creation.
+    #[cfg(towpath_loom)]
+    pub(super) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Puts `waker` in place while this core stands in no line, so that nobody else can see it yet.
+    #[inline]
+    pub(super) fn arm_alone(&self, waker: &Waker) {
+        let fresh = waker.clone();
+        // SAFETY: in no line, so the slot is the owner's; entering a line publishes it through the line's lock.
+        let stale = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
+        self.signal.store(SET, Ordering::Relaxed);
+        drop(stale);
     }
 
     /// Puts `waker` in place. True: a notice came since the last call, look at the nodes again.
@@ -237,6 +268,15 @@ impl Core {
     }
 }
 
+/// All threads of a model are one to the standard library.
+#[cfg(towpath_loom)]
+fn next_rank() -> usize {
+    thread_local! {
+        static NEXT: Cell<usize> = const { Cell::new(0) };
+    }
+    NEXT.replace(NEXT.get() + 1)
+}
+
 /// Where a node stands. Changes under the lock of its line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -254,30 +294,32 @@ pub(crate) enum Phase {
 }
 
 /// A place in one line.
+///
+/// Most operations never wait, so only the phase is set when a node is made; the rest is set on entering a line.
 pub(crate) struct Node {
-    prev: Cell<*const Node>,
-    next: Cell<*const Node>,
-    core: Cell<*const Core>,
+    prev: Cell<MaybeUninit<*const Node>>,
+    next: Cell<MaybeUninit<*const Node>>,
+    core: Cell<MaybeUninit<*const Core>>,
     phase: AtomicU32,
     /// Which arm of a select this is.
-    arm: Cell<u32>,
+    arm: Cell<MaybeUninit<u32>>,
     /// Order in which values were handed to waiting receivers, so that they can be given back in order.
-    pub(super) ticket: Cell<u32>,
+    ticket: Cell<MaybeUninit<u32>>,
     /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
     /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
-    pub(super) takeable: Cell<bool>,
+    takeable: Cell<bool>,
     _pinned: PhantomPinned,
 }
 
 impl Node {
     pub(crate) fn new() -> Self {
         Self {
-            prev: Cell::new(ptr::null()),
-            next: Cell::new(ptr::null()),
-            core: Cell::new(ptr::null()),
+            prev: Cell::new(MaybeUninit::uninit()),
+            next: Cell::new(MaybeUninit::uninit()),
+            core: Cell::new(MaybeUninit::uninit()),
             phase: AtomicU32::new(Phase::Idle as u32),
-            arm: Cell::new(0),
-            ticket: Cell::new(0),
+            arm: Cell::new(MaybeUninit::uninit()),
+            ticket: Cell::new(MaybeUninit::uninit()),
             takeable: Cell::new(false),
             _pinned: PhantomPinned,
         }
@@ -301,9 +343,16 @@ impl Node {
 
     /// Names the owner. Before the node enters a line.
     #[inline]
-    pub(super) fn belongs_to(&self, core: *const Core, arm: u32) {
-        self.core.set(core);
-        self.arm.set(arm);
+    pub(super) fn belongs_to(&self, me: &Me<'_>) {
+        self.belongs_to_member(me.core, me.arm);
+        self.takeable.set(me.takeable);
+    }
+
+    /// As `belongs_to`, for a member of a set.
+    #[inline]
+    pub(super) fn belongs_to_member(&self, core: *const Core, arm: u32) {
+        self.core.set(MaybeUninit::new(core));
+        self.arm.set(MaybeUninit::new(arm));
     }
 
     /// # Safety
@@ -311,15 +360,40 @@ impl Node {
     #[inline]
     pub(super) unsafe fn core(&self) -> &Core {
         // SAFETY: the owner outlives the node's stay in a line (it takes the lock to leave early).
-        unsafe { &*self.core.get() }
+        unsafe { &*self.core_ptr() }
     }
 
-    pub(super) fn core_ptr(&self) -> *const Core {
-        self.core.get()
+    /// # Safety
+    /// `belongs_to` has been called.
+    #[inline]
+    pub(super) unsafe fn core_ptr(&self) -> *const Core {
+        // SAFETY: the caller's promise.
+        unsafe { self.core.get().assume_init() }
     }
 
-    pub(super) fn arm(&self) -> u32 {
-        self.arm.get()
+    /// # Safety
+    /// `belongs_to` has been called.
+    #[inline]
+    pub(super) unsafe fn arm(&self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.arm.get().assume_init() }
+    }
+
+    /// Whether the value of this waiting sender may be taken.
+    #[inline]
+    pub(super) fn is_takeable(&self) -> bool {
+        self.takeable.get()
+    }
+
+    pub(super) fn set_ticket(&self, ticket: u32) {
+        self.ticket.set(MaybeUninit::new(ticket));
+    }
+
+    /// # Safety
+    /// `set_ticket` has been called.
+    pub(super) unsafe fn ticket(&self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.ticket.get().assume_init() }
     }
 
     /// Gives a node that has just left its line its final phase and tells its owner. The last touch.
@@ -328,7 +402,7 @@ impl Node {
     /// The caller holds the lock of the line the node stood in.
     pub(super) unsafe fn finish(&self, phase: Phase, wakes: &mut Wakes) {
         // SAFETY: the lock is held, so the owner cannot have gone yet.
-        let core = unsafe { &*self.core.get() };
+        let core = unsafe { self.core() };
         if core.claim.load(Ordering::Relaxed) == super::claim::SET_MEMBER {
             // SAFETY: only members of a set belong to a set's core.
             unsafe { watch::note(self, phase) };
@@ -378,7 +452,7 @@ impl WaitList {
     /// `node` stands in this line.
     pub(crate) unsafe fn after(&self, node: *const Node) -> *const Node {
         // SAFETY: the caller's promise.
-        unsafe { (*node).next.get() }
+        unsafe { (*node).next.get().assume_init() }
     }
 
     /// Lets `node` stand at the end, or at the front when it had waited before and lost its turn to a newcomer.
@@ -390,21 +464,21 @@ impl WaitList {
         unsafe {
             (*node).set_phase(Phase::Queued);
             if front {
-                (*node).prev.set(ptr::null());
-                (*node).next.set(self.head);
+                (*node).prev.set(MaybeUninit::new(ptr::null()));
+                (*node).next.set(MaybeUninit::new(self.head));
                 if self.head.is_null() {
                     self.tail = node;
                 } else {
-                    (*self.head).prev.set(node);
+                    (*self.head).prev.set(MaybeUninit::new(node));
                 }
                 self.head = node;
             } else {
-                (*node).next.set(ptr::null());
-                (*node).prev.set(self.tail);
+                (*node).next.set(MaybeUninit::new(ptr::null()));
+                (*node).prev.set(MaybeUninit::new(self.tail));
                 if self.tail.is_null() {
                     self.head = node;
                 } else {
-                    (*self.tail).next.set(node);
+                    (*self.tail).next.set(MaybeUninit::new(node));
                 }
                 self.tail = node;
             }
@@ -419,16 +493,17 @@ impl WaitList {
     pub(crate) unsafe fn remove(&mut self, node: *const Node) {
         // SAFETY: the caller's promise; neighbours stand in this line.
         unsafe {
-            let (prev, next) = ((*node).prev.get(), (*node).next.get());
+            let prev = (*node).prev.get().assume_init();
+            let next = (*node).next.get().assume_init();
             if prev.is_null() {
                 self.head = next;
             } else {
-                (*prev).next.set(next);
+                (*prev).next.set(MaybeUninit::new(next));
             }
             if next.is_null() {
                 self.tail = prev;
             } else {
-                (*next).prev.set(prev);
+                (*next).prev.set(MaybeUninit::new(prev));
             }
         }
         self.len -= 1;
@@ -483,8 +558,9 @@ pub(crate) struct Backoff {
     step: u32,
 }
 
-/// Pause rounds of 1, 2, 4, … 64 instructions: together about 2 µs, the time a wake-up through the kernel costs.
-const SPIN_STEPS: u32 = 7;
+/// Pause rounds of 1, 2, 4, 8, 16 instructions, together about half a microsecond. Twice that gains nothing with two
+/// idle cores, and with one core for both sides each round is time that the other side could run.
+const SPIN_STEPS: u32 = 5;
 /// Then this many turns for other threads before parking.
 const YIELD_STEPS: u32 = 24;
 /// A lock's waiter that has yielded this often sleeps between looks, so that a preempted holder of lower priority runs.
@@ -536,10 +612,16 @@ impl Backoff {
         self.step += 1;
     }
 
+    /// Under loom, which yields here, more rounds show nothing new: two that wait for a third could take turns for
+    /// ever.
     #[cfg(towpath_loom)]
     pub(crate) fn wait_for_other(&mut self) {
-        let _ = (self.step, SPIN_STEPS, YIELD_STEPS, NAP_AFTER_STEPS);
+        const ROUNDS: u32 = 3;
+        let _ = (SPIN_STEPS, YIELD_STEPS, NAP_AFTER_STEPS);
+        self.step += 1;
+        if self.step > ROUNDS {
+            skip_branch();
+        }
         spin_loop();
-        thread::yield_now();
     }
 }

@@ -49,8 +49,10 @@ impl SetCore {
 pub(super) unsafe fn note(node: &Node, phase: Phase) {
     node.set_phase(phase);
     // SAFETY: a member's core is the first field of a `SetCore` that the member keeps alive.
-    let set = unsafe { &*node.core_ptr().cast::<SetCore>() };
-    set.noted.lock().push_back(node.arm());
+    unsafe {
+        let set = &*node.core_ptr().cast::<SetCore>();
+        set.noted.lock().push_back(node.arm());
+    }
 }
 
 /// A receiver that belongs to a set.

@@ -135,7 +135,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// A random number. Not for secrets: it is fast, and will be seeded in the simulator.
 pub fn random() -> u64 {
-    threads::random()
+    // A model must go the same way twice: there the arms of a select are tried in the order written.
+    if cfg!(towpath_loom) { 0 } else { threads::random() }
 }
 
 /// Runs a future on this thread and waits for it, under no runtime but the one the caller is in.

@@ -78,6 +78,7 @@ pub struct ArmContext<'a> {
     thread: Option<&'a Cell<Option<Instant>>>,
     exposed: &'a Cell<bool>,
     foreign: &'a Cell<bool>,
+    meets: &'a Cell<bool>,
 }
 
 /// What one select shares with all its arms.
@@ -87,6 +88,8 @@ pub(super) struct Shared<'a> {
     pub(super) exposed: &'a Cell<bool>,
     /// Some arm may wake us without telling the core.
     pub(super) foreign: &'a Cell<bool>,
+    /// Some arm's other side may be waiting for us to stand in line.
+    pub(super) meets: &'a Cell<bool>,
     /// On a thread: when to look again at the latest.
     pub(super) thread: Option<&'a Cell<Option<Instant>>>,
     /// No waiting afterwards: a `try_recv` may leave its demand behind.
@@ -101,12 +104,14 @@ impl<'a> ArmContext<'a> {
                 arm,
                 exposed: shared.exposed.get(),
                 takeable: shared.thread.is_some(),
+                may_wait: waker.is_some(),
             },
             waker,
             insists: shared.insists,
             thread: shared.thread,
             exposed: shared.exposed,
             foreign: shared.foreign,
+            meets: shared.meets,
         }
     }
 
@@ -140,6 +145,11 @@ impl<'a> ArmContext<'a> {
 
     pub(crate) fn insists(&self) -> bool {
         self.insists
+    }
+
+    /// Trying again and again is no use: the other side may be waiting for us to stand in line.
+    pub(crate) fn meets(&self) {
+        self.meets.set(true);
     }
 
     /// The arm stands in a line now, where others see it.

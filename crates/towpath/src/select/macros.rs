@@ -83,7 +83,10 @@ macro_rules! __select {
         ::core::compile_error!("`default` must be the last arm of a select")
     };
     // An arm with a guard.
-    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr, if $guard:expr => $body:block $(,)? $($rest:tt)*) => {
+    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr, if $guard:expr => $body:block, $($rest:tt)*) => {
+        $crate::__select!(@arms $mode [$($arms)* { $pattern, (if $guard { ::core::option::Option::Some($arm) } else { ::core::option::Option::None }), $body }] $($rest)*)
+    };
+    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr, if $guard:expr => $body:block $($rest:tt)*) => {
         $crate::__select!(@arms $mode [$($arms)* { $pattern, (if $guard { ::core::option::Option::Some($arm) } else { ::core::option::Option::None }), $body }] $($rest)*)
     };
     (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr, if $guard:expr => $body:expr, $($rest:tt)*) => {
@@ -93,7 +96,10 @@ macro_rules! __select {
         $crate::__select!(@arms $mode [$($arms)* { $pattern, (if $guard { ::core::option::Option::Some($arm) } else { ::core::option::Option::None }), $body }])
     };
     // A plain arm.
-    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr => $body:block $(,)? $($rest:tt)*) => {
+    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr => $body:block, $($rest:tt)*) => {
+        $crate::__select!(@arms $mode [$($arms)* { $pattern, $arm, $body }] $($rest)*)
+    };
+    (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr => $body:block $($rest:tt)*) => {
         $crate::__select!(@arms $mode [$($arms)* { $pattern, $arm, $body }] $($rest)*)
     };
     (@arms $mode:tt [$($arms:tt)*] $pattern:pat = $arm:expr => $body:expr, $($rest:tt)*) => {

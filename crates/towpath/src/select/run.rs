@@ -16,7 +16,7 @@ use crate::{
     raw::{
         claim::OPEN,
         pin,
-        wait::Core,
+        wait::{Backoff, Core},
     },
     rt,
 };
@@ -67,7 +67,9 @@ impl<L: Arms> Future for Selecting<L> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<L::Output> {
         let pin::SelectingParts { mut arms, core, exposed, foreign, started, biased } =
             pin::selecting(self);
-        let shared = Shared { core, exposed, foreign, thread: None, insists: false };
+        let meets = Cell::new(false);
+        let shared =
+            Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
         if !started.replace(true) {
             assert!(arms.any_enabled(), "{ALL_DISABLED}");
             if let Some(winner) = Self::pass(&mut arms, &shared, biased, None) {
@@ -100,9 +102,15 @@ pub fn run_biased<L: Arms>(arms: L) -> impl Future<Output = L::Output> {
 pub fn now<L: Arms>(arms: L, biased: bool) -> Option<L::Output> {
     let mut arms = pin!(arms);
     let core = Core::new(OPEN);
-    let (exposed, foreign) = (Cell::new(false), Cell::new(false));
-    let shared =
-        Shared { core: &core, exposed: &exposed, foreign: &foreign, thread: None, insists: true };
+    let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
+    let shared = Shared {
+        core: &core,
+        exposed: &exposed,
+        foreign: &foreign,
+        meets: &meets,
+        thread: None,
+        insists: true,
+    };
     let winner = Selecting::pass(&mut arms, &shared, biased, None)?;
     Some(arms.as_mut().finish(winner))
 }
@@ -120,19 +128,27 @@ pub fn run_blocking_biased<L: Arms>(arms: L) -> L::Output {
 fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     // The core is declared first, so that the arms go before it also when a panic passes through.
     let core = Core::new(OPEN);
-    let (exposed, foreign) = (Cell::new(false), Cell::new(false));
+    let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
     let look_again: Cell<Option<Instant>> = Cell::new(None);
     let shared = Shared {
         core: &core,
         exposed: &exposed,
         foreign: &foreign,
+        meets: &meets,
         thread: Some(&look_again),
         insists: false,
     };
     let mut arms = pin!(arms);
     assert!(arms.any_enabled(), "{ALL_DISABLED}");
-    if let Some(winner) = Selecting::pass(&mut arms, &shared, biased, None) {
-        return arms.as_mut().finish(winner);
+    // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
+    let mut backoff = Backoff::new();
+    loop {
+        if let Some(winner) = Selecting::pass(&mut arms, &shared, biased, None) {
+            return arms.as_mut().finish(winner);
+        }
+        if meets.get() || !backoff.spin_or_yield() {
+            break;
+        }
     }
     rt::with_thread_waker(|waker| {
         loop {
