@@ -12,7 +12,7 @@ use super::{
     meet::Meet,
     op::{RecvOp, ReserveOp, SendOp, Step},
     ring::{Push, Ring},
-    wait::{Core, Node, Phase},
+    wait::{Core, Node, Patience, Phase},
     watch::SetCore,
 };
 use crate::sync::{Arc, AtomicUsize, Ordering};
@@ -32,6 +32,9 @@ pub(crate) struct Chan<T> {
     queue: Queue<T>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// How tasks on each side wait.
+    send_patience: Patience,
+    recv_patience: Patience,
 }
 
 /// How a receiving end shares its channel.
@@ -71,7 +74,13 @@ impl<T> Chan<T> {
             Some(capacity) => Queue::Ring(Box::new(Ring::new(capacity))),
             None => Queue::List(Box::new(List::new())),
         };
-        Arc::new(Self { queue, senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1) })
+        Arc::new(Self {
+            queue,
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(1),
+            send_patience: Patience::new(),
+            recv_patience: Patience::new(),
+        })
     }
 
     pub(crate) fn capacity(&self) -> Option<usize> {
@@ -116,6 +125,14 @@ impl<T> Chan<T> {
         matches!(self.queue, Queue::Meet(_))
     }
 
+    pub(super) fn send_patience(&self) -> &Patience {
+        &self.send_patience
+    }
+
+    pub(super) fn recv_patience(&self) -> &Patience {
+        &self.recv_patience
+    }
+
     // ---- sending -------------------------------------------------------------------------------------------------
 
     /// Sends what is in `value` if that is possible now; on `Done` it is taken out.
@@ -157,6 +174,9 @@ impl<T> Chan<T> {
                 return Step::Waiting;
             }
         }
+        if let Some(gate) = ring_gate {
+            gate.let_go(&op.node, me);
+        }
         loop {
             if !me.begin() {
                 return Step::Interrupted;
@@ -182,7 +202,7 @@ impl<T> Chan<T> {
         }
     }
 
-    fn send_ready(&self) -> bool {
+    pub(super) fn send_ready(&self) -> bool {
         match &self.queue {
             Queue::Ring(ring) => ring.send_ready(),
             Queue::Meet(_) | Queue::List(_) => true,
@@ -221,6 +241,9 @@ impl<T> Chan<T> {
             Queue::Ring(ring) => Some(&ring.gate),
             Queue::List(_) => None,
         };
+        if let Some(gate) = gate {
+            gate.let_go(&op.node, me);
+        }
         loop {
             if !me.begin() {
                 return Step::Interrupted;
@@ -347,6 +370,7 @@ impl<T> Chan<T> {
                     return Step::Waiting;
                 }
             }
+            gate.let_go(&op.node, me);
             loop {
                 if !me.begin() {
                     return Step::Interrupted;
@@ -366,7 +390,7 @@ impl<T> Chan<T> {
         }
     }
 
-    fn recv_ready(&self) -> bool {
+    pub(super) fn recv_ready(&self) -> bool {
         match &self.queue {
             Queue::Ring(ring) => ring.recv_ready(),
             Queue::List(list) => list.recv_ready(),
@@ -384,6 +408,15 @@ impl<T> Chan<T> {
                 (_, Some(gate)) => gate.leave(Side::Recv, &op.node),
                 (_, None) => {}
             }
+        }
+    }
+
+    /// Runs `f` under the lock of the waiting lines. `f` is a few instructions and runs no foreign code.
+    pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.queue {
+            Queue::Meet(meet) => meet.with_line(f),
+            Queue::Ring(ring) => ring.gate.with_line(f),
+            Queue::List(list) => list.gate.with_line(f),
         }
     }
 

@@ -9,6 +9,7 @@
 //! sequentially consistent, so one of the two sees the other. Attacked by `loom::ring_*` and `loom::list_*`.
 
 use super::{
+    claim::Me,
     lock::Lock,
     wait::{Node, Phase, WaitList, Wakes},
 };
@@ -121,6 +122,15 @@ impl Gate {
         true
     }
 
+    /// Before an operation that has been told to try again may finish: waits until whoever told it has let go of its
+    /// core. A single operation has waited for that, the notice being the last touch; a select may have been woken by
+    /// another line and see the phase of this one a moment early. Attacked by `loom::select_one_commit`.
+    pub(super) fn let_go(&self, node: &Node, me: &Me<'_>) {
+        if me.exposed && node.phase() == Phase::Notified {
+            drop(self.lines.lock());
+        }
+    }
+
     /// Takes `node` out, and passes a notice on that it did not use.
     ///
     /// # Safety
@@ -140,6 +150,12 @@ impl Gate {
         if phase == Phase::Notified {
             self.notify(side);
         }
+    }
+
+    /// Runs `f` under the lines' lock.
+    pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _lines = self.lines.lock();
+        f()
     }
 
     fn notify_all(&self, side: Side) {

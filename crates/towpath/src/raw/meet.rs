@@ -592,6 +592,12 @@ impl<T> Meet<T> {
         drop(homeless);
     }
 
+    /// Runs `f` under the lock.
+    pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _state = self.state.lock();
+        f()
+    }
+
     /// Waits until whoever completes `op` for us has let go of it.
     pub(super) fn synchronize(&self) {
         drop(self.state.lock());

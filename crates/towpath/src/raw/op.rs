@@ -21,7 +21,7 @@ use super::{
     chan::{Chan, Mode, RecvEnd, SendEnd},
     claim::{Me, PLAIN},
     ring::Push,
-    wait::{Core, Node, Phase},
+    wait::{Core, Node, Patience, Phase},
 };
 use crate::{
     error::SendError,
@@ -138,18 +138,66 @@ fn plain(core: &Core) -> Me<'_> {
 }
 
 /// Whether a waiting future has news; its waker is in place if not.
-fn has_news(core: &Core, cx: &Context<'_>) -> bool {
-    core.notified() || core.arm(cx.waker())
+fn has_news<T>(chan: &Chan<T>, core: &Core, cx: &Context<'_>) -> bool {
+    core.notified() || core.arm_in_line(chan, cx.waker())
+}
+
+/// How the first wait of a future has begun.
+enum FirstWait<R> {
+    Ready(R),
+    /// There is something to try on a queue without a lock.
+    Retry,
+    /// It was told to look again before it parked.
+    News,
+    Parked,
+}
+
+/// Begins to wait: parks, or looks a little longer first if that has paid before. `ready` is for queues that can be
+/// looked at without standing in line; at the others one stands in line without a waker meanwhile, as a thread does.
+fn first_wait<T, R>(
+    chan: &Chan<T>,
+    patience: &Patience,
+    core: &Core,
+    cx: &Context<'_>,
+    ready: Option<impl Fn() -> bool>,
+    advance: impl FnOnce(&Me<'_>) -> Option<R>,
+) -> FirstWait<R> {
+    let stand = |advance: Option<R>| match advance {
+        Some(result) => FirstWait::Ready(result),
+        None => FirstWait::Parked,
+    };
+    if !patience.pays() {
+        core.arm_alone(cx.waker());
+        return stand(advance(&plain(core)));
+    }
+    if let Some(ready) = ready {
+        if patience.look(ready) {
+            return FirstWait::Retry;
+        }
+        core.arm_alone(cx.waker());
+        return stand(advance(&plain(core)));
+    }
+    if let Some(result) = advance(&plain(core)) {
+        return FirstWait::Ready(result);
+    }
+    if patience.look(|| core.notified()) || core.arm_in_line(chan, cx.waker()) {
+        return FirstWait::News;
+    }
+    FirstWait::Parked
 }
 
 /// Runs `step` on this thread until it is ready.
-fn block<R>(core: &Core, mut step: impl FnMut(&Me<'_>) -> Option<R>) -> R {
+fn block<T, R>(
+    chan: &Chan<T>,
+    core: &Core,
+    mut step: impl FnMut(&Me<'_>) -> Option<R>,
+) -> R {
     loop {
         let me = Me { core, arm: 0, exposed: false, takeable: true, may_wait: true };
         if let Some(result) = step(&me) {
             return result;
         }
-        core.wait_thread();
+        core.wait_thread_in_line(chan);
     }
 }
 
@@ -221,7 +269,7 @@ impl<'a, T> Receiving<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, |me| this.advance(me))
     }
 
     /// Collects what a notice has brought, or tries (again). `None`: it stands in line.
@@ -253,7 +301,7 @@ impl<T> Future for Receiving<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.as_ref().get_ref();
         match this.stage.get() {
-            Stage::New => {
+            Stage::New => loop {
                 // Most messages are there already; then no waker need be cloned.
                 if this.chan.may_recv()
                     // SAFETY: the mode is that of the end that `new` borrowed.
@@ -262,17 +310,24 @@ impl<T> Future for Receiving<'_, T> {
                     this.stage.set(Stage::Done);
                     return Poll::Ready(end_or_value);
                 }
-                this.core.arm_alone(cx.waker());
-            }
-            Stage::Waiting => {
-                if !has_news(&this.core, cx) {
-                    return Poll::Pending;
+                let ready = (!this.chan.is_meet()).then_some(|| this.chan.recv_ready());
+                let patience = this.chan.recv_patience();
+                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me)) {
+                    FirstWait::Ready(end_or_value) => return Poll::Ready(end_or_value),
+                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Retry => {}
+                    FirstWait::News => break,
                 }
-                if this.op.node.phase() != Phase::Done {
-                    this.core.arm_alone(cx.waker());
+            },
+            Stage::Waiting => {
+                if !has_news(&this.chan, &this.core, cx) {
+                    return Poll::Pending;
                 }
             }
             Stage::Won | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
+        }
+        if this.op.node.phase() != Phase::Done {
+            this.core.arm_alone(cx.waker());
         }
         match this.advance(&plain(&this.core)) {
             Some(end_or_value) => Poll::Ready(end_or_value),
@@ -411,7 +466,7 @@ impl<'a, T> Sending<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end, value));
         let this = this.as_ref().get_ref();
-        block(&this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, |me| this.advance(me))
     }
 
     /// A send that has nothing to send yet.
@@ -479,7 +534,7 @@ impl<T> Future for Sending<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_ref().get_ref();
         match this.stage.get() {
-            Stage::New => {
+            Stage::New => loop {
                 if this.chan.may_send() {
                     // SAFETY: in no line, so the value is ours.
                     let done =
@@ -488,23 +543,30 @@ impl<T> Future for Sending<'_, T> {
                         return Poll::Ready(this.result(&done));
                     }
                 }
-                this.core.arm_alone(cx.waker());
-            }
+                let ready = (!this.chan.is_meet()).then_some(|| this.chan.send_ready());
+                let patience = this.chan.send_patience();
+                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me)) {
+                    FirstWait::Ready(sent) => return Poll::Ready(sent),
+                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Retry => {}
+                    FirstWait::News => break,
+                }
+            },
             Stage::Waiting => {
-                if !has_news(&this.core, cx) {
+                if !has_news(&this.chan, &this.core, cx) {
                     return Poll::Pending;
                 }
-                // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
-                if this.op.node.phase() == Phase::Granted {
-                    let me = Me { may_wait: false, ..plain(&this.core) };
-                    if let Some(sent) = this.advance(&me) {
-                        return Poll::Ready(sent);
-                    }
-                }
-                this.core.arm_alone(cx.waker());
             }
             Stage::Won | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
         }
+        // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
+        if this.op.node.phase() == Phase::Granted {
+            let me = Me { may_wait: false, ..plain(&this.core) };
+            if let Some(sent) = this.advance(&me) {
+                return Poll::Ready(sent);
+            }
+        }
+        this.core.arm_alone(cx.waker());
         match this.advance(&plain(&this.core)) {
             Some(sent) => Poll::Ready(sent),
             None => Poll::Pending,
@@ -603,7 +665,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, |me| this.advance(me))
     }
 
     fn advance(&self, me: &Me<'_>) -> Option<bool> {
@@ -628,7 +690,7 @@ impl<'a, T> Reservation<'a, T> {
                 this.core.arm_alone(cx.waker());
             }
             Stage::Waiting => {
-                if !has_news(&this.core, cx) {
+                if !has_news(&this.chan, &this.core, cx) {
                     return Poll::Pending;
                 }
                 this.core.arm_alone(cx.waker());

@@ -176,6 +176,9 @@ impl<T> Ring<T> {
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             if tail & CLOSED != 0 {
+                // The receiver's end happens before we say so, and `tail` may come from a relaxed read. Attacked by
+                // `loom::order_4_close`.
+                self.tail.load(Ordering::Acquire);
                 return Push::Closed;
             }
             let position = tail & POSITION;

@@ -17,7 +17,11 @@ use std::{
     cell::Cell, marker::PhantomPinned, mem::MaybeUninit, ptr, task::Waker, time::Instant,
 };
 
-use super::{claim::Me, watch};
+use super::{
+    chan::Chan,
+    claim::{self, Me},
+    watch,
+};
 use crate::{
     rt,
     sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, thread},
@@ -78,7 +82,8 @@ impl Core {
         drop(stale);
     }
 
-    /// Puts `waker` in place. True: a notice came since the last call, look at the nodes again.
+    /// Puts `waker` in place, for a select or a set, which others may notify in several lines at once. True: a notice
+    /// came since the last call, look at the nodes again.
     ///
     /// Only the owner calls this.
     pub(crate) fn arm(&self, waker: &Waker) -> bool {
@@ -135,9 +140,44 @@ impl Core {
         }
     }
 
+    /// Puts `waker` in place while this core, of a single operation, may stand in `chan`'s line. True: it has been
+    /// notified already.
+    pub(super) fn arm_in_line<T>(&self, chan: &Chan<T>, waker: &Waker) -> bool {
+        let fresh = waker.clone();
+        let mut unused = None;
+        let notified = chan.with_line(|| {
+            if self.notified() {
+                unused = Some(fresh);
+                return true;
+            }
+            // SAFETY: the waker of a single operation that is not notified yet is touched under its line's lock only.
+            // Attacked by `loom::waker_moves_between_tasks`.
+            unused = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
+            self.signal.store(SET, Ordering::Relaxed);
+            false
+        });
+        drop(unused);
+        notified
+    }
+
     /// Tells the owner to look again; the waker, if any, is to be woken once the lock is released.
     #[must_use]
+    #[inline]
     fn notify(&self) -> Option<Waker> {
+        if self.claim.load(Ordering::Relaxed) != claim::PLAIN {
+            return self.notify_shared();
+        }
+        // One line, whose lock is held: nobody else touches the waker.
+        let armed = self.signal.load(Ordering::Relaxed) == SET;
+        // SAFETY: as just said; and the owner goes on only after the store below.
+        let waker =
+            if armed { self.waker.with_mut(|slot| unsafe { (*slot).take() }) } else { None };
+        self.signal.store(NOTIFIED, Ordering::Release);
+        waker
+    }
+
+    /// As `notify`, when others may do so at the same time in other lines.
+    fn notify_shared(&self) -> Option<Waker> {
         let mut backoff = Backoff::new();
         loop {
             match self.signal.load(Ordering::Relaxed) {
@@ -211,6 +251,12 @@ impl Core {
         self.disarm_thread();
     }
 
+    /// Before a set on a thread looks at its members: as `forget_notice`, also when a task had put its waker in place.
+    pub(crate) fn begin_thread(&self) {
+        self.disarm_thread();
+        self.forget_notice();
+    }
+
     /// Takes the waker back, so that the next wait begins from `NONE`.
     fn disarm_thread(&self) {
         let mut backoff = Backoff::new();
@@ -231,6 +277,23 @@ impl Core {
                 }
                 LOCKED => backoff.wait_for_other(),
                 _ => return,
+            }
+        }
+    }
+
+    /// Waits on this thread until the single operation in `chan`'s line is notified: spins, yields, then parks.
+    pub(super) fn wait_thread_in_line<T>(&self, chan: &Chan<T>) {
+        let mut backoff = Backoff::new();
+        while !self.notified() {
+            if !backoff.spin_or_yield() {
+                rt::with_thread_waker(|waker| {
+                    if !self.arm_in_line(chan, waker) {
+                        while !self.notified() {
+                            thread::park();
+                        }
+                    }
+                });
+                return;
             }
         }
     }
@@ -403,7 +466,7 @@ impl Node {
     pub(super) unsafe fn finish(&self, phase: Phase, wakes: &mut Wakes) {
         // SAFETY: the lock is held, so the owner cannot have gone yet.
         let core = unsafe { self.core() };
-        if core.claim.load(Ordering::Relaxed) == super::claim::SET_MEMBER {
+        if core.claim.load(Ordering::Relaxed) == claim::SET_MEMBER {
             // SAFETY: only members of a set belong to a set's core.
             unsafe { watch::note(self, phase) };
         } else {
@@ -623,5 +686,56 @@ impl Backoff {
             skip_branch();
         }
         spin_loop();
+    }
+}
+
+/// Whether it pays for a task to look a little longer before it parks: it does while the other side runs on another
+/// core at the same time, since waking a task there costs more than the look. Learnt from how it went before.
+pub(crate) struct Patience {
+    /// Low half: credit, one try each. High half: waits since the last probe.
+    state: AtomicU32,
+}
+
+/// About 0.3 µs: a little more than a message takes to a task that runs on another core and back.
+const LOOKS: u32 = 8;
+const CREDIT_MAX: u32 = 16;
+const CREDIT_MASK: u32 = 0xffff;
+const ONE_WAIT: u32 = 1 << 16;
+/// Without credit, this many waits until the next probe.
+const PROBE_EVERY: u32 = 512;
+/// Tries in a row that make up a probe: both sides must try at the same time to find out.
+const PROBE: u32 = 8;
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { state: AtomicU32::new(PROBE) }
+    }
+
+    /// Whether to look longer this time.
+    #[inline]
+    pub(crate) fn pays(&self) -> bool {
+        if cfg!(towpath_loom) {
+            return false;
+        }
+        let state = self.state.load(Ordering::Relaxed);
+        if state & CREDIT_MASK > 0 {
+            return true;
+        }
+        let probe = state >= PROBE_EVERY * ONE_WAIT;
+        // Lost updates among several waiters do no harm.
+        self.state.store(if probe { PROBE } else { state + ONE_WAIT }, Ordering::Relaxed);
+        probe
+    }
+
+    /// Looks until `seen`, for a while.
+    pub(crate) fn look(&self, mut seen: impl FnMut() -> bool) -> bool {
+        let found = (0..LOOKS).any(|_| {
+            spin_loop();
+            seen()
+        });
+        let credit = self.state.load(Ordering::Relaxed) & CREDIT_MASK;
+        let credit = if found { CREDIT_MAX.min(credit + 4) } else { credit.saturating_sub(1) };
+        self.state.store(credit, Ordering::Relaxed);
+        found
     }
 }

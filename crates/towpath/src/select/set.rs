@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Receiver, rt,
+    Receiver,
     raw::watch::{Member, SetCore},
     sync::Arc,
 };
@@ -127,15 +127,12 @@ impl<T> SelectSet<T> {
     /// When the set is empty: it would wait for ever.
     pub fn next_blocking(&mut self) -> (Key, Option<T>) {
         loop {
+            // A note that comes from here on is either seen by the look or ends the wait.
+            self.core.core.begin_thread();
             if let Some(next) = self.look() {
                 return next;
             }
-            let core = self.core.clone();
-            rt::with_thread_waker(|waker| {
-                if !core.core.arm(waker) && !core.has_noted() {
-                    core.core.wait_thread();
-                }
-            });
+            self.core.core.wait_thread();
         }
     }
 
