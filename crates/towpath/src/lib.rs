@@ -1,3 +1,4 @@
+//! Channels and `select` for tasks and threads. The README follows; the map of the modules is at its end.
 #![cfg_attr(not(towpath_loom), doc = include_str!("../../../README.md"))]
 //!
 //! # Where to look

@@ -39,7 +39,8 @@ pub use sender::Sender;
 use crate::raw::chan::channel;
 pub use crate::raw::{
     compose::{RecvMany, SendAll, SendingFrom},
-    op::{Receiving, Sending},
+    recv::Receiving,
+    send::Sending,
 };
 
 /// A channel in which up to `capacity` messages wait; a send into a full one waits. Capacity 0 is a rendezvous.

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     error::{ReserveError, SendError},
-    raw::{chan::SendEnd, op::Reservation, pin},
+    raw::{chan::SendEnd, pin, reserve::Reservation},
     select::{ArmContext, SelectArm},
 };
 

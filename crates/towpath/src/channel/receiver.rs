@@ -158,7 +158,11 @@ impl<T> SharedReceiver<T> {
     receiving!();
 
     #[inline]
-    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "same shape as `Receiver`'s")]
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_ref_mut,
+        reason = "same shape as `Receiver`'s"
+    )]
     fn fresh(&mut self) {}
 }
 

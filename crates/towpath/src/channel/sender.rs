@@ -5,11 +5,7 @@ use std::fmt;
 use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
 use crate::{
     error::{ReserveError, SendError, TryReserveError, TrySendError},
-    raw::{
-        chan::SendEnd,
-        op::Reservation,
-        ring::Push,
-    },
+    raw::{chan::SendEnd, reserve::Reservation, ring::Push},
 };
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and

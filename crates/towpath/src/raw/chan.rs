@@ -6,13 +6,15 @@
 use std::fmt;
 
 use super::{
+    backoff::Patience,
     claim::{Me, PLAIN},
     gate::{Gate, Side},
+    line::{Node, Phase},
     list::List,
     meet::Meet,
     op::{RecvOp, ReserveOp, SendOp, Step},
     ring::{Push, Ring},
-    wait::{Core, Node, Patience, Phase},
+    wait::Core,
     watch::SetCore,
 };
 use crate::sync::{Arc, AtomicUsize, Ordering};

@@ -15,7 +15,7 @@
 //!
 //! A single operation stands in one line only and needs none of this: it is `PLAIN`, and the line's lock decides.
 
-use super::wait::{Backoff, Core, Node};
+use super::{backoff::Backoff, line::Node, wait::Core};
 use crate::sync::Ordering;
 
 /// One operation, one line.
@@ -62,10 +62,7 @@ impl Me<'_> {
     }
 
     fn begin_exposed(&self) -> bool {
-        self.core
-            .claim
-            .compare_exchange(OPEN, BUSY, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.core.claim.compare_exchange(OPEN, BUSY, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Ends a try that succeeded: from here nobody can win us.

@@ -10,8 +10,9 @@ use std::{
 
 use super::{
     chan::{RecvEnd, SendEnd},
-    op::{Receiving, Sending},
+    recv::Receiving,
     ring::Push,
+    send::Sending,
 };
 use crate::{
     error::SendError,
@@ -183,7 +184,7 @@ mod kept {
     use super::{
         super::{
             chan::{Chan, RecvEnd},
-            op::Receiving,
+            recv::Receiving,
         },
         Context, Future, Pin, Poll,
     };
@@ -232,7 +233,7 @@ mod kept {
         use super::{
             super::super::{
                 chan::{Chan, SendEnd},
-                op::Reservation,
+                reserve::Reservation,
             },
             Arc, Context, Pin, Poll,
         };
@@ -255,7 +256,8 @@ mod kept {
             /// True: a place is kept, and is the caller's to use or give back.
             pub(crate) fn poll(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
                 // SAFETY: the field is never moved.
-                let mut reservation = unsafe { self.map_unchecked_mut(|kept| &mut kept.reservation) };
+                let mut reservation =
+                    unsafe { self.map_unchecked_mut(|kept| &mut kept.reservation) };
                 let polled = reservation.as_mut().poll(cx);
                 if polled.is_ready() {
                     reservation.again();

@@ -10,8 +10,8 @@
 
 use super::{
     claim::Me,
+    line::{Node, Phase, WaitList, Wakes},
     lock::Lock,
-    wait::{Node, Phase, WaitList, Wakes},
 };
 use crate::sync::{AtomicU32, Ordering, fence_in_models};
 

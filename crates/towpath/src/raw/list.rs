@@ -13,11 +13,11 @@
 use std::{mem::MaybeUninit, ptr};
 
 use super::{
+    backoff::Backoff,
     chan::Mode,
     gate::{Gate, Side},
     lock::Lock,
     ring::{Push, move_out},
-    wait::Backoff,
 };
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, Padded, UnsafeCell};
 

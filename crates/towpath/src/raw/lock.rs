@@ -12,7 +12,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::wait::Backoff;
+use super::backoff::Backoff;
 use crate::sync::{AtomicBool, Ordering, UnsafeCell};
 
 pub(crate) struct Lock<S> {

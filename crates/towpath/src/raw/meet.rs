@@ -24,10 +24,11 @@ use std::{collections::VecDeque, mem};
 
 use super::{
     claim::{Claim, Me, claim_parked},
+    line::{Node, Phase, WaitList, Wakes},
     lock::{Guard, Lock},
     op::{RecvOp, ReserveOp, SendOp, Step},
     ring::Push,
-    wait::{Core, Node, Phase, WaitList, Wakes},
+    wait::Core,
 };
 use crate::sync::{AtomicU32, Ordering};
 
@@ -268,7 +269,6 @@ impl<T> State<T> {
         self.reserved -= 1;
     }
 }
-
 
 impl<T> Meet<T> {
     pub(crate) fn new(capacity: usize) -> Self {

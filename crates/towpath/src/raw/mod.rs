@@ -3,26 +3,39 @@
 //! | file | what it is | who tries to break it |
 //! |---|---|---|
 //! | `lock.rs` | a small lock for a few dozen instructions | `loom::lock_excludes` |
-//! | `wait.rs` | one kind of waiter for tasks and threads, in intrusive lists | `loom::waker_*`, `it::cancel` |
+//! | `wait.rs` | whoever waits, task or thread | `loom::waker_*`, `it::cancel` |
+//! | `line.rs` | waiting lines of intrusive nodes | `loom::waker_*`, `it::cancel` |
 //! | `claim.rs` | who wins when two selects could pair | `loom::select_*` |
 //! | `gate.rs` | the two waiting lines of a queue without its own lock | `loom::ring_*`, `loom::list_*` |
+//! | `watch.rs` | lasting places in a line, for `SelectSet` | `it::set` |
 //! | `ring.rs` | bounded queue, stamped slots | `loom::ring_*`, `it::model` |
 //! | `list.rs` | unbounded queue, linked blocks | `loom::list_*`, `it::model` |
 //! | `meet.rs` | rendezvous and tiny capacities under one lock | `loom::meet_*`, `it::model` |
-//! | `chan.rs` | the three queues behind one face | `it::model` |
-//! | `op.rs` | send, receive, reserve as pinned operations | `it::cancel`, `it::drops` |
+//! | `chan.rs` | the three queues behind one face, and the two ends | `it::model` |
+//! | `op.rs`, `recv.rs`, `send.rs`, `reserve.rs` | operations that can wait, pinned | `it::cancel`, `it::drops` |
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
-#![expect(unsafe_code, reason = "the home of unsafe code; each block argues, the table above says who attacks it")]
+//! | `pin.rs` | pin projections | `it::cancel` |
+//!
+//! `backoff.rs` has no unsafe code: how long to look before parking.
+#![expect(
+    unsafe_code,
+    reason = "the home of unsafe code; each block argues, the table above says who attacks it"
+)]
 
+pub(crate) mod backoff;
 pub(crate) mod chan;
 pub(crate) mod claim;
 pub(crate) mod compose;
 pub(crate) mod gate;
+pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod meet;
 pub(crate) mod op;
 pub(crate) mod pin;
+pub(crate) mod recv;
+pub(crate) mod reserve;
 pub(crate) mod ring;
+pub(crate) mod send;
 pub(crate) mod wait;
 pub(crate) mod watch;

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, pin::Pin};
 
-use super::{op::Reservation, wait::Core};
+use super::{reserve::Reservation, wait::Core};
 use crate::{
     channel::Reserving,
     select::{FutureArm, Selecting},

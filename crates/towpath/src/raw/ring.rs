@@ -22,9 +22,9 @@
 use std::{mem::MaybeUninit, ptr};
 
 use super::{
+    backoff::Backoff,
     chan::Mode,
     gate::{Gate, Side},
-    wait::Backoff,
 };
 use crate::sync::{AtomicU64, Ordering, Padded, UnsafeCell};
 
@@ -299,8 +299,7 @@ impl<T> Ring<T> {
                     Ok(_) => {
                         // SAFETY: the exchange gave us this position alone and its stamp said written. Attacked by
                         // `loom::ring_two_receivers`.
-                        let value =
-                            slot.value.with(|value| unsafe { (*value).assume_init_read() });
+                        let value = slot.value.with(|value| unsafe { (*value).assume_init_read() });
                         self.free(slot, head);
                         return Some(value);
                     }

@@ -1,10 +1,7 @@
-//! One kind of waiter for tasks and threads, linked into waiting lines without allocation.
-//!
-//! A `Core` is whoever waits: one operation, or a whole select with many arms. A `Node` is its place in one line.
-//! Both live in the waiting future or on the waiting thread's stack.
+//! Whoever waits, task or thread: one operation, or a whole select with many arms. It lives in the waiting future or on
+//! the waiting thread's stack; its places in waiting lines are `line::Node`s.
 //!
 //! What always holds:
-//! - Links, phase and owner of a queued node change only under the lock of the line it stands in.
 //! - A notifier touches a node and its core only under that lock, and `Core::notify` is the last touch. So an owner
 //!   may free both once it has seen `NOTIFIED` (one line), or once it has taken the lock of each line it stood in.
 //! - The waker is taken under the lock and woken after it: no foreign code runs inside.
@@ -13,21 +10,17 @@
 //! owner then must not overwrite a waker that is being taken, nor miss that it was (the lost wake-up of several
 //! channels). Same idea as the `AtomicWaker` of the futures crate, with the notice kept in the same word.
 
-use std::{
-    cell::Cell, marker::PhantomPinned, mem::MaybeUninit, ptr, task::Waker, time::Instant,
-};
+use std::{task::Waker, time::Instant};
 
 use super::{
+    backoff::Backoff,
     chan::Chan,
     claim::{self, Me},
-    watch,
 };
 use crate::{
     rt,
-    sync::{AtomicU32, Ordering, UnsafeCell, spin_loop, thread},
+    sync::{AtomicU32, Ordering, UnsafeCell, thread},
 };
-#[cfg(towpath_loom)]
-use crate::sync::skip_branch;
 
 /// Nobody to wake: not waiting yet, or a thread that still spins.
 const NONE: u32 = 0;
@@ -63,7 +56,7 @@ impl Core {
     #[cfg(not(towpath_loom))]
     #[inline]
     pub(super) fn rank(&self) -> usize {
-        ptr::from_ref(self).addr()
+        std::ptr::from_ref(self).addr()
     }
 
     /// In a model, which must go the same way twice though its stacks move, the order of creation.
@@ -163,7 +156,7 @@ impl Core {
     /// Tells the owner to look again; the waker, if any, is to be woken once the lock is released.
     #[must_use]
     #[inline]
-    fn notify(&self) -> Option<Waker> {
+    pub(super) fn notify(&self) -> Option<Waker> {
         if self.claim.load(Ordering::Relaxed) != claim::PLAIN {
             return self.notify_shared();
         }
@@ -221,12 +214,7 @@ impl Core {
     /// Before a select on a thread looks at its arms (again): a notice that comes from here on counts.
     pub(crate) fn forget_notice(&self) {
         // Not a plain store: the notifier's phase must be seen by the look that follows.
-        let _ = self.signal.compare_exchange(
-            NOTIFIED,
-            NONE,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let _ = self.signal.compare_exchange(NOTIFIED, NONE, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Waits on this thread until notified, or until `deadline`, or if `foreign` until it is woken in any way.
@@ -335,407 +323,7 @@ impl Core {
 #[cfg(towpath_loom)]
 fn next_rank() -> usize {
     thread_local! {
-        static NEXT: Cell<usize> = const { Cell::new(0) };
+        static NEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
     NEXT.replace(NEXT.get() + 1)
-}
-
-/// Where a node stands. Changes under the lock of its line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub(crate) enum Phase {
-    /// In no line.
-    Idle = 0,
-    /// Waiting in a line.
-    Queued = 1,
-    /// Taken out of the line and told to try again. Whoever drops it now passes the notice on.
-    Notified = 2,
-    /// As `Notified`, and a place in the queue is kept for it until it tries or is dropped.
-    Granted = 3,
-    /// Taken out of the line with its operation done by the other side.
-    Done = 4,
-}
-
-/// A place in one line.
-///
-/// Most operations never wait, so only the phase is set when a node is made; the rest is set on entering a line.
-pub(crate) struct Node {
-    prev: Cell<MaybeUninit<*const Node>>,
-    next: Cell<MaybeUninit<*const Node>>,
-    core: Cell<MaybeUninit<*const Core>>,
-    phase: AtomicU32,
-    /// Which arm of a select this is.
-    arm: Cell<MaybeUninit<u32>>,
-    /// Order in which values were handed to waiting receivers, so that they can be given back in order.
-    ticket: Cell<MaybeUninit<u32>>,
-    /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
-    /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
-    takeable: Cell<bool>,
-    _pinned: PhantomPinned,
-}
-
-impl Node {
-    pub(crate) fn new() -> Self {
-        Self {
-            prev: Cell::new(MaybeUninit::uninit()),
-            next: Cell::new(MaybeUninit::uninit()),
-            core: Cell::new(MaybeUninit::uninit()),
-            phase: AtomicU32::new(Phase::Idle as u32),
-            arm: Cell::new(MaybeUninit::uninit()),
-            ticket: Cell::new(MaybeUninit::uninit()),
-            takeable: Cell::new(false),
-            _pinned: PhantomPinned,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Acquire) {
-            0 => Phase::Idle,
-            1 => Phase::Queued,
-            2 => Phase::Notified,
-            3 => Phase::Granted,
-            _ => Phase::Done,
-        }
-    }
-
-    #[inline]
-    pub(super) fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u32, Ordering::Release);
-    }
-
-    /// Names the owner. Before the node enters a line.
-    #[inline]
-    pub(super) fn belongs_to(&self, me: &Me<'_>) {
-        self.belongs_to_member(me.core, me.arm);
-        self.takeable.set(me.takeable);
-    }
-
-    /// As `belongs_to`, for a member of a set.
-    #[inline]
-    pub(super) fn belongs_to_member(&self, core: *const Core, arm: u32) {
-        self.core.set(MaybeUninit::new(core));
-        self.arm.set(MaybeUninit::new(arm));
-    }
-
-    /// # Safety
-    /// The node stands in a line whose lock the caller holds.
-    #[inline]
-    pub(super) unsafe fn core(&self) -> &Core {
-        // SAFETY: the owner outlives the node's stay in a line (it takes the lock to leave early).
-        unsafe { &*self.core_ptr() }
-    }
-
-    /// # Safety
-    /// `belongs_to` has been called.
-    #[inline]
-    pub(super) unsafe fn core_ptr(&self) -> *const Core {
-        // SAFETY: the caller's promise.
-        unsafe { self.core.get().assume_init() }
-    }
-
-    /// # Safety
-    /// `belongs_to` has been called.
-    #[inline]
-    pub(super) unsafe fn arm(&self) -> u32 {
-        // SAFETY: the caller's promise.
-        unsafe { self.arm.get().assume_init() }
-    }
-
-    /// Whether the value of this waiting sender may be taken.
-    #[inline]
-    pub(super) fn is_takeable(&self) -> bool {
-        self.takeable.get()
-    }
-
-    pub(super) fn set_ticket(&self, ticket: u32) {
-        self.ticket.set(MaybeUninit::new(ticket));
-    }
-
-    /// # Safety
-    /// `set_ticket` has been called.
-    pub(super) unsafe fn ticket(&self) -> u32 {
-        // SAFETY: the caller's promise.
-        unsafe { self.ticket.get().assume_init() }
-    }
-
-    /// Gives a node that has just left its line its final phase and tells its owner. The last touch.
-    ///
-    /// # Safety
-    /// The caller holds the lock of the line the node stood in.
-    pub(super) unsafe fn finish(&self, phase: Phase, wakes: &mut Wakes) {
-        // SAFETY: the lock is held, so the owner cannot have gone yet.
-        let core = unsafe { self.core() };
-        if core.claim.load(Ordering::Relaxed) == claim::SET_MEMBER {
-            // SAFETY: only members of a set belong to a set's core.
-            unsafe { watch::note(self, phase) };
-        } else {
-            self.set_phase(phase);
-        }
-        if let Some(waker) = core.notify() {
-            wakes.push(waker);
-        }
-    }
-}
-
-/// A line of waiting nodes, first come first served.
-pub(crate) struct WaitList {
-    head: *const Node,
-    tail: *const Node,
-    len: usize,
-}
-
-// SAFETY: the list is only reached through the lock that owns it, and the nodes it points to outlive their stay.
-// Attacked by `it::cancel` under ThreadSanitizer.
-unsafe impl Send for WaitList {}
-
-impl WaitList {
-    pub(crate) fn new() -> Self {
-        Self { head: ptr::null(), tail: ptr::null(), len: 0 }
-    }
-
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_null()
-    }
-
-    #[inline]
-    pub(crate) fn front(&self) -> *const Node {
-        self.head
-    }
-
-    /// The node behind `node`.
-    ///
-    /// # Safety
-    /// `node` stands in this line.
-    pub(crate) unsafe fn after(&self, node: *const Node) -> *const Node {
-        // SAFETY: the caller's promise.
-        unsafe { (*node).next.get().assume_init() }
-    }
-
-    /// Lets `node` stand at the end, or at the front when it had waited before and lost its turn to a newcomer.
-    ///
-    /// # Safety
-    /// `node` stands in no line, is pinned, and its owner leaves this line before it goes away.
-    pub(crate) unsafe fn push(&mut self, node: *const Node, front: bool) {
-        // SAFETY: the caller's promise for `node`; the others stand in this line.
-        unsafe {
-            (*node).set_phase(Phase::Queued);
-            if front {
-                (*node).prev.set(MaybeUninit::new(ptr::null()));
-                (*node).next.set(MaybeUninit::new(self.head));
-                if self.head.is_null() {
-                    self.tail = node;
-                } else {
-                    (*self.head).prev.set(MaybeUninit::new(node));
-                }
-                self.head = node;
-            } else {
-                (*node).next.set(MaybeUninit::new(ptr::null()));
-                (*node).prev.set(MaybeUninit::new(self.tail));
-                if self.tail.is_null() {
-                    self.head = node;
-                } else {
-                    (*self.tail).next.set(MaybeUninit::new(node));
-                }
-                self.tail = node;
-            }
-        }
-        self.len += 1;
-    }
-
-    /// Takes `node` out; its phase is the caller's to set.
-    ///
-    /// # Safety
-    /// `node` stands in this line.
-    pub(crate) unsafe fn remove(&mut self, node: *const Node) {
-        // SAFETY: the caller's promise; neighbours stand in this line.
-        unsafe {
-            let prev = (*node).prev.get().assume_init();
-            let next = (*node).next.get().assume_init();
-            if prev.is_null() {
-                self.head = next;
-            } else {
-                (*prev).next.set(MaybeUninit::new(next));
-            }
-            if next.is_null() {
-                self.tail = prev;
-            } else {
-                (*next).prev.set(MaybeUninit::new(prev));
-            }
-        }
-        self.len -= 1;
-    }
-
-    /// Takes out the first, if any.
-    pub(crate) fn pop(&mut self) -> Option<*const Node> {
-        let node = self.head;
-        if node.is_null() {
-            return None;
-        }
-        // SAFETY: the head stands in this line.
-        unsafe { self.remove(node) };
-        Some(node)
-    }
-}
-
-/// Wakers collected under a lock, to be woken after it.
-pub(crate) struct Wakes {
-    first: Option<Waker>,
-    more: Vec<Waker>,
-}
-
-impl Wakes {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self { first: None, more: Vec::new() }
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, waker: Waker) {
-        if self.first.is_none() {
-            self.first = Some(waker);
-        } else {
-            self.more.push(waker);
-        }
-    }
-
-    #[inline]
-    pub(crate) fn wake(self) {
-        if let Some(waker) = self.first {
-            waker.wake();
-            for waker in self.more {
-                waker.wake();
-            }
-        }
-    }
-}
-
-/// Waiting that costs more the longer it lasts: pause instructions, then yields, then whatever the caller does next.
-pub(crate) struct Backoff {
-    step: u32,
-}
-
-/// Pause rounds of 1, 2, 4, 8, 16 instructions, together about half a microsecond. Twice that gains nothing with two
-/// idle cores, and with one core for both sides each round is time that the other side could run.
-const SPIN_STEPS: u32 = 5;
-/// Then this many turns for other threads before parking.
-const YIELD_STEPS: u32 = 24;
-/// A lock's waiter that has yielded this often sleeps between looks, so that a preempted holder of lower priority runs.
-const NAP_AFTER_STEPS: u32 = 256;
-
-impl Backoff {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self { step: 0 }
-    }
-
-    /// One round of waiting; false when it is time to park.
-    #[cfg(not(towpath_loom))]
-    #[inline]
-    pub(crate) fn spin_or_yield(&mut self) -> bool {
-        if self.step < SPIN_STEPS {
-            for _ in 0..1u32 << self.step {
-                spin_loop();
-            }
-        } else if self.step < SPIN_STEPS + YIELD_STEPS {
-            thread::yield_now();
-        } else {
-            return false;
-        }
-        self.step += 1;
-        true
-    }
-
-    /// Under loom parking at once is the interesting case.
-    #[cfg(towpath_loom)]
-    pub(crate) fn spin_or_yield(&mut self) -> bool {
-        false
-    }
-
-    /// One round of waiting for a thread that is in the middle of a few instructions.
-    #[cfg(not(towpath_loom))]
-    #[inline]
-    pub(crate) fn wait_for_other(&mut self) {
-        if self.step < SPIN_STEPS {
-            for _ in 0..1u32 << self.step {
-                spin_loop();
-            }
-        } else if self.step < NAP_AFTER_STEPS {
-            thread::yield_now();
-        } else {
-            rt::nap();
-            return;
-        }
-        self.step += 1;
-    }
-
-    /// Under loom, which yields here, more rounds show nothing new: two that wait for a third could take turns for
-    /// ever.
-    #[cfg(towpath_loom)]
-    pub(crate) fn wait_for_other(&mut self) {
-        const ROUNDS: u32 = 3;
-        let _ = (SPIN_STEPS, YIELD_STEPS, NAP_AFTER_STEPS);
-        self.step += 1;
-        if self.step > ROUNDS {
-            skip_branch();
-        }
-        spin_loop();
-    }
-}
-
-/// Whether it pays for a task to look a little longer before it parks: it does while the other side runs on another
-/// core at the same time, since waking a task there costs more than the look. Learnt from how it went before.
-pub(crate) struct Patience {
-    /// Low half: credit, one try each. High half: waits since the last probe.
-    state: AtomicU32,
-}
-
-/// About 0.3 µs: a little more than a message takes to a task that runs on another core and back.
-const LOOKS: u32 = 8;
-const CREDIT_MAX: u32 = 16;
-const CREDIT_MASK: u32 = 0xffff;
-const ONE_WAIT: u32 = 1 << 16;
-/// Without credit, this many waits until the next probe.
-const PROBE_EVERY: u32 = 512;
-/// Tries in a row that make up a probe: both sides must try at the same time to find out.
-const PROBE: u32 = 8;
-
-impl Patience {
-    pub(crate) fn new() -> Self {
-        Self { state: AtomicU32::new(PROBE) }
-    }
-
-    /// Whether to look longer this time.
-    #[inline]
-    pub(crate) fn pays(&self) -> bool {
-        if cfg!(towpath_loom) {
-            return false;
-        }
-        let state = self.state.load(Ordering::Relaxed);
-        if state & CREDIT_MASK > 0 {
-            return true;
-        }
-        let probe = state >= PROBE_EVERY * ONE_WAIT;
-        // Lost updates among several waiters do no harm.
-        self.state.store(if probe { PROBE } else { state + ONE_WAIT }, Ordering::Relaxed);
-        probe
-    }
-
-    /// Looks until `seen`, for a while.
-    pub(crate) fn look(&self, mut seen: impl FnMut() -> bool) -> bool {
-        let found = (0..LOOKS).any(|_| {
-            spin_loop();
-            seen()
-        });
-        let credit = self.state.load(Ordering::Relaxed) & CREDIT_MASK;
-        let credit = if found { CREDIT_MAX.min(credit + 4) } else { credit.saturating_sub(1) };
-        self.state.store(credit, Ordering::Relaxed);
-        found
-    }
 }

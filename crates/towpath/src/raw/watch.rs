@@ -10,8 +10,9 @@ use std::{collections::VecDeque, pin::Pin};
 use super::{
     chan::RecvEnd,
     claim::SET_MEMBER,
+    line::{Node, Phase},
     lock::Lock,
-    wait::{Core, Node, Phase},
+    wait::Core,
 };
 use crate::{Receiver, sync::Arc};
 

@@ -214,9 +214,8 @@ impl TimerThread {
                 heap: Mutex::new(Heap::default()),
                 earlier: Condvar::new(),
             }));
-            let started = os::Builder::new()
-                .name("towpath-timer".to_owned())
-                .spawn(move || this.run());
+            let started =
+                os::Builder::new().name("towpath-timer".to_owned()).spawn(move || this.run());
             if let Err(error) = started {
                 panic!("cannot start the timer thread: {error}");
             }
@@ -250,11 +249,8 @@ impl TimerThread {
             };
             let left = first.when.saturating_duration_since(Instant::now());
             if !left.is_zero() {
-                heap = self
-                    .earlier
-                    .wait_timeout(heap, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+                heap =
+                    self.earlier.wait_timeout(heap, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
             let Some(Reverse(due)) = heap.entries.pop() else { continue };

@@ -13,11 +13,7 @@ use super::{
     arm::{Shared, Shuffle},
 };
 use crate::{
-    raw::{
-        claim::OPEN,
-        pin,
-        wait::{Backoff, Core},
-    },
+    raw::{backoff::Backoff, claim::OPEN, pin, wait::Core},
     rt,
 };
 
@@ -57,7 +53,11 @@ impl<L: Arms> Selecting<L> {
         let mut poll = |arm: u32| {
             arms.as_mut().poll_one(arm, &mut ArmContext::new(shared, arm, waker)).is_ready()
         };
-        if biased { (0..count).find(|&arm| poll(arm)) } else { Shuffle::new(count).find(|&arm| poll(arm)) }
+        if biased {
+            (0..count).find(|&arm| poll(arm))
+        } else {
+            Shuffle::new(count).find(|&arm| poll(arm))
+        }
     }
 }
 
@@ -68,8 +68,7 @@ impl<L: Arms> Future for Selecting<L> {
         let pin::SelectingParts { mut arms, core, exposed, foreign, started, biased } =
             pin::selecting(self);
         let meets = Cell::new(false);
-        let shared =
-            Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
+        let shared = Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
         if !started.replace(true) {
             assert!(arms.any_enabled(), "{ALL_DISABLED}");
             if let Some(winner) = Self::pass(&mut arms, &shared, biased, None) {

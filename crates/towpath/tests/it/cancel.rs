@@ -6,11 +6,19 @@ use std::{future::Future, pin::Pin, task::Poll, thread, time::Duration};
 
 use towpath::{Receiver, Sender, SharedReceiver, TryRecvError, select};
 
-use crate::harness::{CAPACITIES, Polled, Task, bounded_capacities, channel, full, ready, run, watchdog};
+use crate::harness::{
+    CAPACITIES, Polled, Task, bounded_capacities, channel, full, ready, run, watchdog,
+};
 
 /// Lets one waiting sender go on: makes room, or on a rendezvous brings a receiver.
-fn make_room<'a>(rx: &'a mut Receiver<u64>) -> Option<Polled<impl Future<Output = Option<u64>> + 'a>> {
-    if rx.capacity() == Some(0) { Some(Polled::parked(rx.recv())) } else { rx.try_recv().map(|_| None).unwrap() }
+fn make_room<'a>(
+    rx: &'a mut Receiver<u64>,
+) -> Option<Polled<impl Future<Output = Option<u64>> + 'a>> {
+    if rx.capacity() == Some(0) {
+        Some(Polled::parked(rx.recv()))
+    } else {
+        rx.try_recv().map(|_| None).unwrap()
+    }
 }
 
 /// All messages that are left, the channel's senders being gone.
@@ -40,7 +48,8 @@ fn messages_of_several_cancelled_receives_stay_in_order() {
             let (tx, rx) = channel(capacity);
             let rx = rx.into_shared();
             let mut shared: Vec<_> = (0..4).map(|_| rx.clone()).collect();
-            let mut receives: Vec<_> = shared.iter_mut().map(|rx| Polled::parked(rx.recv())).collect();
+            let mut receives: Vec<_> =
+                shared.iter_mut().map(|rx| Polled::parked(rx.recv())).collect();
             (0..4).for_each(|i| tx.try_send(i).unwrap());
             if newest_first {
                 receives.reverse();
@@ -91,11 +100,11 @@ fn a_cancelled_send_leaves_no_place_taken() {
     }
 }
 
-
 /// A future that is only asked whether it is ready.
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-const WAYS_TO_SEND: [&str; 6] = ["send", "reserve", "send_all", "select send", "select reserve", "send_from"];
+const WAYS_TO_SEND: [&str; 6] =
+    ["send", "reserve", "send_all", "select send", "select reserve", "send_from"];
 const WAYS_TO_RECEIVE: [&str; 3] = ["recv", "select recv", "recv_many"];
 
 fn sending<'a>(tx: &'a Sender<u64>, way: &str) -> Step<'a> {
@@ -103,8 +112,12 @@ fn sending<'a>(tx: &'a Sender<u64>, way: &str) -> Step<'a> {
         "send" => Box::pin(async { tx.send(50).await.unwrap() }),
         "reserve" => Box::pin(async { drop(tx.reserve().await.unwrap()) }),
         "send_all" => Box::pin(async { tx.send_all([50]).await.unwrap() }),
-        "select send" => Box::pin(async { select! { sent = tx.send(50) => sent.unwrap() } }),
-        "select reserve" => Box::pin(async { select! { place = tx.reserve() => drop(place.unwrap()) } }),
+        "select send" => Box::pin(async {
+            select! { sent = tx.send(50) => sent.unwrap() }
+        }),
+        "select reserve" => Box::pin(async {
+            select! { place = tx.reserve() => drop(place.unwrap()) }
+        }),
         "send_from" => Box::pin(async { tx.send_from(&mut Some(50)).await.unwrap() }),
         other => unreachable!("{other}"),
     }
@@ -113,7 +126,9 @@ fn sending<'a>(tx: &'a Sender<u64>, way: &str) -> Step<'a> {
 fn receiving<'a>(rx: &'a mut SharedReceiver<u64>, way: &str) -> Step<'a> {
     match way {
         "recv" => Box::pin(async { assert_eq!(rx.recv().await, Some(1)) }),
-        "select recv" => Box::pin(async { select! { value = rx.recv() => assert_eq!(value, Some(1)) } }),
+        "select recv" => Box::pin(async {
+            select! { value = rx.recv() => assert_eq!(value, Some(1)) }
+        }),
         "recv_many" => Box::pin(async { assert_eq!(rx.recv_many(&mut Vec::new(), 1).await, 1) }),
         other => unreachable!("{other}"),
     }
@@ -128,7 +143,10 @@ fn a_woken_sender_that_is_dropped_passes_its_turn_on() {
                 let first_waiter = Polled::parked(sending(&tx, first));
                 let second_waiter = Polled::parked(sending(&tx, second));
                 let _receive = make_room(&mut rx);
-                assert!(first_waiter.woken(), "capacity {capacity}, {first}: first come, first served");
+                assert!(
+                    first_waiter.woken(),
+                    "capacity {capacity}, {first}: first come, first served"
+                );
                 assert!(!second_waiter.woken(), "capacity {capacity}: one place, one wake-up");
                 drop(first_waiter);
                 assert!(second_waiter.woken(), "capacity {capacity}, {second} after {first}");
@@ -177,7 +195,9 @@ fn a_select_that_goes_another_way_passes_its_turn_on() {
     for capacity in bounded_capacities() {
         let (tx, mut rx) = full(capacity);
         let (other_tx, mut other) = channel::<u64>(Some(1));
-        let select = async { select! { biased; got = other.recv() => got, sent = tx.send(50) => { sent.unwrap(); None } } };
+        let select = async {
+            select! { biased; got = other.recv() => got, sent = tx.send(50) => { sent.unwrap(); None } }
+        };
         let select = Polled::parked(select);
         let waiter = Polled::parked(tx.send(51));
         let _receive = make_room(&mut rx);
@@ -255,7 +275,9 @@ fn select_is_not_unpin() {
     Ambiguous::check(&rx.recv_many(&mut batch, 1));
     Ambiguous::check(&tx.send_from(&mut None));
     Ambiguous::check(&select::run(select::pair(rx.recv(), ())));
-    Ambiguous::check(&async { select! { _ = tx.send(1) => {} } });
+    Ambiguous::check(&async {
+        select! { _ = tx.send(1) => {} }
+    });
 }
 
 #[test]
@@ -263,7 +285,10 @@ fn a_handed_over_message_is_not_lost_behind_the_end() {
     // One consumer has the last message in its hands and is cancelled; the other one must not be told that all is over.
     for capacity in CAPACITIES {
         let (tx, rx) = channel(capacity);
-        let (mut rx1, mut rx2) = { let rx = rx.into_shared(); (rx.clone(), rx) };
+        let (mut rx1, mut rx2) = {
+            let rx = rx.into_shared();
+            (rx.clone(), rx)
+        };
         let first = Polled::parked(rx1.recv());
         let mut second = Polled::parked(rx2.recv());
         tx.try_send(1).unwrap();
@@ -271,7 +296,11 @@ fn a_handed_over_message_is_not_lost_behind_the_end() {
         let early = second.poll();
         drop(first);
         match early {
-            Poll::Ready(value) => assert_eq!(value, Some(1), "capacity {capacity:?}: told the end, and then a message came"),
+            Poll::Ready(value) => assert_eq!(
+                value,
+                Some(1),
+                "capacity {capacity:?}: told the end, and then a message came"
+            ),
             Poll::Pending => assert_eq!(second.finish(), Some(1)),
         }
     }
@@ -301,7 +330,14 @@ fn an_unanswered_try_recv_changes_no_order() {
         let send = Polled::parked(tx.send(999));
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
         drop(send);
-        let mut sent: Vec<_> = permits.into_iter().zip(0..).map(|(permit, i)| { permit.send(i); i }).collect();
+        let mut sent: Vec<_> = permits
+            .into_iter()
+            .zip(0..)
+            .map(|(permit, i)| {
+                permit.send(i);
+                i
+            })
+            .collect();
         sent.extend((50..53).filter(|&i| tx.try_send(i).is_ok()));
         let got: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
         assert_eq!(got, sent, "capacity {capacity}");
@@ -313,7 +349,8 @@ fn an_unanswered_try_recv_changes_no_order() {
 fn more_reservations_than_a_ring_can_count_wait() {
     watchdog(20, || {
         let (tx, mut rx) = towpath::bounded::<u64>(40_000);
-        let mut permits: Vec<_> = std::iter::from_fn(|| tx.try_reserve().ok()).take(40_000).collect();
+        let mut permits: Vec<_> =
+            std::iter::from_fn(|| tx.try_reserve().ok()).take(40_000).collect();
         let mut reserve = Polled::new(tx.reserve());
         let counted_out = permits.len() < 40_000;
         assert!(reserve.poll().is_pending());

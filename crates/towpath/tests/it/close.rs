@@ -29,7 +29,12 @@ fn what_is_queued_is_delivered_after_the_senders_are_gone() {
             assert_eq!(ready(rx.recv_many(&mut Vec::new(), 9)), 0);
             assert_eq!(rx.recv_many_blocking(&mut Vec::new(), 9), 0);
             assert_eq!(select_blocking! { got = rx.recv() => got }, None);
-            assert_eq!(ready(async { select! { got = rx.recv() => got, default => Some(0) } }), None);
+            assert_eq!(
+                ready(async {
+                    select! { got = rx.recv() => got, default => Some(0) }
+                }),
+                None
+            );
         }
     }
 }
@@ -96,7 +101,9 @@ fn all_waiting_senders_are_released_with_their_values() {
         let reserve = Polled::parked(tx.reserve());
         let mut values = 2_000..2_003;
         let send_all = Polled::parked(tx.send_all(&mut values));
-        let select = Polled::parked(async { select! { sent = tx.send(3_000) => sent } });
+        let select = Polled::parked(async {
+            select! { sent = tx.send(3_000) => sent }
+        });
         drop(rx);
         for (send, i) in sends.into_iter().zip(0..) {
             assert_eq!(send.finish(), Err(SendError(1_000 + i)), "capacity {capacity}");
@@ -159,7 +166,8 @@ fn blocked_threads_are_released() {
                     thread::spawn(move || match i {
                         0 => rx.recv_blocking(),
                         1 => select_blocking! { got = rx.recv() => got },
-                        _ => Some(rx.recv_many_blocking(&mut Vec::new(), 4) as u64).filter(|&n| n > 0),
+                        _ => Some(rx.recv_many_blocking(&mut Vec::new(), 4) as u64)
+                            .filter(|&n| n > 0),
                     })
                 })
                 .collect();
@@ -209,7 +217,10 @@ fn a_close_between_two_polls_of_a_select_is_seen() {
 fn errors_speak() {
     assert_eq!(SendError(1).to_string(), "the channel is closed: its receivers are gone");
     assert_eq!(TrySendError::Full(1).to_string(), "the channel is full");
-    assert_eq!(format!("{:?} {:?}", SendError(()), TrySendError::Closed(())), "SendError(..) Closed(..)");
+    assert_eq!(
+        format!("{:?} {:?}", SendError(()), TrySendError::Closed(())),
+        "SendError(..) Closed(..)"
+    );
     assert_eq!(TryRecvError::Empty.to_string(), "the channel is empty");
     assert_eq!(TrySendError::Full(3).into_inner() + SendError(4).into_inner(), 7);
     assert!(TrySendError::Full(0).is_full() && TrySendError::from(SendError(0)).is_closed());

@@ -7,10 +7,15 @@ use std::{
 
 use towpath::{select, select::SelectSet};
 
-use crate::harness::{CAPACITIES, Census, Counted, Polled, bounded_capacities, channel, ready, watchdog};
+use crate::harness::{
+    CAPACITIES, Census, Counted, Polled, bounded_capacities, channel, ready, watchdog,
+};
 
 /// Runs `check` for each capacity with a census, and looks afterwards whether everything was dropped once.
-fn each_capacity(capacities: impl IntoIterator<Item = Option<usize>>, check: impl Fn(Option<usize>, &Census)) {
+fn each_capacity(
+    capacities: impl IntoIterator<Item = Option<usize>>,
+    check: impl Fn(Option<usize>, &Census),
+) {
     for capacity in capacities {
         let census = Census::default();
         check(capacity, &census);
@@ -61,7 +66,9 @@ fn a_cancelled_send_drops_its_value() {
         let sent = fill(&tx, census);
         drop(tx.send(census.value(200))); // never polled
         drop(Polled::parked(tx.send(census.value(201))));
-        drop(Polled::parked(async { select! { _ = tx.send(census.value(202)) => {} } }));
+        drop(Polled::parked(async {
+            select! { _ = tx.send(census.value(202)) => {} }
+        }));
         drop(Polled::parked(tx.send_all([census.value(203), census.value(204)])));
         let mut slot = Some(census.value(205));
         drop(Polled::parked(tx.send_from(&mut slot)));
@@ -107,7 +114,9 @@ fn a_select_that_was_won_and_then_dropped_keeps_the_value_in_the_channel() {
     each_capacity(CAPACITIES, |capacity, census| {
         let (tx, mut rx) = channel(capacity);
         let (_tx2, mut rx2) = channel::<Counted>(capacity);
-        let select = Polled::parked(async { select! { got = rx.recv() => got, got = rx2.recv() => got } });
+        let select = Polled::parked(async {
+            select! { got = rx.recv() => got, got = rx2.recv() => got }
+        });
         tx.try_send(census.value(1)).unwrap();
         assert!(select.woken());
         drop(select);
@@ -120,7 +129,8 @@ fn a_sender_released_by_the_end_gets_its_own_value() {
     each_capacity(bounded(), |capacity, census| {
         let (tx, rx) = channel(capacity);
         fill(&tx, census);
-        let waiting: Vec<_> = (200..205).map(|i| Polled::parked(tx.send(census.value(i)))).collect();
+        let waiting: Vec<_> =
+            (200..205).map(|i| Polled::parked(tx.send(census.value(i)))).collect();
         drop(rx);
         assert_eq!(census.alive(), 5);
         for (send, i) in waiting.into_iter().zip(200..) {

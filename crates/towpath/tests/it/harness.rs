@@ -18,18 +18,8 @@ use std::{
 use towpath::{Receiver, Sender};
 
 /// `None` is unbounded. The small ones, the ring of a power of two and beside it, a roomy one.
-pub(crate) const CAPACITIES: [Option<usize>; 10] = [
-    Some(0),
-    Some(1),
-    Some(2),
-    Some(3),
-    Some(4),
-    Some(5),
-    Some(7),
-    Some(8),
-    Some(128),
-    None,
-];
+pub(crate) const CAPACITIES: [Option<usize>; 10] =
+    [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(7), Some(8), Some(128), None];
 
 /// The capacities at which a send can be made to wait.
 pub(crate) fn bounded_capacities() -> impl Iterator<Item = usize> {
@@ -292,10 +282,6 @@ impl Drop for Counted {
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// A new seed each run, or `TOWPATH_SEED`; printed, so that a failure can be run again.
     pub(crate) fn announced() -> Self {
         let seed = std::env::var("TOWPATH_SEED")
@@ -324,19 +310,5 @@ impl Rng {
 
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
-    }
-}
-
-/// A flag that one thread raises and others look at.
-#[derive(Clone, Default)]
-pub(crate) struct Flag(Arc<AtomicBool>);
-
-impl Flag {
-    pub(crate) fn raise(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
     }
 }

@@ -1,5 +1,8 @@
 //! Counts what this thread allocates, so that a test can say what an operation costs.
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; it counts and passes on to the system's")]
+#![expect(
+    unsafe_code,
+    reason = "a global allocator is an unsafe trait; it counts and passes on to the system's"
+)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -22,19 +22,28 @@ use towpath::{Receiver, Sender, SharedReceiver, TryRecvError, TrySendError, sele
 
 use crate::harness::{CAPACITIES, Census, Counted, Polled, channel, watchdog};
 
+/// Up to this capacity a message may pass straight into a waiting receiver's hands, which so are one more place.
+const HANDS_COUNT_BELOW: usize = 4;
+
 #[derive(Clone, Debug)]
 enum Operation {
     TrySend,
-    Send { by_select: bool },
+    Send {
+        by_select: bool,
+    },
     SendAll(u8),
-    Reserve { by_select: bool },
+    Reserve {
+        by_select: bool,
+    },
     TryReserve,
     PollSender(u8),
     DropSender(u8),
     UsePermit(u8),
     DropPermit(u8),
     TryRecv,
-    Recv { by_select: bool },
+    Recv {
+        by_select: bool,
+    },
     RecvMany(u8),
     PollNext,
     PollReceiver(u8),
@@ -199,7 +208,8 @@ impl World {
     /// By how much the channel holds more than its capacity and the waiting receivers' hands.
     fn excess(&self) -> isize {
         let Some(capacity) = self.capacity else { return isize::MIN };
-        (self.queue.len() + self.permits.len()) as isize - (capacity + self.waiting_receivers()) as isize
+        let hands = if capacity < HANDS_COUNT_BELOW { self.waiting_receivers() } else { 0 };
+        (self.queue.len() + self.permits.len()) as isize - (capacity + hands) as isize
     }
 
     /// Whether a send has to succeed, `others` of those who were woken having first claim.
@@ -207,7 +217,10 @@ impl World {
         match self.capacity {
             _ if self.closed => false,
             None => true,
-            Some(0) => self.waiting_receivers() - self.woken_receivers() > self.permits.len() + others && self.queue.is_empty(),
+            Some(0) => {
+                self.waiting_receivers() - self.woken_receivers() > self.permits.len() + others
+                    && self.queue.is_empty()
+            }
             Some(capacity) => self.queue.len() + self.permits.len() + others < capacity,
         }
     }
@@ -215,8 +228,15 @@ impl World {
     /// One message came out while `hands` other receivers may hold older ones.
     fn received(&mut self, value: Counted, hands: usize) {
         let at = self.queue.iter().position(|&id| id == value.id);
-        let at = at.unwrap_or_else(|| panic!("{} was never sent, or came twice; queue {:?}", value.id, self.queue));
-        assert!(at <= hands, "{} came before {:?}, of which {hands} may be in others' hands", value.id, self.queue);
+        let at = at.unwrap_or_else(|| {
+            panic!("{} was never sent, or came twice; queue {:?}", value.id, self.queue)
+        });
+        assert!(
+            at <= hands,
+            "{} came before {:?}, of which {hands} may be in others' hands",
+            value.id,
+            self.queue
+        );
         self.queue.remove(at);
     }
 
@@ -235,7 +255,9 @@ impl World {
                 self.queue.push_back(id);
                 self.may_exceed(before);
             }
-            Err(TrySendError::Full(back)) => assert!(!must && !self.closed && back.id == id, "there was room"),
+            Err(TrySendError::Full(back)) => {
+                assert!(!must && !self.closed && back.id == id, "there was room")
+            }
             Err(TrySendError::Closed(back)) => assert!(self.closed && back.id == id),
         }
     }
@@ -250,7 +272,11 @@ impl World {
         }
     }
 
-    fn start(&mut self, values: Vec<u64>, work: impl FnOnce(Sender<Counted>, Report) -> Pin<Box<dyn Future<Output = ()>>>) {
+    fn start(
+        &mut self,
+        values: Vec<u64>,
+        work: impl FnOnce(Sender<Counted>, Report) -> Pin<Box<dyn Future<Output = ()>>>,
+    ) {
         let Some(tx) = self.idle.first().cloned() else { return };
         let report = Report::default();
         let step = Polled::new(work(tx, report.clone()));
@@ -272,8 +298,14 @@ impl World {
         self.start(vec![id], move |tx, report| {
             Box::pin(async move {
                 report.begun.set(1);
-                let sent = if by_select { select! { sent = tx.send(value) => sent } } else { tx.send(value).await };
-                report.state.set(sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All));
+                let sent = if by_select {
+                    select! { sent = tx.send(value) => sent }
+                } else {
+                    tx.send(value).await
+                };
+                report.state.set(
+                    sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All),
+                );
             })
         });
     }
@@ -285,7 +317,9 @@ impl World {
                 let begun = report.begun;
                 let values = values.into_iter().inspect(|_| begun.set(begun.get() + 1));
                 let sent = tx.send_all(values).await;
-                report.state.set(sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All));
+                report.state.set(
+                    sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All),
+                );
             })
         });
     }
@@ -293,7 +327,11 @@ impl World {
     fn reserve(&mut self, by_select: bool) {
         self.start(Vec::new(), move |tx, report| {
             Box::pin(async move {
-                let permit = if by_select { select! { permit = tx.reserve() => permit } } else { tx.reserve().await };
+                let permit = if by_select {
+                    select! { permit = tx.reserve() => permit }
+                } else {
+                    tx.reserve().await
+                };
                 let Ok(permit) = permit else { return report.state.set(Sent::Back(None)) };
                 report.state.set(Sent::Kept);
                 report.carry_out(permit).await;
@@ -313,7 +351,9 @@ impl World {
                     theirs.state.set(Sent::Kept);
                     theirs.carry_out(permit).await;
                 }
-                Err(error) => theirs.state.set(Sent::Back(Some(u64::from(error == towpath::TryReserveError::Closed)))),
+                Err(error) => theirs
+                    .state
+                    .set(Sent::Back(Some(u64::from(error == towpath::TryReserveError::Closed)))),
             }
         }));
         let _ = step.poll();
@@ -323,7 +363,15 @@ impl World {
                 self.clock += 1;
                 let line = Place::new(self.clock);
                 let Report { state, begun, order } = report;
-                self.permits.push(Sending { step, state, begun, values: Vec::new(), accepted: 0, order, line });
+                self.permits.push(Sending {
+                    step,
+                    state,
+                    begun,
+                    values: Vec::new(),
+                    accepted: 0,
+                    order,
+                    line,
+                });
                 self.may_exceed(before);
             }
             state => {
@@ -334,10 +382,11 @@ impl World {
     }
 
     fn poll_sender(&mut self, i: usize) {
-        let others = self.woken_senders() - usize::from(self.sends[i].line.woken(&self.sends[i].step));
+        let others =
+            self.woken_senders() - usize::from(self.sends[i].line.woken(&self.sends[i].step));
         let newcomer = !self.sends[i].line.parked;
-        let first_in_line = newcomer || self.sends[i].line.woken(&self.sends[i].step);
-        let must = first_in_line && self.surely_has_room(others);
+        let woken = self.sends[i].line.woken(&self.sends[i].step);
+        let must = (newcomer || woken) && self.surely_has_room(others);
         let before = self.excess();
         let send = &mut self.sends[i];
         let wakes = send.step.task.wakes();
@@ -351,14 +400,18 @@ impl World {
         send.accepted = accepted;
         match state {
             Sent::Not => {
-                assert!(!finished && (!must || progress) && !self.closed, "there was room, or the end, and it waits");
+                assert!(
+                    !finished && (!must || progress) && !self.closed,
+                    "there was room, or the end, and it waits"
+                );
                 // It stands in line now, where it stood before; a batch that went on stands at the end.
                 if progress {
                     self.clock += 1;
                     send.line.arrived = self.clock;
                 }
                 if newcomer || progress || send.step.task.wakes() > send.line.wakes_parked {
-                    send.line = Place { parked: true, wakes_parked: wakes, wakes_seen: wakes, ..send.line };
+                    send.line =
+                        Place { parked: true, wakes_parked: wakes, wakes_seen: wakes, ..send.line };
                 }
             }
             Sent::Kept => {
@@ -371,7 +424,9 @@ impl World {
                 self.sends.remove(i);
             }
         }
-        if state != Sent::Not || progress {
+        // A turn that was given for the hands of a receiver stays when that one leaves.
+        let from_hands = woken && self.capacity.is_some_and(|capacity| capacity < HANDS_COUNT_BELOW);
+        if !from_hands && (state != Sent::Not || progress) {
             self.may_exceed(before);
         }
     }
@@ -425,7 +480,11 @@ impl World {
         match got {
             Ok(value) => self.received(value, hands),
             Err(TryRecvError::Empty) => {
-                assert!(self.queue.len() <= hands && !self.over(), "something was there: {:?}", self.queue);
+                assert!(
+                    self.queue.len() <= hands && !self.over(),
+                    "something was there: {:?}",
+                    self.queue
+                );
                 self.asked |= !self.sends.is_empty();
             }
             Err(TryRecvError::Closed) => assert!(self.over(), "not the end: {:?}", self.queue),
@@ -452,7 +511,11 @@ impl World {
                     end.set(count == 0);
                     out.borrow_mut().extend(batch);
                 } else {
-                    let one = if by_select { select! { one = $rx.recv() => one } } else { $rx.recv().await };
+                    let one = if by_select {
+                        select! { one = $rx.recv() => one }
+                    } else {
+                        $rx.recv().await
+                    };
                     end.set(one.is_none());
                     out.borrow_mut().extend(one);
                 }
@@ -469,7 +532,10 @@ impl World {
             }
             Ends::One(rx) => {
                 let rx = rx.clone();
-                #[expect(clippy::await_holding_refcell_ref, reason = "the model lets nobody else borrow it meanwhile")]
+                #[expect(
+                    clippy::await_holding_refcell_ref,
+                    reason = "the model lets nobody else borrow it meanwhile"
+                )]
                 Box::pin(async move {
                     let mut rx = rx.borrow_mut();
                     receive!(rx);
@@ -495,10 +561,15 @@ impl World {
         let receive = &mut self.receives[i];
         let wakes = receive.step.task.wakes();
         if receive.step.poll().is_pending() {
-            assert!(!turn || (self.queue.len() <= hands && !over), "something was there: {:?}", self.queue);
-            self.asked = false;
+            assert!(
+                !turn || (self.queue.len() <= hands && !over),
+                "something was there: {:?}",
+                self.queue
+            );
             if turn {
-                receive.line = Place { parked: true, wakes_parked: wakes, wakes_seen: wakes, ..receive.line };
+                self.asked = false;
+                receive.line =
+                    Place { parked: true, wakes_parked: wakes, wakes_seen: wakes, ..receive.line };
             }
             return;
         }
@@ -508,7 +579,11 @@ impl World {
         }
         let got = receive.got.take();
         let sure = self.queue.len().saturating_sub(hands).min(receive.limit.max(1));
-        assert!(got.len() >= sure && got.len() <= receive.limit.max(1), "{} of at least {sure}", got.len());
+        assert!(
+            got.len() >= sure && got.len() <= receive.limit.max(1),
+            "{} of at least {sure}",
+            got.len()
+        );
         got.into_iter().for_each(|value| self.received(value, hands));
     }
 
@@ -518,7 +593,9 @@ impl World {
         for _ in 0..1_000 {
             if let Some(i) = self.sends.iter().position(|send| send.line.woken(&send.step)) {
                 self.poll_sender(i);
-            } else if let Some(i) = self.receives.iter().position(|receive| receive.line.woken(&receive.step)) {
+            } else if let Some(i) =
+                self.receives.iter().position(|receive| receive.line.woken(&receive.step))
+            {
                 self.poll_receiver(i);
             } else {
                 return;
@@ -537,11 +614,13 @@ impl World {
     }
 
     fn share(&mut self) {
-        if self.take_back() && let Ends::One(rx) = std::mem::replace(&mut self.ends, Ends::None) {
+        if !matches!(self.ends, Ends::One(_)) {
+            return;
+        }
+        self.take_back();
+        if let Ends::One(rx) = std::mem::replace(&mut self.ends, Ends::None) {
             let rx = Rc::into_inner(rx).expect("nobody else receives").into_inner();
             self.ends = Ends::Shared(rx.into_shared());
-        } else if let (Ends::None, false) = (&self.ends, self.closed) {
-            unreachable!("only `close` takes the receiver away");
         }
     }
 
@@ -553,15 +632,25 @@ impl World {
             Operation::SendAll(count) if !self.idle.is_empty() => self.send_all(*count),
             Operation::Reserve { by_select } => self.reserve(*by_select),
             Operation::TryReserve => self.try_reserve(),
-            Operation::PollSender(i) if !self.sends.is_empty() => self.poll_sender(pick(i, self.sends.len())),
-            Operation::DropSender(i) if !self.sends.is_empty() => drop(self.sends.remove(pick(i, self.sends.len()))),
-            Operation::UsePermit(i) if !self.permits.is_empty() => self.use_permit(pick(i, self.permits.len()), true),
-            Operation::DropPermit(i) if !self.permits.is_empty() => self.use_permit(pick(i, self.permits.len()), false),
+            Operation::PollSender(i) if !self.sends.is_empty() => {
+                self.poll_sender(pick(i, self.sends.len()))
+            }
+            Operation::DropSender(i) if !self.sends.is_empty() => {
+                drop(self.sends.remove(pick(i, self.sends.len())))
+            }
+            Operation::UsePermit(i) if !self.permits.is_empty() => {
+                self.use_permit(pick(i, self.permits.len()), true)
+            }
+            Operation::DropPermit(i) if !self.permits.is_empty() => {
+                self.use_permit(pick(i, self.permits.len()), false)
+            }
             Operation::TryRecv => self.try_recv(),
             Operation::Recv { by_select } => self.recv(0, *by_select, false),
             Operation::RecvMany(limit) => self.recv(usize::from(*limit), false, false),
             Operation::PollNext if matches!(self.ends, Ends::One(_)) => self.recv(0, false, true),
-            Operation::PollReceiver(i) if !self.receives.is_empty() => self.poll_receiver(pick(i, self.receives.len())),
+            Operation::PollReceiver(i) if !self.receives.is_empty() => {
+                self.poll_receiver(pick(i, self.receives.len()))
+            }
             Operation::DropReceiver(i) if !self.receives.is_empty() => {
                 let receive = self.receives.remove(pick(i, self.receives.len()));
                 self.drop_receive(receive);
@@ -578,27 +667,40 @@ impl World {
 
     /// What holds between any two operations.
     fn check(&mut self) {
-        let (woken, sleeping): (Vec<_>, Vec<_>) =
-            self.sends.iter().filter(|send| send.line.parked).partition(|send| send.line.woken(&send.step));
+        let (woken, sleeping): (Vec<_>, Vec<_>) = self
+            .sends
+            .iter()
+            .filter(|send| send.line.parked)
+            .partition(|send| send.line.woken(&send.step));
         if !sleeping.is_empty() {
             assert!(!self.surely_has_room(woken.len()), "a sender sleeps though there is room");
             assert!(!self.closed, "a sender sleeps though the receivers are gone");
         }
-        let (woken, sleeping): (Vec<_>, Vec<_>) =
-            self.receives.iter().filter(|receive| receive.line.parked).partition(|receive| receive.line.woken(&receive.step));
+        let (woken, sleeping): (Vec<_>, Vec<_>) = self
+            .receives
+            .iter()
+            .filter(|receive| receive.line.parked)
+            .partition(|receive| receive.line.woken(&receive.step));
         if !sleeping.is_empty() {
             assert!(self.queue.len() <= woken.len(), "a receiver sleeps over {:?}", self.queue);
             assert!(!self.senders_gone(), "a receiver sleeps though the senders are gone");
         }
         in_turn(self.sends.iter_mut().map(|send| (&mut send.line, &send.step)), "senders");
-        in_turn(self.receives.iter_mut().map(|receive| (&mut receive.line, &receive.step)), "receivers");
+        in_turn(
+            self.receives.iter_mut().map(|receive| (&mut receive.line, &receive.step)),
+            "receivers",
+        );
         let hands = self.woken_receivers();
         let len = match (&self.ends, self.idle.first()) {
             (_, Some(tx)) => tx.len(),
             (Ends::Shared(rx), None) => rx.len(),
             _ => return,
         };
-        assert!((self.queue.len().saturating_sub(hands)..=self.queue.len()).contains(&len), "len() {len}, queue {:?}", self.queue);
+        assert!(
+            (self.queue.len().saturating_sub(hands)..=self.queue.len()).contains(&len),
+            "len() {len}, queue {:?}",
+            self.queue
+        );
     }
 
     fn end(mut self) {
@@ -621,7 +723,10 @@ fn in_turn<'a>(line: impl Iterator<Item = (&'a mut Place, &'a Step)>, who: &str)
         }
         place.wakes_seen = wakes;
     }
-    assert!(last_woken < first_asleep, "{who}: {last_woken} was woken while {first_asleep}, who came first, sleeps");
+    assert!(
+        last_woken < first_asleep,
+        "{who}: {last_woken} was woken while {first_asleep}, who came first, sleeps"
+    );
 }
 
 /// What a sending future tells the model.
@@ -641,9 +746,11 @@ impl Default for Report {
 impl Report {
     /// Waits for the model's order what to do with the permit.
     async fn carry_out(self, permit: towpath::Permit<'_, Counted>) {
-        let order = poll_fn(|_| self.order.borrow_mut().take().map_or(Poll::Pending, Poll::Ready)).await;
+        let order =
+            poll_fn(|_| self.order.borrow_mut().take().map_or(Poll::Pending, Poll::Ready)).await;
         let sent = order.map_or(Ok(()), |value| permit.try_send(value));
-        self.state.set(sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All));
+        self.state
+            .set(sent.map_or_else(|back| Sent::Back(Some(back.into_inner().id)), |()| Sent::All));
     }
 }
 
@@ -658,13 +765,16 @@ fn check(capacity: Option<usize>, shared: bool, operations: &[Operation]) {
 
 fn explore(shared: bool) {
     for capacity in CAPACITIES {
-        let config = ProptestConfig { failure_persistence: None, cases: 300, ..ProptestConfig::default() };
+        let config =
+            ProptestConfig { failure_persistence: None, cases: 300, ..ProptestConfig::default() };
         let mut runner = prop::test_runner::TestRunner::new(config);
         let operations = prop::collection::vec(operation(), 1..80);
-        let found = watchdog(300, || runner.run(&operations, |operations| {
-            check(capacity, shared, &operations);
-            Ok(())
-        }));
+        let found = watchdog(300, || {
+            runner.run(&operations, |operations| {
+                check(capacity, shared, &operations);
+                Ok(())
+            })
+        });
         if let Err(error) = found {
             panic!("capacity {capacity:?}, shared {shared}: {error}");
         }

@@ -2,7 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use towpath::{Receiver, Sender, SharedReceiver, after, bounded, rendezvous, select, select_blocking};
+use towpath::{
+    Receiver, Sender, SharedReceiver, after, bounded, rendezvous, select, select_blocking,
+};
 
 use crate::harness::{Polled, bounded_capacities, channel, run, watchdog};
 
@@ -14,7 +16,12 @@ enum Did {
     Stopped,
 }
 
-async fn both_ends(tx: &Sender<u32>, rx: &mut SharedReceiver<u32>, message: u32, receive_first: bool) -> Did {
+async fn both_ends(
+    tx: &Sender<u32>,
+    rx: &mut SharedReceiver<u32>,
+    message: u32,
+    receive_first: bool,
+) -> Did {
     if receive_first {
         select! { biased; got = rx.recv() => Did::Got(got), sent = tx.send(message) => { sent.unwrap(); Did::Sent } }
     } else {
@@ -62,16 +69,24 @@ fn a_thread_does_not_pair_with_itself() {
 fn two_tasks_over_both_ends_pair_with_each_other() {
     for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
         let (tx, rx) = rendezvous();
-        let (mut rx1, mut rx2) = { let rx = rx.into_shared(); (rx.clone(), rx) };
+        let (mut rx1, mut rx2) = {
+            let rx = rx.into_shared();
+            (rx.clone(), rx)
+        };
         let mut a = Polled::parked(both_ends(&tx, &mut rx1, 1, first));
         let mut b = Polled::new(both_ends(&tx, &mut rx2, 2, second));
         // Each is polled when it is woken; two rounds are plenty.
         let (mut did_a, mut did_b) = (None, None);
         for _ in 0..2 {
-            if did_b.is_none() && let std::task::Poll::Ready(did) = b.poll() {
+            if did_b.is_none()
+                && let std::task::Poll::Ready(did) = b.poll()
+            {
                 did_b = Some(did);
             }
-            if did_a.is_none() && a.woken() && let std::task::Poll::Ready(did) = a.poll() {
+            if did_a.is_none()
+                && a.woken()
+                && let std::task::Poll::Ready(did) = a.poll()
+            {
                 did_a = Some(did);
             }
         }
@@ -103,7 +118,9 @@ fn two_parties_over_both_ends_pair_at_every_step() {
             let rx = rx.into_shared();
             let party = |is_task: bool| {
                 let (tx, rx) = (tx.clone(), rx.clone());
-                thread::spawn(move || if is_task { towpath::block_on(task(tx, rx)) } else { thread(&tx, rx) })
+                thread::spawn(move || {
+                    if is_task { towpath::block_on(task(tx, rx)) } else { thread(&tx, rx) }
+                })
             };
             let (a, b) = (party(a_is_task), party(b_is_task));
             for (step, pair) in (0..).zip(a.join().unwrap().into_iter().zip(b.join().unwrap())) {
@@ -174,13 +191,19 @@ async fn right_task(mut right: Right) -> Vec<char> {
 #[test]
 fn two_selects_that_could_pair_in_three_ways_commit_one() {
     watchdog(120, || {
-        for (left_is_task, right_is_task) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (left_is_task, right_is_task) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
             let (left, right) = three_ways();
             let left = thread::spawn(move || {
                 if left_is_task { towpath::block_on(left_task(left)) } else { left_thread(left) }
             });
             let right = thread::spawn(move || {
-                if right_is_task { towpath::block_on(right_task(right)) } else { right_thread(right) }
+                if right_is_task {
+                    towpath::block_on(right_task(right))
+                } else {
+                    right_thread(right)
+                }
             });
             let (left, right) = (left.join().unwrap(), right.join().unwrap());
             assert!(left == right, "tasks: {left_is_task}, {right_is_task}");
@@ -255,7 +278,10 @@ where
             (sent, receiver.await.unwrap())
         });
         assert_eq!(sent, received, "{name}, capacity {capacity}: reported sent, and received");
-        assert!(sent > 0 && sent < 20_000, "{name}, capacity {capacity}: {sent} of 20,000 were sent, so nothing was shown");
+        assert!(
+            sent > 0 && sent < 20_000,
+            "{name}, capacity {capacity}: {sent} of 20,000 were sent, so nothing was shown"
+        );
     }
 }
 

@@ -32,7 +32,9 @@ fn cancelled_waits_keep_no_memory_and_allocate_none() {
             give_up(&task, empty.recv());
             give_up(&task, tx.send(1));
             give_up(&task, tx.reserve());
-            give_up(&task, async { select! { _ = empty.recv() => {} _ = tx.send(1) => {} _ = tx.reserve() => {} } });
+            give_up(&task, async {
+                select! { _ = empty.recv() => {} _ = tx.send(1) => {} _ = tx.reserve() => {} }
+            });
         };
         round();
         assert_eq!(allocations(&mut round), 0, "capacity {capacity}");
@@ -154,7 +156,10 @@ async fn a_parked_task_is_left_in_peace() {
                 tokio::task::yield_now().await;
             }
             let polled = (first.load(Ordering::SeqCst), second.load(Ordering::SeqCst));
-            assert_eq!(polled, expected, "capacity {capacity:?}: polls of a receive and of a select");
+            assert_eq!(
+                polled, expected,
+                "capacity {capacity:?}: polls of a receive and of a select"
+            );
         };
         peace((1, 1)).await;
         tx.try_send(1).unwrap();
@@ -176,8 +181,12 @@ async fn a_parked_sender_is_left_in_peace() {
         let [a, b, c] = [tx.clone(), tx.clone(), tx];
         let sends = [
             tokio::spawn(counting(polls[0].clone(), async move { a.send(50).await.is_ok() })),
-            tokio::spawn(counting(polls[1].clone(), async move { b.reserve().await.map(|permit| permit.send(51)).is_ok() })),
-            tokio::spawn(counting(polls[2].clone(), async move { select! { sent = c.send(52) => sent.is_ok() } })),
+            tokio::spawn(counting(polls[1].clone(), async move {
+                b.reserve().await.map(|permit| permit.send(51)).is_ok()
+            })),
+            tokio::spawn(counting(polls[2].clone(), async move {
+                select! { sent = c.send(52) => sent.is_ok() }
+            })),
         ];
         for step in 0..=3 {
             for _ in 0..100 {
@@ -185,7 +194,10 @@ async fn a_parked_sender_is_left_in_peace() {
             }
             let polled = polls.each_ref().map(|polls| polls.load(Ordering::SeqCst));
             let expected = [0, 1, 2].map(|i| if i < step { 2 } else { 1 });
-            assert_eq!(polled, expected, "capacity {capacity} after {step} receives: each was polled once, and when its turn came");
+            assert_eq!(
+                polled, expected,
+                "capacity {capacity} after {step} receives: each was polled once, and when its turn came"
+            );
             if step < 3 {
                 rx.recv().await.unwrap();
             }

@@ -3,7 +3,8 @@
 use std::{cell::Cell, future::ready as immediately, panic, pin::pin, task::Poll, time::Duration};
 
 use towpath::{
-    Receiver, SendError, Sender, after, bounded, never, rendezvous, select, select::future, select_blocking, unbounded,
+    Receiver, SendError, Sender, after, bounded, never, rendezvous, select, select::future,
+    select_blocking, unbounded,
 };
 
 use crate::harness::{Polled, bounded_capacities, full, ready, watchdog};
@@ -76,18 +77,21 @@ fn a_select_whose_arms_are_all_disabled_panics() {
     assert!(panics(|| select_blocking! { _ = None::<towpath::Never<()>> => {} }));
     assert!(panics(|| select_blocking! { _ = never::<()>(), if false => {} }));
     assert!(panics(|| select_blocking! { biased; _ = never::<()>(), if false => {} }));
-    assert!(panics(|| towpath::block_on(async { select! { _ = never::<()>(), if false => {} } })));
+    assert!(panics(|| towpath::block_on(async {
+        select! { _ = never::<()>(), if false => {} }
+    })));
     assert!(panics(|| {
         let (tx, _rx) = bounded::<u32>(1);
         select_blocking! { _ = tx.send_from(&mut None) => {} }
     }));
-    assert!(panics(|| drop(towpath::select::recv_any_blocking::<u32>(&mut []))));
+    assert!(panics(|| drop(select::recv_any_blocking::<u32>(&mut []))));
 }
 
 #[test]
 fn default_runs_only_when_nothing_is_ready() {
     let (tx, mut rx) = holding(&[7]);
-    let step = |rx: &mut Receiver<u32>| select_blocking! { got = rx.recv() => got, default => Some(0) };
+    let step =
+        |rx: &mut Receiver<u32>| select_blocking! { got = rx.recv() => got, default => Some(0) };
     assert_eq!(step(&mut rx), Some(7));
     assert_eq!(step(&mut rx), Some(0));
     drop(tx);
@@ -100,10 +104,21 @@ fn biased_takes_the_top_arm() {
     let (_tx, mut rx) = holding(&[1; 100]);
     let (_tx2, mut rx2) = holding(&[2; 100]);
     for _ in 0..50 {
-        assert_eq!(select_blocking! { biased; got = rx.recv() => got, got = rx2.recv() => got }, Some(1));
-        assert_eq!(ready(async { select! { biased; got = rx2.recv() => got, got = rx.recv() => got } }), Some(2));
+        assert_eq!(
+            select_blocking! { biased; got = rx.recv() => got, got = rx2.recv() => got },
+            Some(1)
+        );
+        assert_eq!(
+            ready(async {
+                select! { biased; got = rx2.recv() => got, got = rx.recv() => got }
+            }),
+            Some(2)
+        );
     }
-    assert_eq!(select_blocking! { biased; _ = never::<()>() => None, got = rx2.recv() => got, default => None }, Some(2));
+    assert_eq!(
+        select_blocking! { biased; _ = never::<()>() => None, got = rx2.recv() => got, default => None },
+        Some(2)
+    );
 }
 
 #[test]
@@ -144,7 +159,7 @@ fn any_number_of_arms_is_chosen_from_evenly() {
             (0..arms).map(|i| holding(if i < 3 { &[0; ROUNDS] } else { &[] })).unzip();
         let mut counts = [0; 3];
         for _ in 0..ROUNDS {
-            let (arm, got) = towpath::select::recv_any_blocking(&mut rxs);
+            let (arm, got) = select::recv_any_blocking(&mut rxs);
             assert_eq!(got, Some(0));
             counts[arm] += 1;
         }
@@ -176,7 +191,10 @@ fn a_losing_arm_takes_nothing_and_gives_nothing() {
     }
     // No place was kept by a losing reservation, either.
     let free = 64 - sink.len();
-    assert_eq!(std::iter::from_fn(|| out.try_reserve().ok()).take(100).map(std::mem::forget).count(), free);
+    assert_eq!(
+        std::iter::from_fn(|| out.try_reserve().ok()).take(100).map(std::mem::forget).count(),
+        free
+    );
 }
 
 #[test]
@@ -185,15 +203,20 @@ fn a_losing_send_leaves_its_value_in_the_slot() {
         let (tx, mut rx) = full(capacity);
         let (_tx, mut news) = holding(&[1]);
         let mut slot = Some(50);
-        let got = select_blocking! { _ = tx.send_from(&mut slot) => None, got = news.recv() => got };
+        let got =
+            select_blocking! { _ = tx.send_from(&mut slot) => None, got = news.recv() => got };
         assert_eq!((got, slot), (Some(1), Some(50)));
         // Also when the select had waited, and when it is dropped.
         let (news_tx, mut news) = holding(&[]);
-        let select = Polled::parked(async { select! { _ = tx.send_from(&mut slot) => None, got = news.recv() => got } });
+        let select = Polled::parked(async {
+            select! { _ = tx.send_from(&mut slot) => None, got = news.recv() => got }
+        });
         news_tx.try_send(2).unwrap();
         assert_eq!(select.finish(), Some(2));
         assert_eq!(slot, Some(50));
-        drop(Polled::parked(async { select! { _ = tx.send_from(&mut slot) => {} } }));
+        drop(Polled::parked(async {
+            select! { _ = tx.send_from(&mut slot) => {} }
+        }));
         assert_eq!(slot, Some(50));
         let rest: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
         assert_eq!(rest, (0..capacity as u64).collect::<Vec<_>>());
@@ -228,7 +251,9 @@ fn timers_are_arms() {
     watchdog(60, || {
         let late = |rx: &mut Receiver<u32>| select_blocking! { _ = rx.recv() => 0, _ = after(hour) => 1, _ = after(moment) => 2 };
         assert_eq!(late(&mut rx), 2);
-        let late = towpath::block_on(async { select! { _ = rx.recv() => 0, _ = after(hour) => 1, _ = after(moment) => 2 } });
+        let late = towpath::block_on(async {
+            select! { _ = rx.recv() => 0, _ = after(hour) => 1, _ = after(moment) => 2 }
+        });
         assert_eq!(late, 2);
         assert_eq!(select_blocking! { _ = after(Duration::ZERO) => 1, default => 2 }, 1);
         assert_eq!(select_blocking! { _ = after(hour) => 1, default => 2 }, 2);
@@ -242,18 +267,25 @@ fn timers_are_arms() {
 #[test]
 fn a_foreign_future_is_an_arm() {
     let (_tx, mut rx) = holding(&[]);
-    let got = ready(async { select! { got = rx.recv() => got, got = future(immediately(5)) => Some(got) } });
+    let got = ready(async {
+        select! { got = rx.recv() => got, got = future(immediately(5)) => Some(got) }
+    });
     assert_eq!(got, Some(5));
     // It is woken by itself.
     let (tx, mut other) = tokio::sync::mpsc::channel::<u32>(1);
-    let select = Polled::parked(async { select! { got = rx.recv() => got, got = future(other.recv()) => got } });
+    let select = Polled::parked(async {
+        select! { got = rx.recv() => got, got = future(other.recv()) => got }
+    });
     tx.try_send(6).unwrap();
     assert_eq!(select.finish(), Some(6));
     // On a thread, too.
     watchdog(60, || {
         std::thread::scope(|s| {
             s.spawn(|| tx.blocking_send(7).unwrap());
-            assert_eq!(select_blocking! { got = rx.recv() => got, got = future(other.recv()) => got }, Some(7));
+            assert_eq!(
+                select_blocking! { got = rx.recv() => got, got = future(other.recv()) => got },
+                Some(7)
+            );
         });
     });
 }
@@ -266,10 +298,14 @@ fn a_pinned_arm_is_used_again_in_the_next_select() {
         {
             // It loses, keeps its value, and wins later.
             let mut send = pin!(tx.send(1_000));
-            let select = Polled::parked(async { select! { sent = send.as_mut() => sent.is_ok(), _ = news.recv() => false } });
+            let select = Polled::parked(async {
+                select! { sent = send.as_mut() => sent.is_ok(), _ = news.recv() => false }
+            });
             news_tx.try_send(1).unwrap();
             assert!(!select.finish());
-            let select = Polled::parked(async { select! { sent = send.as_mut() => sent.is_ok(), _ = news.recv() => false } });
+            let select = Polled::parked(async {
+                select! { sent = send.as_mut() => sent.is_ok(), _ = news.recv() => false }
+            });
             if capacity == 0 {
                 let receive = Polled::parked(rx.recv());
                 assert!(select.finish(), "capacity {capacity}");
@@ -283,7 +319,11 @@ fn a_pinned_arm_is_used_again_in_the_next_select() {
         let mut timeout = pin!(after(Duration::from_millis(1)));
         let (_tx, mut many) = holding(&[0; 10_000]);
         let mut taken = 0;
-        watchdog(60, || while select_blocking! { biased; _ = timeout.as_mut() => false, _ = many.recv(), if taken < 10_000 => { taken += 1; true } } {});
+        watchdog(60, || {
+            while select_blocking! { biased; _ = timeout.as_mut() => false, _ = many.recv(), if taken < 10_000 => { taken += 1; true } }
+            {
+            }
+        });
     }
 }
 
@@ -337,13 +377,13 @@ fn selects_nest() {
 #[test]
 fn one_shot_selects_over_slices() {
     let (txs, mut rxs): (Vec<_>, Vec<_>) = (0..30).map(|_| bounded::<usize>(1)).unzip();
-    let mut select = Polled::parked(towpath::select::recv_any(&mut rxs));
+    let mut select = Polled::parked(select::recv_any(&mut rxs));
     txs[17].try_send(5).unwrap();
     assert!(select.task.wakes() == 1);
     assert_eq!(select.poll(), Poll::Ready((17, Some(5))));
     drop(select);
     // Sends, of which exactly one happens.
-    let (winner, sent) = ready(towpath::select::any(txs.iter().map(|tx| tx.send(6))));
+    let (winner, sent) = ready(select::any(txs.iter().map(|tx| tx.send(6))));
     assert_eq!(sent, Ok(()));
     let queued: Vec<_> = (0..30).filter(|&i| rxs[i].len() == 1).collect();
     assert_eq!(queued, [winner]);
@@ -362,7 +402,10 @@ fn a_parked_select_wakes_once_and_holds_no_place_afterwards() {
         assert_eq!(select.task.wakes(), 1);
         assert_eq!(select.finish(), Some(1));
         if capacity == 0 {
-            assert!(a_tx.try_send(1).is_err() && b_tx.try_send(1).is_err(), "nobody waits there any more");
+            assert!(
+                a_tx.try_send(1).is_err() && b_tx.try_send(1).is_err(),
+                "nobody waits there any more"
+            );
             drop(Polled::parked(c_rx.recv()));
         }
     }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, task::Poll, thread};
 
 use towpath::select::SelectSet;
 
-use crate::harness::{CAPACITIES, Job, Polled, Rng, Task, channel, impatiently, ready, run, run_tasks, watchdog};
+use crate::harness::{
+    CAPACITIES, Job, Polled, Rng, Task, channel, impatiently, ready, run, run_tasks, watchdog,
+};
 
 #[test]
 fn it_yields_messages_ends_and_nothing_else() {
@@ -52,7 +54,10 @@ fn members_with_messages_take_turns() {
         for _ in 0..10 {
             let (key, message) = set.next_blocking();
             assert_eq!(message, Some(keys[&key].0));
-            assert!(!std::mem::replace(&mut seen[keys[&key].0], true), "round {round}: twice before the others");
+            assert!(
+                !std::mem::replace(&mut seen[keys[&key].0], true),
+                "round {round}: twice before the others"
+            );
         }
     }
 }
@@ -165,8 +170,15 @@ fn a_thousand_channels_fed_by_tasks_and_threads() {
                 let (key, message) = set.next().await;
                 let count = seen.get_mut(&key).unwrap();
                 match message {
-                    Some(i) => assert_eq!(i, std::mem::replace(count, i + 1), "capacity {capacity}: in order"),
-                    None => assert_eq!(*count, EACH, "capacity {capacity}: the end comes after everything"),
+                    Some(i) => assert_eq!(
+                        i,
+                        std::mem::replace(count, i + 1),
+                        "capacity {capacity}: in order"
+                    ),
+                    None => assert_eq!(
+                        *count, EACH,
+                        "capacity {capacity}: the end comes after everything"
+                    ),
                 }
             }
             assert!(seen.values().all(|&count| count == EACH));

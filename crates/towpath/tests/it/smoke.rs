@@ -27,7 +27,8 @@ fn threads_stream() {
 
 #[test]
 fn tasks_stream() {
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let rt =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     each_capacity(|tx, mut rx| {
         rt.block_on(async {
             let sender = tokio::spawn(async move {
@@ -49,7 +50,8 @@ fn tasks_stream() {
 
 #[test]
 fn task_to_thread_and_back() {
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let rt =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     each_capacity(|tx, mut rx| {
         let sender = rt.spawn(async move {
             for i in 0..3_000 {
@@ -102,7 +104,8 @@ fn many_to_many_threads() {
 
 #[test]
 fn select_task_meets_select_thread() {
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let rt =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (tx, mut rx) = rendezvous::<u64>();
     let (tx2, mut rx2) = rendezvous::<u64>();
     let task = rt.spawn(async move {

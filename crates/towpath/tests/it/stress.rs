@@ -10,7 +10,8 @@ use std::{
 use towpath::{Sender, SharedReceiver, select, select_blocking};
 
 use crate::harness::{
-    CAPACITIES, Census, Counted, Job, Rng, Task, channel, impatiently, run_tasks, watchdog, yield_now,
+    CAPACITIES, Census, Counted, Job, Rng, Task, channel, impatiently, run_tasks, watchdog,
+    yield_now,
 };
 
 /// Rounds are fewer where each instruction is watched.
@@ -44,12 +45,19 @@ impl Books {
     #[track_caller]
     fn balance(&self, what: &str) {
         let sent = (self.sent.load(Ordering::SeqCst), self.checksum_sent.load(Ordering::SeqCst));
-        let received = (self.received.load(Ordering::SeqCst), self.checksum_received.load(Ordering::SeqCst));
+        let received =
+            (self.received.load(Ordering::SeqCst), self.checksum_received.load(Ordering::SeqCst));
         assert_eq!(sent, received, "(count, checksum) sent and received: {what}");
     }
 }
 
-async fn sender_task(tx: Sender<Counted>, books: &'static Books, census: Census, mut rng: Rng, steps: u64) {
+async fn sender_task(
+    tx: Sender<Counted>,
+    books: &'static Books,
+    census: Census,
+    mut rng: Rng,
+    steps: u64,
+) {
     for _ in 0..steps {
         let value = books.value(&census);
         let id = value.id;
@@ -81,8 +89,18 @@ async fn sender_task(tx: Sender<Counted>, books: &'static Books, census: Census,
             }
             5 => {
                 let mut slot = Some(value);
-                let sent = impatiently(async { select! { sent = tx.send_from(&mut slot) => sent.unwrap() } }, times).await;
-                assert_eq!(slot.is_none(), sent.is_some(), "the slot is empty if, and only if, it was sent");
+                let sent = impatiently(
+                    async {
+                        select! { sent = tx.send_from(&mut slot) => sent.unwrap() }
+                    },
+                    times,
+                )
+                .await;
+                assert_eq!(
+                    slot.is_none(),
+                    sent.is_some(),
+                    "the slot is empty if, and only if, it was sent"
+                );
                 if sent.is_some() {
                     books.sent(id);
                 }
@@ -96,7 +114,13 @@ async fn sender_task(tx: Sender<Counted>, books: &'static Books, census: Census,
     }
 }
 
-fn sender_thread(tx: &Sender<Counted>, books: &'static Books, census: &Census, mut rng: Rng, steps: u64) {
+fn sender_thread(
+    tx: &Sender<Counted>,
+    books: &'static Books,
+    census: &Census,
+    mut rng: Rng,
+    steps: u64,
+) {
     for _ in 0..steps {
         let value = books.value(census);
         let id = value.id;
@@ -112,7 +136,9 @@ fn sender_thread(tx: &Sender<Counted>, books: &'static Books, census: &Census, m
                     true
                 }
             }
-            _ => select_blocking! { sent = tx.send(value) => sent.is_ok(), _ = towpath::never::<()>() => unreachable!() },
+            _ => {
+                select_blocking! { sent = tx.send(value) => sent.is_ok(), _ = towpath::never::<()>() => unreachable!() }
+            }
         };
         if done {
             books.sent(id);
@@ -152,7 +178,14 @@ async fn receiver_task(mut rx: SharedReceiver<Counted>, books: &'static Books, m
                 }
                 Err(towpath::TryRecvError::Closed) => None,
             },
-            _ => match impatiently(async { select! { got = rx.recv() => got, _ = towpath::never::<()>() => None } }, times).await {
+            _ => match impatiently(
+                async {
+                    select! { got = rx.recv() => got, _ = towpath::never::<()>() => None }
+                },
+                times,
+            )
+            .await
+            {
                 Some(got) => got,
                 None => continue,
             },
@@ -174,7 +207,9 @@ fn receiver_thread(mut rx: SharedReceiver<Counted>, books: &'static Books, mut r
                 }
                 Err(towpath::TryRecvError::Closed) => None,
             },
-            _ => select_blocking! { got = rx.recv() => got, _ = towpath::never::<()>() => unreachable!() },
+            _ => {
+                select_blocking! { got = rx.recv() => got, _ = towpath::never::<()>() => unreachable!() }
+            }
         };
         let Some(value) = got else { break };
         books.received(value);
@@ -197,7 +232,13 @@ fn stress_everybody_at_once() {
                     for _ in 0..2 {
                         let mut jobs: Vec<Job> = Vec::new();
                         for _ in 0..1 + rng.below(2) {
-                            jobs.push(Box::pin(sender_task(tx.clone(), books, census.clone(), rng.fork(), steps)));
+                            jobs.push(Box::pin(sender_task(
+                                tx.clone(),
+                                books,
+                                census.clone(),
+                                rng.fork(),
+                                steps,
+                            )));
                         }
                         for _ in 0..1 + rng.below(2) {
                             jobs.push(Box::pin(receiver_task(rx.clone(), books, rng.fork())));
@@ -248,7 +289,9 @@ fn stress_receiver_dies_in_the_middle() {
                         jobs.push(Box::pin(async move {
                             for id in (party << 40).. {
                                 let value = census.value(id);
-                                if let Some(Err(back)) = impatiently(tx.send(value), rng.below(3)).await {
+                                if let Some(Err(back)) =
+                                    impatiently(tx.send(value), rng.below(3)).await
+                                {
                                     assert_eq!(back.into_inner().id, id);
                                     break;
                                 }
@@ -277,7 +320,8 @@ fn stress_cyclic_mixed_selects() {
     let mut rng = Rng::announced();
     watchdog(240, || {
         for capacity in [0, 1, 2, 4] {
-            let (mut txs, rxs): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| towpath::bounded(capacity)).unzip();
+            let (mut txs, rxs): (Vec<_>, Vec<_>) =
+                (0..PARTIES).map(|_| towpath::bounded(capacity)).unzip();
             txs.rotate_left(1);
             thread::scope(|s| {
                 let mut jobs: Vec<Job> = Vec::new();
@@ -362,7 +406,10 @@ fn stress_select_polled_while_it_is_told() {
                     match polled {
                         None => {}
                         Some(Some(_)) => got += 1,
-                        Some(None) => ended = usize::from(rx.is_closed() && rx.is_empty()) + usize::from(rx2.is_closed() && rx2.is_empty()),
+                        Some(None) => {
+                            ended = usize::from(rx.is_closed() && rx.is_empty())
+                                + usize::from(rx2.is_closed() && rx2.is_empty())
+                        }
                     }
                 }
                 while rx.recv_blocking().is_some() {

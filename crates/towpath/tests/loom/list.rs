@@ -37,10 +37,7 @@ fn list_block_change() {
         second.join().unwrap();
         let rest = [(); 2].map(|()| rx.try_recv().unwrap());
         let all = [got, rest].concat();
-        assert!(
-            matches!(all[..], [1, 10, 2, 3] | [1, 2, 10, 3] | [1, 2, 3, 10]),
-            "{all:?}"
-        );
+        assert!(matches!(all[..], [1, 10, 2, 3] | [1, 2, 10, 3] | [1, 2, 3, 10]), "{all:?}");
         assert!(rx.try_recv().is_err());
     });
 }

@@ -35,8 +35,12 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(PREEMPTIONS);
     let t = std::time::Instant::now();
-    let n = Arc::new(AtomicIsize::new(0)); let n2 = n.clone();
-    builder.check(move || { n2.fetch_add(1, Std::Relaxed); f() });
+    let n = Arc::new(AtomicIsize::new(0));
+    let n2 = n.clone();
+    builder.check(move || {
+        n2.fetch_add(1, Std::Relaxed);
+        f()
+    });
     eprintln!("DBG {:?} {:?}", t.elapsed(), n);
 }
 

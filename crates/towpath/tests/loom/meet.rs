@@ -105,7 +105,9 @@ fn meet_cancelled_send_passes_turn() {
     model(|| {
         let (tx, mut rx) = rendezvous();
         let (_open, tx2) = (tx.clone(), tx.clone());
-        let dropped = thread::spawn(move || poll(pin!(tx.send(1)), &Alarm::new()).is_ready());
+        let dropped = thread::spawn(move || {
+            matches!(poll(pin!(tx.send(1)), &Alarm::new()), Poll::Ready(Ok(())))
+        });
         let waits = thread::spawn(move || block_on(tx2.send(2)).unwrap());
         let receives = thread::spawn(move || {
             let first = rx.recv_blocking();

@@ -7,9 +7,7 @@ use std::{
 };
 
 use loom::thread;
-use towpath::{
-    SelectSet, bounded, rendezvous, select, select_blocking, unbounded,
-};
+use towpath::{SelectSet, bounded, rendezvous, select, select_blocking, unbounded};
 
 use super::{Alarm, KINDS, Tally, block_on, channel, model, poll};
 

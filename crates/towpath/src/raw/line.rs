@@ -1,0 +1,289 @@
+//! Waiting lines: nodes linked without allocation, first come first served.
+//!
+//! What always holds: links, phase and owner of a queued node change only under the lock of the line it stands in, and
+//! a node leaves its line before its memory goes away.
+
+use std::{cell::Cell, marker::PhantomPinned, mem::MaybeUninit, ptr, task::Waker};
+
+use super::{
+    claim::{self, Me},
+    wait::Core,
+    watch,
+};
+use crate::sync::{AtomicU32, Ordering};
+
+/// Where a node stands. Changes under the lock of its line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    /// In no line.
+    Idle = 0,
+    /// Waiting in a line.
+    Queued = 1,
+    /// Taken out of the line and told to try again. Whoever drops it now passes the notice on.
+    Notified = 2,
+    /// As `Notified`, and a place in the queue is kept for it until it tries or is dropped.
+    Granted = 3,
+    /// Taken out of the line with its operation done by the other side.
+    Done = 4,
+}
+
+/// A place in one line.
+///
+/// Most operations never wait, so only the phase is set when a node is made; the rest is set on entering a line.
+pub(crate) struct Node {
+    prev: Cell<MaybeUninit<*const Node>>,
+    next: Cell<MaybeUninit<*const Node>>,
+    core: Cell<MaybeUninit<*const Core>>,
+    phase: AtomicU32,
+    /// Which arm of a select this is.
+    arm: Cell<MaybeUninit<u32>>,
+    /// Order in which values were handed to waiting receivers, so that they can be given back in order.
+    ticket: Cell<MaybeUninit<u32>>,
+    /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
+    /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
+    takeable: Cell<bool>,
+    _pinned: PhantomPinned,
+}
+
+impl Node {
+    pub(crate) fn new() -> Self {
+        Self {
+            prev: Cell::new(MaybeUninit::uninit()),
+            next: Cell::new(MaybeUninit::uninit()),
+            core: Cell::new(MaybeUninit::uninit()),
+            phase: AtomicU32::new(Phase::Idle as u32),
+            arm: Cell::new(MaybeUninit::uninit()),
+            ticket: Cell::new(MaybeUninit::uninit()),
+            takeable: Cell::new(false),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Idle,
+            1 => Phase::Queued,
+            2 => Phase::Notified,
+            3 => Phase::Granted,
+            _ => Phase::Done,
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u32, Ordering::Release);
+    }
+
+    /// Names the owner. Before the node enters a line.
+    #[inline]
+    pub(super) fn belongs_to(&self, me: &Me<'_>) {
+        self.belongs_to_member(me.core, me.arm);
+        self.takeable.set(me.takeable);
+    }
+
+    /// As `belongs_to`, for a member of a set.
+    #[inline]
+    pub(super) fn belongs_to_member(&self, core: *const Core, arm: u32) {
+        self.core.set(MaybeUninit::new(core));
+        self.arm.set(MaybeUninit::new(arm));
+    }
+
+    /// # Safety
+    /// The node stands in a line whose lock the caller holds.
+    #[inline]
+    pub(super) unsafe fn core(&self) -> &Core {
+        // SAFETY: the owner outlives the node's stay in a line (it takes the lock to leave early).
+        unsafe { &*self.core_ptr() }
+    }
+
+    /// # Safety
+    /// `belongs_to` has been called.
+    #[inline]
+    pub(super) unsafe fn core_ptr(&self) -> *const Core {
+        // SAFETY: the caller's promise.
+        unsafe { self.core.get().assume_init() }
+    }
+
+    /// # Safety
+    /// `belongs_to` has been called.
+    #[inline]
+    pub(super) unsafe fn arm(&self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.arm.get().assume_init() }
+    }
+
+    /// Whether the value of this waiting sender may be taken.
+    #[inline]
+    pub(super) fn is_takeable(&self) -> bool {
+        self.takeable.get()
+    }
+
+    pub(super) fn set_ticket(&self, ticket: u32) {
+        self.ticket.set(MaybeUninit::new(ticket));
+    }
+
+    /// # Safety
+    /// `set_ticket` has been called.
+    pub(super) unsafe fn ticket(&self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.ticket.get().assume_init() }
+    }
+
+    /// Gives a node that has just left its line its final phase and tells its owner. The last touch.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the line the node stood in.
+    pub(super) unsafe fn finish(&self, phase: Phase, wakes: &mut Wakes) {
+        // SAFETY: the lock is held, so the owner cannot have gone yet.
+        let core = unsafe { self.core() };
+        if core.claim.load(Ordering::Relaxed) == claim::SET_MEMBER {
+            // SAFETY: only members of a set belong to a set's core.
+            unsafe { watch::note(self, phase) };
+        } else {
+            self.set_phase(phase);
+        }
+        if let Some(waker) = core.notify() {
+            wakes.push(waker);
+        }
+    }
+}
+
+/// A line of waiting nodes, first come first served.
+pub(crate) struct WaitList {
+    head: *const Node,
+    tail: *const Node,
+    len: usize,
+}
+
+// SAFETY: the list is only reached through the lock that owns it, and the nodes it points to outlive their stay.
+// Attacked by `it::cancel` under ThreadSanitizer.
+unsafe impl Send for WaitList {}
+
+impl WaitList {
+    pub(crate) fn new() -> Self {
+        Self { head: ptr::null(), tail: ptr::null(), len: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
+    #[inline]
+    pub(crate) fn front(&self) -> *const Node {
+        self.head
+    }
+
+    /// The node behind `node`.
+    ///
+    /// # Safety
+    /// `node` stands in this line.
+    pub(crate) unsafe fn after(&self, node: *const Node) -> *const Node {
+        // SAFETY: the caller's promise.
+        unsafe { (*node).next.get().assume_init() }
+    }
+
+    /// Lets `node` stand at the end, or at the front when it had waited before and lost its turn to a newcomer.
+    ///
+    /// # Safety
+    /// `node` stands in no line, is pinned, and its owner leaves this line before it goes away.
+    pub(crate) unsafe fn push(&mut self, node: *const Node, front: bool) {
+        // SAFETY: the caller's promise for `node`; the others stand in this line.
+        unsafe {
+            (*node).set_phase(Phase::Queued);
+            if front {
+                (*node).prev.set(MaybeUninit::new(ptr::null()));
+                (*node).next.set(MaybeUninit::new(self.head));
+                if self.head.is_null() {
+                    self.tail = node;
+                } else {
+                    (*self.head).prev.set(MaybeUninit::new(node));
+                }
+                self.head = node;
+            } else {
+                (*node).next.set(MaybeUninit::new(ptr::null()));
+                (*node).prev.set(MaybeUninit::new(self.tail));
+                if self.tail.is_null() {
+                    self.head = node;
+                } else {
+                    (*self.tail).next.set(MaybeUninit::new(node));
+                }
+                self.tail = node;
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Takes `node` out; its phase is the caller's to set.
+    ///
+    /// # Safety
+    /// `node` stands in this line.
+    pub(crate) unsafe fn remove(&mut self, node: *const Node) {
+        // SAFETY: the caller's promise; neighbours stand in this line.
+        unsafe {
+            let prev = (*node).prev.get().assume_init();
+            let next = (*node).next.get().assume_init();
+            if prev.is_null() {
+                self.head = next;
+            } else {
+                (*prev).next.set(MaybeUninit::new(next));
+            }
+            if next.is_null() {
+                self.tail = prev;
+            } else {
+                (*next).prev.set(MaybeUninit::new(prev));
+            }
+        }
+        self.len -= 1;
+    }
+
+    /// Takes out the first, if any.
+    pub(crate) fn pop(&mut self) -> Option<*const Node> {
+        let node = self.head;
+        if node.is_null() {
+            return None;
+        }
+        // SAFETY: the head stands in this line.
+        unsafe { self.remove(node) };
+        Some(node)
+    }
+}
+
+/// Wakers collected under a lock, to be woken after it.
+pub(crate) struct Wakes {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Wakes {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.more.push(waker);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.first {
+            waker.wake();
+            for waker in self.more {
+                waker.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! A receive as an operation that can wait; `op.rs` says what always holds.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::{
+    backoff::Backoff,
+    chan::{Chan, Mode, RecvEnd},
+    claim::{Me, PLAIN},
+    line::Phase,
+    op::{
+        ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, block, first_wait, has_news,
+        plain,
+    },
+    wait::Core,
+};
+use crate::select::{ArmContext, SelectArm};
+
+/// A receive that is under way: a future, and an arm for [`select!`](crate::select!).
+///
+/// Made by [`Receiver::recv`](crate::Receiver::recv) and [`SharedReceiver::recv`](crate::SharedReceiver::recv).
+#[must_use = "a receive does nothing until it is awaited or selected on"]
+pub struct Receiving<'a, T> {
+    chan: ChanRef<'a, T>,
+    mode: Mode,
+    stage: Cell<Stage>,
+    /// As an arm: the result is the end of the channel, not a value.
+    ended: Cell<bool>,
+    core: Core,
+    op: RecvOp<T>,
+}
+
+// SAFETY: the operation moves with its task between polls; everything that others reach of it is guarded by the line's
+// lock. Attacked by `it::cancel::future_moves_between_threads` under ThreadSanitizer.
+unsafe impl<T: Send> Send for Receiving<'_, T> {}
+
+impl<'a, T> Receiving<'a, T> {
+    /// A receive on `end`, which stays borrowed exclusively: so it is the only one on an exclusive end.
+    #[inline]
+    pub(crate) fn new(end: &'a mut RecvEnd<T>) -> Self {
+        // SAFETY: `end` stays borrowed exclusively.
+        unsafe { Self::on(end.chan(), end.mode()) }
+    }
+
+    /// A receive whose channel `chan` the caller keeps alive, and whose exclusiveness it sees to.
+    pub(super) unsafe fn on(chan: &Chan<T>, mode: Mode) -> Self {
+        Self {
+            chan: ChanRef::new(chan),
+            mode,
+            stage: Cell::new(Stage::New),
+            ended: Cell::new(false),
+            core: Core::new(PLAIN),
+            op: RecvOp::new(),
+        }
+    }
+
+    /// More of what is there now, after a receive that has finished.
+    pub(super) fn take_more(&self, limit: usize, out: &mut Vec<T>) -> usize {
+        // SAFETY: the mode is that of the end that is borrowed.
+        unsafe { self.chan.take_many(self.mode, limit, out) }
+    }
+
+    /// Ready for the next message, after a receive that has finished.
+    pub(super) fn again(&self) {
+        debug_assert_eq!(self.stage.get(), Stage::Done);
+        self.stage.set(Stage::New);
+    }
+
+    /// Receives on this thread.
+    pub(crate) fn wait(end: &'a mut RecvEnd<T>) -> Option<T> {
+        // A message that is already there, or will be in a moment.
+        if !end.chan().is_meet() {
+            let mut backoff = Backoff::new();
+            loop {
+                if let Ok(end_or_value) = end.try_recv() {
+                    return end_or_value;
+                }
+                if !backoff.spin_or_yield() {
+                    break;
+                }
+            }
+        }
+        let this = std::pin::pin!(Self::new(end));
+        let this = this.as_ref().get_ref();
+        block(&this.chan, &this.core, |me| this.advance(me))
+    }
+
+    /// Collects what a notice has brought, or tries (again). `None`: it stands in line.
+    fn advance(&self, me: &Me<'_>) -> Option<Option<T>> {
+        if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
+            self.stage.set(Stage::Done);
+            // SAFETY: `Done` says that a value was put there for us and that its sender has let go.
+            return Some(Some(unsafe { self.op.get() }));
+        }
+        self.core.reset_if_thread(me);
+        // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts; the mode is that of the end that
+        // `new` borrowed.
+        match unsafe { self.chan.recv_step(&self.op, me, self.mode) } {
+            Step::Ready(end_or_value) => {
+                self.stage.set(Stage::Done);
+                Some(end_or_value)
+            }
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
+                self.stage.set(Stage::Waiting);
+                None
+            }
+        }
+    }
+}
+
+impl<T> Future for Receiving<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.as_ref().get_ref();
+        match this.stage.get() {
+            Stage::New => loop {
+                // Most messages are there already; then no waker need be cloned.
+                if this.chan.may_recv()
+                    // SAFETY: the mode is that of the end that `new` borrowed.
+                    && let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode, false) }
+                {
+                    this.stage.set(Stage::Done);
+                    return Poll::Ready(end_or_value);
+                }
+                let ready = (!this.chan.is_meet()).then_some(|| this.chan.recv_ready());
+                let patience = this.chan.recv_patience();
+                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
+                {
+                    FirstWait::Ready(end_or_value) => return Poll::Ready(end_or_value),
+                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Retry => {}
+                    FirstWait::News => break,
+                }
+            },
+            Stage::Waiting => {
+                if !has_news(&this.chan, &this.core, cx) {
+                    return Poll::Pending;
+                }
+            }
+            Stage::Won | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
+        }
+        if this.op.node.phase() != Phase::Done {
+            this.core.arm_alone(cx.waker());
+        }
+        match this.advance(&plain(&this.core)) {
+            Some(end_or_value) => Poll::Ready(end_or_value),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T> SelectArm for Receiving<'_, T> {
+    type Output = Option<T>;
+
+    fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
+        let this = self.as_ref().get_ref();
+        if this.stage.get() == Stage::Waiting
+            && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
+        {
+            return Poll::Pending;
+        }
+        if !cx.may_wait() {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
+            // SAFETY: the mode is that of the end that `new` borrowed.
+            return match unsafe { this.chan.try_recv(this.mode, cx.insists()) } {
+                Ok(end_or_value) => this.won(end_or_value),
+                Err(()) => Poll::Pending,
+            };
+        }
+        // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
+        match unsafe { this.chan.recv_step(&this.op, cx.me(), this.mode) } {
+            Step::Ready(end_or_value) => this.won(end_or_value),
+            Step::Waiting => {
+                this.stage.set(Stage::Waiting);
+                cx.expose();
+                Poll::Pending
+            }
+            Step::NotNow | Step::Interrupted => Poll::Pending,
+        }
+    }
+
+    fn complete(self: Pin<&mut Self>) -> Option<T> {
+        let this = self.as_ref().get_ref();
+        if this.stage.get() == Stage::Waiting {
+            // Won for us by a sender, who may not have let go yet.
+            this.chan.synchronize();
+            debug_assert_eq!(this.op.node.phase(), Phase::Done);
+        }
+        let full = !this.ended.get();
+        this.stage.set(Stage::Done);
+        // SAFETY: not ended, so the slot is full: `won` or a sender has filled it.
+        full.then(|| unsafe { this.op.get() })
+    }
+
+    fn retract(self: Pin<&mut Self>) {
+        self.as_ref().get_ref().take_back();
+    }
+}
+
+impl<T> Receiving<'_, T> {
+    fn won(&self, end_or_value: Option<T>) -> Poll<()> {
+        self.stage.set(Stage::Won);
+        match end_or_value {
+            // SAFETY: in no line, so the slot is ours, and empty.
+            Some(value) => unsafe { self.op.put(value) },
+            None => self.ended.set(true),
+        }
+        Poll::Ready(())
+    }
+
+    fn take_back(&self) {
+        match self.stage.get() {
+            Stage::Waiting => {
+                self.stage.set(Stage::New);
+                // SAFETY: it was stepped on this channel.
+                unsafe { self.chan.retract_recv(&self.op) };
+            }
+            Stage::Won => {
+                // Only a select that is dropped between winning and collecting gets here.
+                self.stage.set(Stage::Done);
+                if !self.ended.get() {
+                    // SAFETY: `won` has filled the slot.
+                    drop(unsafe { self.op.get() });
+                }
+            }
+            Stage::New | Stage::Done => {}
+        }
+    }
+}
+
+impl<T> Drop for Receiving<'_, T> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
+impl<T> fmt::Debug for Receiving<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").field("channel", &*self.chan).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! A reservation as an operation that can wait; `op.rs` says what always holds. `Permit`s are made of it.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::{
+    chan::{Chan, SendEnd},
+    claim::{Me, PLAIN},
+    line::{Node, Phase},
+    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, block, has_news, plain},
+    ring::Push,
+    wait::Core,
+};
+use crate::select::ArmContext;
+
+/// A reservation that is under way; `Permit`s are made of it in `channel/permit.rs`.
+pub(crate) struct Reservation<'a, T> {
+    chan: ChanRef<'a, T>,
+    stage: Cell<Stage>,
+    closed: Cell<bool>,
+    core: Core,
+    op: ReserveOp,
+}
+
+// SAFETY: as for `Receiving`.
+unsafe impl<T: Send> Send for Reservation<'_, T> {}
+
+impl<'a, T> Reservation<'a, T> {
+    pub(crate) fn new(end: &'a SendEnd<T>) -> Self {
+        Self::on(end.chan())
+    }
+
+    /// A reservation whose channel the caller keeps alive.
+    pub(super) fn on(chan: &Chan<T>) -> Self {
+        Self {
+            chan: ChanRef::new(chan),
+            stage: Cell::new(Stage::New),
+            closed: Cell::new(false),
+            core: Core::new(PLAIN),
+            op: ReserveOp { node: Node::new() },
+        }
+    }
+
+    /// Waits on this thread. True: a place is kept; false: the receivers are gone.
+    pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
+        let this = std::pin::pin!(Self::new(end));
+        let this = this.as_ref().get_ref();
+        block(&this.chan, &this.core, |me| this.advance(me))
+    }
+
+    fn advance(&self, me: &Me<'_>) -> Option<bool> {
+        self.core.reset_if_thread(me);
+        // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
+        match unsafe { self.chan.reserve_step(&self.op, me) } {
+            Step::Ready(done) => {
+                self.stage.set(Stage::Done);
+                Some(done == Push::Done)
+            }
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
+                self.stage.set(Stage::Waiting);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
+        let this = self.as_ref().get_ref();
+        match this.stage.get() {
+            Stage::New => {
+                this.core.arm_alone(cx.waker());
+            }
+            Stage::Waiting => {
+                if !has_news(&this.chan, &this.core, cx) {
+                    return Poll::Pending;
+                }
+                this.core.arm_alone(cx.waker());
+            }
+            Stage::Won | Stage::Done => panic!("a reservation was {POLLED_AFTER_DONE}"),
+        }
+        match this.advance(&plain(&this.core)) {
+            Some(kept) => Poll::Ready(kept),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
+        let this = self.as_ref().get_ref();
+        if this.stage.get() == Stage::Waiting && this.op.node.phase() == Phase::Queued {
+            return Poll::Pending;
+        }
+        let done = if cx.may_wait() {
+            // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
+            match unsafe { this.chan.reserve_step(&this.op, cx.me()) } {
+                Step::Ready(done) => done,
+                Step::Waiting => {
+                    this.stage.set(Stage::Waiting);
+                    cx.expose();
+                    return Poll::Pending;
+                }
+                Step::NotNow | Step::Interrupted => return Poll::Pending,
+            }
+        } else {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
+            this.chan.try_reserve()
+        };
+        if done == Push::Full {
+            return Poll::Pending;
+        }
+        this.closed.set(done == Push::Closed);
+        this.stage.set(Stage::Won);
+        Poll::Ready(())
+    }
+
+    /// After `poll_arm` was ready. True: a place is kept.
+    pub(crate) fn complete(self: Pin<&mut Self>) -> bool {
+        let this = self.as_ref().get_ref();
+        this.stage.set(Stage::Done);
+        !this.closed.get()
+    }
+
+    /// Ready for the next place, after a reservation that has finished.
+    #[cfg(feature = "futures")]
+    pub(super) fn again(&self) {
+        debug_assert_eq!(self.stage.get(), Stage::Done);
+        self.stage.set(Stage::New);
+    }
+
+    pub(crate) fn take_back(&self) {
+        match self.stage.get() {
+            Stage::Waiting => {
+                self.stage.set(Stage::New);
+                // SAFETY: it was stepped on this channel.
+                unsafe { self.chan.retract_send(&self.op.node) };
+            }
+            Stage::Won => {
+                self.stage.set(Stage::Done);
+                if !self.closed.get() {
+                    self.chan.unreserve();
+                }
+            }
+            Stage::New | Stage::Done => {}
+        }
+    }
+}
+
+impl<T> Drop for Reservation<'_, T> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}

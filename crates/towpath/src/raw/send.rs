@@ -1,0 +1,239 @@
+//! A send as an operation that can wait; `op.rs` says what always holds.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::{
+    backoff::Backoff,
+    chan::SendEnd,
+    claim::{Me, PLAIN},
+    line::Phase,
+    op::{
+        ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, block, first_wait, has_news,
+        plain,
+    },
+    ring::Push,
+    wait::Core,
+};
+use crate::{
+    error::SendError,
+    select::{ArmContext, SelectArm},
+};
+
+/// A send that is under way: a future, and an arm for [`select!`](crate::select!).
+///
+/// Made by [`Sender::send`](crate::Sender::send).
+#[must_use = "a send does nothing until it is awaited or selected on"]
+pub struct Sending<'a, T> {
+    chan: ChanRef<'a, T>,
+    stage: Cell<Stage>,
+    core: Core,
+    op: SendOp<T>,
+}
+
+// SAFETY: as for `Receiving`.
+unsafe impl<T: Send> Send for Sending<'_, T> {}
+
+impl<'a, T> Sending<'a, T> {
+    #[inline]
+    pub(crate) fn new(end: &'a SendEnd<T>, value: Option<T>) -> Self {
+        Self {
+            chan: ChanRef::new(end.chan()),
+            stage: Cell::new(Stage::New),
+            core: Core::new(PLAIN),
+            op: SendOp::new(value),
+        }
+    }
+
+    /// Sends on this thread.
+    pub(crate) fn wait(end: &'a SendEnd<T>, value: T) -> Result<(), SendError<T>> {
+        let mut value = Some(value);
+        let mut backoff = Backoff::new();
+        while !end.chan().is_meet() {
+            match (end.try_send(&mut value), value.take()) {
+                (Push::Closed, Some(value)) => return Err(SendError(value)),
+                (Push::Full, Some(back)) => value = Some(back),
+                _ => return Ok(()),
+            }
+            if !backoff.spin_or_yield() {
+                break;
+            }
+        }
+        let this = std::pin::pin!(Self::new(end, value));
+        let this = this.as_ref().get_ref();
+        block(&this.chan, &this.core, |me| this.advance(me))
+    }
+
+    /// A send that has nothing to send yet.
+    pub(super) fn idle(end: &'a SendEnd<T>) -> Self {
+        let this = Self::new(end, None);
+        this.stage.set(Stage::Done);
+        this
+    }
+
+    /// Ready to send `value`, after a send that has finished.
+    pub(super) fn again(&self, value: T) {
+        debug_assert_eq!(self.stage.get(), Stage::Done);
+        // SAFETY: in no line, so the value is ours.
+        self.op.value.with_mut(|slot| unsafe { *slot = Some(value) });
+        self.stage.set(Stage::New);
+    }
+
+    /// The value, if it has not been sent: what a lost select arm still holds.
+    pub fn take_value(self: Pin<&mut Self>) -> Option<T> {
+        let this = self.as_ref().get_ref();
+        this.take_back();
+        // SAFETY: in no line now, so the value is ours.
+        unsafe { this.op.take() }
+    }
+
+    fn result(&self, done: &Push) -> Result<(), SendError<T>> {
+        self.stage.set(Stage::Done);
+        match done {
+            Push::Done => Ok(()),
+            // SAFETY: in no line, so the value is ours.
+            Push::Closed | Push::Full => match unsafe { self.op.take() } {
+                Some(value) => Err(SendError(value)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn advance(&self, me: &Me<'_>) -> Option<Result<(), SendError<T>>> {
+        if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
+            return Some(self.result(&Push::Done));
+        }
+        self.core.reset_if_thread(me);
+        // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
+        match unsafe { self.chan.send_step(&self.op, me) } {
+            Step::Ready(done) => Some(self.result(&done)),
+            Step::Waiting | Step::NotNow | Step::Interrupted => {
+                self.stage.set(Stage::Waiting);
+                None
+            }
+        }
+    }
+
+    fn take_back(&self) {
+        if self.stage.get() == Stage::Waiting {
+            self.stage.set(Stage::New);
+            // SAFETY: it was stepped on this channel.
+            unsafe { self.chan.retract_send(&self.op.node) };
+        }
+    }
+}
+
+impl<T> Future for Sending<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_ref().get_ref();
+        match this.stage.get() {
+            Stage::New => loop {
+                if this.chan.may_send() {
+                    // SAFETY: in no line, so the value is ours.
+                    let done =
+                        this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
+                    if done != Push::Full {
+                        return Poll::Ready(this.result(&done));
+                    }
+                }
+                let ready = (!this.chan.is_meet()).then_some(|| this.chan.send_ready());
+                let patience = this.chan.send_patience();
+                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
+                {
+                    FirstWait::Ready(sent) => return Poll::Ready(sent),
+                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Retry => {}
+                    FirstWait::News => break,
+                }
+            },
+            Stage::Waiting => {
+                if !has_news(&this.chan, &this.core, cx) {
+                    return Poll::Pending;
+                }
+            }
+            Stage::Won | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
+        }
+        // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
+        if this.op.node.phase() == Phase::Granted {
+            let me = Me { may_wait: false, ..plain(&this.core) };
+            if let Some(sent) = this.advance(&me) {
+                return Poll::Ready(sent);
+            }
+        }
+        this.core.arm_alone(cx.waker());
+        match this.advance(&plain(&this.core)) {
+            Some(sent) => Poll::Ready(sent),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T> SelectArm for Sending<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
+        let this = self.as_ref().get_ref();
+        if this.stage.get() == Stage::Waiting
+            && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
+        {
+            return Poll::Pending;
+        }
+        if !cx.may_wait() {
+            if this.chan.is_meet() {
+                cx.meets();
+            }
+            // SAFETY: in no line, so the value is ours.
+            let done = this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
+            if done == Push::Full {
+                return Poll::Pending;
+            }
+            this.stage.set(Stage::Won);
+            return Poll::Ready(());
+        }
+        // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
+        match unsafe { this.chan.send_step(&this.op, cx.me()) } {
+            Step::Ready(_) => {
+                this.stage.set(Stage::Won);
+                Poll::Ready(())
+            }
+            Step::Waiting => {
+                this.stage.set(Stage::Waiting);
+                cx.expose();
+                Poll::Pending
+            }
+            Step::NotNow | Step::Interrupted => Poll::Pending,
+        }
+    }
+
+    fn complete(self: Pin<&mut Self>) -> Result<(), SendError<T>> {
+        let this = self.as_ref().get_ref();
+        if this.stage.get() == Stage::Waiting {
+            this.chan.synchronize();
+        }
+        // A value that is still here could not be sent.
+        this.result(&Push::Closed)
+    }
+
+    fn retract(self: Pin<&mut Self>) {
+        self.as_ref().get_ref().take_back();
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
+impl<T> fmt::Debug for Sending<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").field("channel", &*self.chan).finish_non_exhaustive()
+    }
+}
