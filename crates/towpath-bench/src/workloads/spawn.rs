@@ -37,6 +37,23 @@ pub(crate) fn tokio_joinset(ops: usize) -> Outcome {
     run(spawner, ops)
 }
 
+/// `towpath::rt::spawn`, which catches panics as values, and a `Vec` of its tasks.
+#[cfg(feature = "towpath-peer")]
+pub(crate) fn towpath_tasks(ops: usize) -> Outcome {
+    let spawner = Part::of_task(async move {
+        let mut tasks = Vec::with_capacity(ops);
+        for seq in 1..=ops as u64 {
+            tasks.push(towpath::rt::spawn(async move { P8::new(seq) }));
+        }
+        let mut tally = Tally::default();
+        for task in tasks {
+            tally.add(&task.await.expect("a task does not panic"));
+        }
+        tally
+    });
+    run(spawner, ops)
+}
+
 fn run(spawner: impl Future<Output = Part> + Send + 'static, ops: usize) -> Outcome {
     let runtime = runtime();
     let part = runtime.block_on(runtime.spawn(spawner)).expect("the spawner does not panic");

@@ -211,6 +211,13 @@ impl<T> Chan<T> {
         }
     }
 
+    fn reserve_ready(&self) -> bool {
+        match &self.queue {
+            Queue::Ring(ring) => ring.reserve_ready(),
+            Queue::Meet(_) | Queue::List(_) => true,
+        }
+    }
+
     /// # Safety
     /// `node` is that of a send or reserve stepped on this channel, and its owner runs this.
     pub(super) unsafe fn retract_send(&self, node: &Node) {
@@ -256,7 +263,7 @@ impl<T> Chan<T> {
                     let front = op.node.phase() == Phase::Notified;
                     op.node.belongs_to(me);
                     // SAFETY: the caller's promise.
-                    if unsafe { gate.enter(Side::Send, &op.node, front, || self.send_ready()) } {
+                    if unsafe { gate.enter(Side::Send, &op.node, front, || self.reserve_ready()) } {
                         return Step::Waiting;
                     }
                 }
@@ -273,16 +280,7 @@ impl<T> Chan<T> {
     pub(super) fn send_reserved(&self, value: T) -> Result<(), T> {
         match &self.queue {
             Queue::Meet(meet) => passing(|me| meet.send_reserved(value, me)),
-            Queue::Ring(ring) => {
-                let value = std::mem::ManuallyDrop::new(value);
-                // SAFETY: valid for reads; not used again unless nothing moved.
-                if unsafe { ring.push(&raw const *value, true) } == Push::Done {
-                    ring.gate.notify(Side::Recv);
-                    return Ok(());
-                }
-                ring.unreserve();
-                Err(std::mem::ManuallyDrop::into_inner(value))
-            }
+            Queue::Ring(ring) => ring.send_reserved(value),
             Queue::List(_) => {
                 let mut value = Some(value);
                 self.try_send(&mut value);
@@ -410,6 +408,13 @@ impl<T> Chan<T> {
                 (_, Some(gate)) => gate.leave(Side::Recv, &op.node),
                 (_, None) => {}
             }
+        }
+    }
+
+    /// The value that was handed to `node`, a receive on a shared end, has been looked at.
+    pub(super) fn confirm(&self, mode: Mode, node: &Node) {
+        if let (Queue::Meet(meet), Mode::Shared) = (&self.queue, mode) {
+            meet.confirm(node);
         }
     }
 
@@ -550,6 +555,9 @@ impl<T> RecvEnd<T> {
     /// From here the end may be cloned.
     pub(crate) fn into_shared(mut self) -> Self {
         self.mode = Mode::Shared;
+        if let Queue::Meet(meet) = &self.chan.queue {
+            meet.share();
+        }
         self
     }
 

@@ -38,7 +38,8 @@ pub(crate) struct Node {
     phase: AtomicU32,
     /// Which arm of a select this is.
     arm: Cell<MaybeUninit<u32>>,
-    /// Order in which values were handed to waiting receivers, so that they can be given back in order.
+    /// Before an operation is done: when it came, so that it keeps its place if it has to stand in line again. Once a
+    /// value has been put into a receiver's hands: the order of that, so that values can be given back in order.
     ticket: Cell<MaybeUninit<u32>>,
     /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
     /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
@@ -154,7 +155,9 @@ impl Node {
 pub(crate) struct WaitList {
     head: *const Node,
     tail: *const Node,
-    len: usize,
+    len: u32,
+    /// Counts those who came, so that one who comes again finds its place.
+    arrivals: u32,
 }
 
 // SAFETY: the list is only reached through the lock that owns it, and the nodes it points to outlive their stay.
@@ -163,12 +166,12 @@ unsafe impl Send for WaitList {}
 
 impl WaitList {
     pub(crate) fn new() -> Self {
-        Self { head: ptr::null(), tail: ptr::null(), len: 0 }
+        Self { head: ptr::null(), tail: ptr::null(), len: 0, arrivals: 0 }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     #[inline]
@@ -190,32 +193,39 @@ impl WaitList {
         unsafe { (*node).next.get().assume_init() }
     }
 
-    /// Lets `node` stand at the end, or at the front when it had waited before and lost its turn to a newcomer.
+    /// Lets `node` stand at the end; or, when it had waited before and lost its turn to a newcomer, where it stood:
+    /// before all who came after it.
     ///
     /// # Safety
-    /// `node` stands in no line, is pinned, and its owner leaves this line before it goes away.
-    pub(crate) unsafe fn push(&mut self, node: *const Node, front: bool) {
+    /// `node` stands in no line, is pinned, and its owner leaves this line before it goes away. If `again`, it has
+    /// stood in this line before.
+    pub(crate) unsafe fn push(&mut self, node: *const Node, again: bool) {
         // SAFETY: the caller's promise for `node`; the others stand in this line.
         unsafe {
             (*node).set_phase(Phase::Queued);
-            if front {
-                (*node).prev.set(MaybeUninit::new(ptr::null()));
-                (*node).next.set(MaybeUninit::new(self.head));
-                if self.head.is_null() {
-                    self.tail = node;
-                } else {
-                    (*self.head).prev.set(MaybeUninit::new(node));
+            let mut next = ptr::null();
+            if again {
+                let arrival = (*node).ticket();
+                next = self.head;
+                while !next.is_null() && arrival.wrapping_sub((*next).ticket()) as i32 > 0 {
+                    next = self.after(next);
                 }
+            } else {
+                (*node).set_ticket(self.arrivals);
+                self.arrivals = self.arrivals.wrapping_add(1);
+            }
+            let prev = if next.is_null() { self.tail } else { (*next).prev.get().assume_init() };
+            (*node).prev.set(MaybeUninit::new(prev));
+            (*node).next.set(MaybeUninit::new(next));
+            if prev.is_null() {
                 self.head = node;
             } else {
-                (*node).next.set(MaybeUninit::new(ptr::null()));
-                (*node).prev.set(MaybeUninit::new(self.tail));
-                if self.tail.is_null() {
-                    self.head = node;
-                } else {
-                    (*self.tail).next.set(MaybeUninit::new(node));
-                }
+                (*prev).next.set(MaybeUninit::new(node));
+            }
+            if next.is_null() {
                 self.tail = node;
+            } else {
+                (*next).prev.set(MaybeUninit::new(node));
             }
         }
         self.len += 1;

@@ -1,7 +1,7 @@
 //! Meet: rendezvous, and capacities so small that sender and receiver meet at every message.
 //!
 //! What always holds, whenever the lock is free:
-//! - `room = capacity + waiting receivers + demand - queued - reserved`; while `room > 0` no sender waits (except for
+//! - `room = capacity + waiting receivers + demand - queued - given back - reserved`; while `room > 0` no sender waits (except for
 //!   one whose only partner is its own select).
 //! - Values given back by cancelled receivers are older than everything queued, and are received first.
 //! - A waiting task's value leaves it only while that task runs. A waiting thread's value may be taken.
@@ -20,7 +20,7 @@
 //! So a send that was dropped before it finished was never delivered, a message never gets lost with a dropped
 //! receive, and `try_recv` makes progress against tasks.
 
-use std::{collections::VecDeque, mem};
+use std::collections::VecDeque;
 
 use super::{
     claim::{Claim, Me, claim_parked},
@@ -47,9 +47,11 @@ struct State<T> {
     send: WaitList,
     /// Members of select sets: told when there is something to try, never handed anything.
     watch: WaitList,
-    queued: VecDeque<T>,
-    /// Values that were handed to receivers which then were cancelled, oldest first.
-    back: Vec<(u32, T)>,
+    /// The values the channel holds; nothing is allocated before the first.
+    held: Option<Box<Held<T>>>,
+    /// How many of them are queued, and how many given back.
+    queued: u32,
+    back: u32,
     capacity: usize,
     /// Places kept for granted senders and for permits.
     reserved: usize,
@@ -57,8 +59,19 @@ struct State<T> {
     demand: bool,
     /// Counts values handed to waiting receivers.
     ticket: u32,
+    /// Several receivers share the end.
+    shared: bool,
+    /// Then: values handed to tasks that have not looked yet. One of them may still be given back, so until then the
+    /// end of the channel is not told to the others.
+    in_hands: u32,
     senders_gone: bool,
     receivers_gone: bool,
+}
+
+struct Held<T> {
+    queued: VecDeque<T>,
+    /// Values that were handed to receivers which then were cancelled, oldest first, with their tickets.
+    back: VecDeque<(u32, T)>,
 }
 
 /// What a running receiver finds.
@@ -76,14 +89,70 @@ enum Offer {
 }
 
 impl<T> State<T> {
+    fn held(&mut self) -> &mut Held<T> {
+        self.held.get_or_insert_with(|| {
+            Box::new(Held { queued: VecDeque::new(), back: VecDeque::new() })
+        })
+    }
+
+    /// Puts a value at the end of the queue, where the next `try_recv` that wants one will find it.
+    fn enqueue(&mut self, value: Option<T>) {
+        if let Some(value) = value {
+            self.queued += 1;
+            self.demand = false;
+            self.held().queued.push_back(value);
+        }
+    }
+
+    /// Keeps a value that a cancelled receive gives back, for whoever receives next.
+    fn keep(&mut self, ticket: u32, value: T) {
+        self.back += 1;
+        self.demand = false;
+        let back = &mut self.held().back;
+        let older = |other: u32| ticket.wrapping_sub(other) as i32 > 0;
+        let place = back.iter().take_while(|(other, _)| older(*other)).count();
+        back.insert(place, (ticket, value));
+    }
+
+    fn take_kept(&mut self) -> Option<T> {
+        if self.back == 0 {
+            return None;
+        }
+        self.back -= 1;
+        self.held.as_mut()?.back.pop_front().map(|(_, value)| value)
+    }
+
+    fn take_queued(&mut self) -> Option<T> {
+        if self.queued == 0 {
+            return None;
+        }
+        self.queued -= 1;
+        self.held.as_mut()?.queued.pop_front()
+    }
+
+    /// Whether a value in the hands of `node` may still be given back while others are told the end.
+    fn is_tracked(&self, node: &Node) -> bool {
+        self.shared && !node.is_takeable()
+    }
+
+    /// Whether nothing is left and nothing will come.
+    fn ended(&self) -> bool {
+        self.senders_gone && self.in_hands == 0
+    }
+
+    fn next_ticket(&mut self) -> u32 {
+        self.ticket = self.ticket.wrapping_add(1);
+        self.ticket
+    }
+
     /// Sends that can complete now; negative when more turns were granted than receivers have stayed.
     fn room(&self) -> isize {
         (self.capacity + self.recv.len() + usize::from(self.demand)) as isize
-            - (self.queued.len() + self.reserved) as isize
+            - (self.queued as usize + self.back as usize + self.reserved) as isize
     }
 
     fn has_place(&self) -> bool {
-        self.queued.len() + self.reserved < self.capacity
+        self.queued as usize + self.back as usize + self.reserved < self.capacity
     }
 
     /// Whether `core` may send now: not to itself.
@@ -110,12 +179,15 @@ impl<T> State<T> {
     /// # Safety
     /// `node` stands in the receivers' line and its owner has been claimed.
     unsafe fn hand_over(&mut self, node: *const Node, value: T, wakes: &mut Wakes) {
-        self.ticket = self.ticket.wrapping_add(1);
+        let ticket = self.next_ticket();
         // SAFETY: receivers' nodes are the first field of a `RecvOp<T>` of this channel; it is claimed, so nobody
         // else writes its slot, and its owner reads it only after `finish`. Attacked by `loom::meet_*`.
         unsafe {
             self.recv.remove(node);
-            (*node).set_ticket(self.ticket);
+            (*node).set_ticket(ticket);
+            if self.is_tracked(&*node) {
+                self.in_hands += 1;
+            }
             (*node.cast::<RecvOp<T>>()).put(value);
             (*node).finish(Phase::Done, wakes);
         }
@@ -142,15 +214,8 @@ impl<T> State<T> {
                 at = next;
             }
         }
-        if self.has_place() {
-            self.queued.extend(value.take());
-            self.tell_watchers(wakes);
-            return Offer::Done;
-        }
-        if mem::take(&mut self.demand) {
-            self.ticket = self.ticket.wrapping_add(1);
-            let ticket = self.ticket;
-            self.back.extend(value.take().map(|value| (ticket, value)));
+        if self.has_place() || self.demand {
+            self.enqueue(value.take());
             self.tell_watchers(wakes);
             return Offer::Done;
         }
@@ -169,6 +234,16 @@ impl<T> State<T> {
         }
     }
 
+    /// Tells those who wait to receive that nothing will come, if that is so.
+    fn tell_end(&mut self, wakes: &mut Wakes) {
+        while self.ended()
+            && let Some(node) = self.recv.pop().or_else(|| self.watch.pop())
+        {
+            // SAFETY: it stood in our line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, wakes) };
+        }
+    }
+
     fn tell_watchers(&mut self, wakes: &mut Wakes) {
         if let Some(node) = self.watch.pop() {
             // SAFETY: it stood in our line and the lock is held.
@@ -178,10 +253,7 @@ impl<T> State<T> {
 
     /// Takes the next value for a running receiver.
     fn take(&mut self, me: &Me<'_>, wakes: &mut Wakes) -> Take<T> {
-        if !self.back.is_empty() {
-            return Take::Got(self.back.remove(0).1);
-        }
-        if let Some(value) = self.queued.pop_front() {
+        if let Some(value) = self.take_kept().or_else(|| self.take_queued()) {
             return Take::Got(value);
         }
         let mut at = self.send.front();
@@ -218,13 +290,14 @@ impl<T> State<T> {
     /// Brings the lines in order after something has changed: values given back go to waiting receivers, and those
     /// who wait to send get the room there is, first come first served.
     fn settle(&mut self, wakes: &mut Wakes) {
-        while !self.back.is_empty() && !self.recv.is_empty() {
+        while self.back > 0 && !self.recv.is_empty() {
             let at = self.recv.front();
             // SAFETY: it stands in our line and the lock is held.
             unsafe {
                 if claim_parked(&*at) == Claim::Won {
-                    let value = self.back.remove(0).1;
-                    self.hand_over(at, value, wakes);
+                    if let Some(value) = self.take_kept() {
+                        self.hand_over(at, value, wakes);
+                    }
                 } else {
                     self.forget_receiver(at);
                 }
@@ -238,7 +311,8 @@ impl<T> State<T> {
                 if self.has_place() && (*at).is_takeable() {
                     self.send.remove(at);
                     if claim_parked(&*at) == Claim::Won {
-                        self.queued.extend((*at.cast::<SendOp<T>>()).take());
+                        let value = (*at.cast::<SendOp<T>>()).take();
+                        self.enqueue(value);
                         (*at).finish(Phase::Done, wakes);
                         self.tell_watchers(wakes);
                     } else {
@@ -256,9 +330,9 @@ impl<T> State<T> {
 
     fn hint(&self) -> u32 {
         let may_send = self.room() > 0 || self.receivers_gone;
-        let may_recv = !self.queued.is_empty()
-            || !self.back.is_empty()
-            || self.senders_gone
+        let may_recv = self.queued > 0
+            || self.back > 0
+            || self.ended()
             // SAFETY: it stands in our line and the lock is held.
             || (!self.send.is_empty() && unsafe { (*self.send.front()).is_takeable() });
         u32::from(may_send) * MAY_SEND + u32::from(may_recv) * MAY_RECV
@@ -277,12 +351,15 @@ impl<T> Meet<T> {
                 recv: WaitList::new(),
                 send: WaitList::new(),
                 watch: WaitList::new(),
-                queued: VecDeque::new(),
-                back: Vec::new(),
+                held: None,
+                queued: 0,
+                back: 0,
                 capacity,
                 reserved: 0,
                 demand: false,
                 ticket: 0,
+                shared: false,
+                in_hands: 0,
                 senders_gone: false,
                 receivers_gone: false,
             }),
@@ -316,7 +393,7 @@ impl<T> Meet<T> {
 
     pub(super) fn len(&self) -> usize {
         let state = self.state.lock();
-        state.queued.len() + state.back.len()
+        (state.queued + state.back) as usize
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -486,9 +563,7 @@ impl<T> Meet<T> {
             && let Some(value) = value
         {
             // The receiver that was waiting has left: the value waits for the next one.
-            state.ticket = state.ticket.wrapping_add(1);
-            let ticket = state.ticket;
-            state.back.push((ticket, value));
+            state.enqueue(Some(value));
             state.tell_watchers(&mut wakes);
         }
         state.settle(&mut wakes);
@@ -512,7 +587,7 @@ impl<T> Meet<T> {
         let mut state = self.state.lock();
         let taken = match state.take(me, &mut wakes) {
             Take::Got(value) => Ok(Some(value)),
-            Take::Empty | Take::Interrupted if state.senders_gone => Ok(None),
+            Take::Empty | Take::Interrupted if state.ended() => Ok(None),
             Take::Empty | Take::Interrupted => {
                 state.demand |= insist && !state.send.is_empty();
                 Err(())
@@ -540,7 +615,7 @@ impl<T> Meet<T> {
                 self.release(state, wakes);
                 return Step::Interrupted;
             }
-            Take::Empty if state.senders_gone => None,
+            Take::Empty if state.ended() => None,
             Take::Empty => {
                 node.belongs_to(me);
                 // SAFETY: the caller's promise; its phase says it stands in no line.
@@ -575,12 +650,13 @@ impl<T> Meet<T> {
                 // SAFETY: `Done` says that a value with a ticket was put there, and it is taken once, since the phase
                 // changes below.
                 let (ticket, value) = unsafe { (node.ticket(), op.get()) };
+                if state.is_tracked(node) {
+                    state.in_hands -= 1;
+                }
                 if state.receivers_gone {
                     homeless = Some(value);
                 } else {
-                    let older = |other: u32| ticket.wrapping_sub(other) as i32 > 0;
-                    let place = state.back.iter().take_while(|(other, _)| older(*other)).count();
-                    state.back.insert(place, (ticket, value));
+                    state.keep(ticket, value);
                     state.tell_watchers(&mut wakes);
                 }
             }
@@ -588,8 +664,30 @@ impl<T> Meet<T> {
         }
         node.set_phase(Phase::Idle);
         state.settle(&mut wakes);
+        if state.back == 0 {
+            state.tell_end(&mut wakes);
+        }
         self.release(state, wakes);
         drop(homeless);
+    }
+
+    /// From here several receivers share the end.
+    pub(super) fn share(&self) {
+        self.state.lock().shared = true;
+    }
+
+    /// A receiver on a shared end has looked at the value that was put into its hands.
+    pub(super) fn confirm(&self, node: &Node) {
+        if node.is_takeable() {
+            return;
+        }
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.in_hands -= 1;
+        if state.back == 0 && state.queued == 0 {
+            state.tell_end(&mut wakes);
+        }
+        self.release(state, wakes);
     }
 
     /// Runs `f` under the lock.
@@ -609,9 +707,9 @@ impl<T> Meet<T> {
     /// As for `WaitList::push`; leave by `unwatch`.
     pub(super) unsafe fn watch(&self, node: &Node, core: *const Core, arm: u32) -> bool {
         let mut state = self.state.lock();
-        if !state.back.is_empty()
-            || !state.queued.is_empty()
-            || state.senders_gone
+        if state.back > 0
+            || state.queued > 0
+            || state.ended()
             || (!state.send.is_empty() && !state.demand)
         {
             return false;
@@ -641,10 +739,7 @@ impl<T> Meet<T> {
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
         state.senders_gone = true;
-        while let Some(node) = state.recv.pop().or_else(|| state.watch.pop()) {
-            // SAFETY: it stood in our line and the lock is held.
-            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
-        }
+        state.tell_end(&mut wakes);
         self.release(state, wakes);
     }
 
@@ -656,10 +751,15 @@ impl<T> Meet<T> {
             // SAFETY: it stood in our line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, &mut wakes) };
         }
-        let (mut queued, mut back) = (mem::take(&mut state.queued), mem::take(&mut state.back));
+        let held = state.held.take();
+        (state.queued, state.back) = (0, 0);
         self.release(state, wakes);
-        // Messages are foreign code: dropped without the lock, oldest first.
-        back.drain(..).for_each(drop);
-        queued.drain(..).for_each(drop);
+        // Messages are foreign code: dropped without the lock, oldest first, all of them even when a drop panics.
+        if let Some(held) = held {
+            let Held { mut queued, mut back } = *held;
+            super::chan::drain(|| {
+                back.pop_front().map(|(_, value)| value).or_else(|| queued.pop_front())
+            });
+        }
     }
 }

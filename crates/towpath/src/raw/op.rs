@@ -159,6 +159,7 @@ pub(super) fn first_wait<T, R>(
         core.arm_alone(cx.waker());
         return stand(advance(&plain(core)));
     }
+    core.reset();
     if let Some(result) = advance(&plain(core)) {
         return FirstWait::Ready(result);
     }
@@ -175,6 +176,7 @@ pub(super) fn block<T, R>(
     mut step: impl FnMut(&Me<'_>) -> Option<R>,
 ) -> R {
     loop {
+        core.reset();
         let me = Me { core, arm: 0, exposed: false, takeable: true, may_wait: true };
         if let Some(result) = step(&me) {
             return result;

@@ -94,10 +94,10 @@ impl<'a, T> Receiving<'a, T> {
     fn advance(&self, me: &Me<'_>) -> Option<Option<T>> {
         if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
             self.stage.set(Stage::Done);
+            self.chan.confirm(self.mode, &self.op.node);
             // SAFETY: `Done` says that a value was put there for us and that its sender has let go.
             return Some(Some(unsafe { self.op.get() }));
         }
-        self.core.reset_if_thread(me);
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts; the mode is that of the end that
         // `new` borrowed.
         match unsafe { self.chan.recv_step(&self.op, me, self.mode) } {
@@ -193,6 +193,7 @@ impl<T> SelectArm for Receiving<'_, T> {
             // Won for us by a sender, who may not have let go yet.
             this.chan.synchronize();
             debug_assert_eq!(this.op.node.phase(), Phase::Done);
+            this.chan.confirm(this.mode, &this.op.node);
         }
         let full = !this.ended.get();
         this.stage.set(Stage::Done);

@@ -52,7 +52,6 @@ impl<'a, T> Reservation<'a, T> {
     }
 
     fn advance(&self, me: &Me<'_>) -> Option<bool> {
-        self.core.reset_if_thread(me);
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
         match unsafe { self.chan.reserve_step(&self.op, me) } {
             Step::Ready(done) => {

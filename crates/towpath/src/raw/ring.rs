@@ -19,7 +19,10 @@
 //! step, so that no two of them can each believe they were first. A single receiver needs no CAS, but one exchange,
 //! which doubles as the fence that the waiting lines need (`gate.rs`).
 
-use std::{mem::MaybeUninit, ptr};
+use std::{
+    mem::{ManuallyDrop, MaybeUninit},
+    ptr,
+};
 
 use super::{
     backoff::Backoff,
@@ -126,6 +129,28 @@ impl<T> Ring<T> {
     pub(super) fn send_ready(&self) -> bool {
         let tail = self.tail.load(Ordering::SeqCst);
         tail & CLOSED != 0 || self.has_room(tail)
+    }
+
+    /// Whether a reservation has something to try. The word counts so many permits; beyond that the channel looks full.
+    pub(super) fn reserve_ready(&self) -> bool {
+        let tail = self.tail.load(Ordering::SeqCst);
+        tail & CLOSED != 0 || (tail & RESERVED != RESERVED && self.has_room(tail))
+    }
+
+    /// Sends on a reserved place. Fails only when the receivers are gone.
+    pub(super) fn send_reserved(&self, value: T) -> Result<(), T> {
+        let value = ManuallyDrop::new(value);
+        // SAFETY: valid for reads, and not used again when it has moved.
+        if unsafe { self.push(&raw const *value, true) } == Push::Done {
+            self.gate.notify(Side::Recv);
+            if self.capacity > RESERVED {
+                // There may be room, and only the count of permits was exhausted.
+                self.gate.notify(Side::Send);
+            }
+            return Ok(());
+        }
+        self.unreserve();
+        Err(ManuallyDrop::into_inner(value))
     }
 
     /// Whether a receiver has something to try: a message (perhaps still being written), or the end.
@@ -346,7 +371,6 @@ impl<T> Ring<T> {
             if tail & CLOSED != 0 {
                 return Push::Closed;
             }
-            // As many permits as the word can count; beyond that the channel looks full.
             if tail & RESERVED == RESERVED || !self.has_room(tail) {
                 let now = self.tail.load(Ordering::SeqCst);
                 if now == tail {

@@ -108,7 +108,6 @@ impl<'a, T> Sending<'a, T> {
         if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
             return Some(self.result(&Push::Done));
         }
-        self.core.reset_if_thread(me);
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
         match unsafe { self.chan.send_step(&self.op, me) } {
             Step::Ready(done) => Some(self.result(&done)),

@@ -125,12 +125,11 @@ impl Core {
         self.signal.load(Ordering::Acquire) == NOTIFIED
     }
 
-    /// Before a thread stands in line (again): forgets a notice that it has dealt with. Owner only, while in no line.
+    /// Before standing in line (again) without a waker: forgets a notice that has been dealt with. Owner only, while in
+    /// no line.
     #[inline]
-    pub(super) fn reset_if_thread(&self, me: &Me<'_>) {
-        if me.takeable {
-            self.signal.store(NONE, Ordering::Relaxed);
-        }
+    pub(super) fn reset(&self) {
+        self.signal.store(NONE, Ordering::Relaxed);
     }
 
     /// Puts `waker` in place while this core, of a single operation, may stand in `chan`'s line. True: it has been

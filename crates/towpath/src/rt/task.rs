@@ -14,8 +14,8 @@ use crate::{
     select::{ArmContext, SelectArm},
 };
 
-/// One result.
-const RESULT: usize = 4;
+/// A task has one result.
+const RESULT: usize = 1;
 
 type Payload = Box<dyn Any + Send>;
 

@@ -344,55 +344,72 @@ impl<T> OptionSender<T> for Option<&Sender<T>> {
     }
 }
 
-/// A random order of the arms `0..n`, drawn one at a time.
+/// A random order of the arms `0..n`, drawn one at a time, each order as likely as any other.
 pub(super) struct Shuffle {
-    order: [u8; Self::MAX],
-    left: usize,
-    /// Beyond `MAX` arms: from a random start, in turn.
-    turn: Option<(u32, u32, u32)>,
+    few: [u8; Self::FEW],
+    /// Instead of `few`, when there are more.
+    many: Vec<u32>,
+    left: u32,
+    /// Random bits, of which each draw uses sixteen.
     random: u64,
+    draws: u32,
 }
 
 impl Shuffle {
-    const MAX: usize = 16;
+    const FEW: usize = 64;
+    const IN_ORDER: [u8; Self::FEW] = {
+        let mut order = [0; Self::FEW];
+        let mut i = 0;
+        while i < Self::FEW {
+            order[i] = i as u8;
+            i += 1;
+        }
+        order
+    };
 
+    #[inline]
     pub(super) fn new(n: u32) -> Self {
-        let random = if n > 1 { rt::random() } else { 0 };
-        let mut order = [0; Self::MAX];
-        let turn = if n as usize > Self::MAX {
-            Some(((random % u64::from(n)) as u32, n, n))
-        } else {
-            for (i, place) in order.iter_mut().enumerate() {
-                *place = i as u8;
-            }
-            None
-        };
-        Self { order, left: n as usize, turn, random }
+        let many = if n as usize > Self::FEW { (0..n).collect() } else { Vec::new() };
+        Self { few: Self::IN_ORDER, many, left: n, random: 0, draws: 0 }
+    }
+
+    /// A random number below `n`, exact to one part in 65,536.
+    #[inline]
+    fn below(&mut self, n: u32) -> usize {
+        if n == 1 {
+            return 0;
+        }
+        if n > 1 << 12 {
+            return (rt::random() % u64::from(n)) as usize;
+        }
+        if self.draws == 0 {
+            self.random = rt::random();
+            self.draws = 4;
+        }
+        self.draws -= 1;
+        let bits = (self.random & 0xffff) as u32;
+        self.random >>= 16;
+        ((bits * n) >> 16) as usize
     }
 }
 
+/// Fisher and Yates' shuffle (1938), as far as it is needed.
 impl Iterator for Shuffle {
     type Item = u32;
 
+    #[inline]
     fn next(&mut self) -> Option<u32> {
-        if let Some((at, left, n)) = &mut self.turn {
-            if *left == 0 {
-                return None;
-            }
-            *left -= 1;
-            let arm = *at;
-            *at = if *at + 1 == *n { 0 } else { *at + 1 };
-            return Some(arm);
+        let left = self.left;
+        self.left = left.checked_sub(1)?;
+        let (pick, last) = (self.below(left), left as usize - 1);
+        if self.many.is_empty() {
+            let arm = self.few[pick];
+            self.few[pick] = self.few[last];
+            Some(u32::from(arm))
+        } else {
+            let arm = self.many[pick];
+            self.many[pick] = self.many[last];
+            Some(arm)
         }
-        if self.left == 0 {
-            return None;
-        }
-        // Fisher and Yates, drawing from one random word: 16! < 2^64, so it suffices.
-        let pick = (self.random % self.left as u64) as usize;
-        self.random /= self.left as u64;
-        self.left -= 1;
-        let arm = self.order[pick];
-        self.order[pick] = self.order[self.left];
-        Some(u32::from(arm))
     }
 }

@@ -392,3 +392,16 @@ fn a_timeout_around_a_receive_loses_nothing() {
         }
     });
 }
+
+#[test]
+fn a_message_given_back_counts_against_the_capacity() {
+    for capacity in bounded_capacities().filter(|&capacity| capacity > 0) {
+        let (tx, mut rx) = channel(Some(capacity));
+        let receive = Polled::parked(rx.recv());
+        tx.try_send(0).unwrap();
+        drop(receive);
+        let sent = 1 + (1..200).take_while(|&i| tx.try_send(i).is_ok()).count();
+        assert_eq!(sent, capacity, "nobody waits to receive, so no more than the capacity fits");
+        assert_eq!(std::iter::from_fn(|| rx.try_recv().ok()).count(), sent);
+    }
+}

@@ -153,11 +153,11 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 }
 
 /// A future without its type.
-pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Job<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs `jobs` on this thread, as tasks. Nothing but atomics and parking inside, so that ThreadSanitizer sees all of
 /// it (it does not see into the locks of tokio and std).
-pub(crate) fn run_tasks(jobs: Vec<Job>) {
+pub(crate) fn run_tasks(jobs: Vec<Job<'_>>) {
     struct Ring {
         rung: AtomicBool,
         thread: thread::Thread,

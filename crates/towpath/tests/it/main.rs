@@ -6,9 +6,15 @@ mod drops;
 mod harness;
 mod memory;
 mod model;
+mod order;
 mod pairing;
 mod parked;
 mod select;
 mod set;
 mod smoke;
+#[cfg(feature = "futures")]
+mod streams;
 mod stress;
+mod time;
+mod traits;
+mod ui;

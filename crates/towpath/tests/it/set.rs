@@ -196,7 +196,7 @@ fn stress_members_come_and_go_while_messages_flow() {
             let mut set = SelectSet::new();
             let mut keys: Vec<_> = rxs.into_iter().map(|rx| set.recv(rx)).collect();
             thread::scope(|s| {
-                let mut jobs: Vec<Job> = Vec::new();
+                let mut jobs: Vec<Job<'_>> = Vec::new();
                 for (i, tx) in txs.into_iter().enumerate() {
                     let mut rng = rng.fork();
                     if i % 2 == 0 {
@@ -207,7 +207,8 @@ fn stress_members_come_and_go_while_messages_flow() {
                                 // A send that is given up is tried again with the same message.
                                 let mut slot = Some(i);
                                 while slot.is_some() {
-                                    drop(impatiently(tx.send_from(&mut slot), rng.below(5)).await);
+                                    let _ =
+                                        impatiently(tx.send_from(&mut slot), rng.below(5)).await;
                                 }
                             }
                         }));
@@ -216,7 +217,7 @@ fn stress_members_come_and_go_while_messages_flow() {
                 s.spawn(|| run_tasks(jobs));
                 let mut rng = rng.fork();
                 let (mut got, mut waiting) = (0, Vec::new());
-                towpath::block_on(async {
+                run_tasks(vec![Box::pin(async {
                     while !set.is_empty() || !waiting.is_empty() {
                         if rng.one_in(8) && !keys.is_empty() {
                             let key = keys.swap_remove(rng.below(keys.len() as u64) as usize);
@@ -235,7 +236,7 @@ fn stress_members_come_and_go_while_messages_flow() {
                         };
                         got += u64::from(next.is_some_and(|(_, message)| message.is_some()));
                     }
-                });
+                })]);
                 assert_eq!(got, 6 * 200, "capacity {capacity:?}");
             });
         }

@@ -230,7 +230,7 @@ fn stress_everybody_at_once() {
                 thread::scope(|s| {
                     // Two threads that run tasks, and some that are what they are.
                     for _ in 0..2 {
-                        let mut jobs: Vec<Job> = Vec::new();
+                        let mut jobs: Vec<Job<'_>> = Vec::new();
                         for _ in 0..1 + rng.below(2) {
                             jobs.push(Box::pin(sender_task(
                                 tx.clone(),
@@ -283,7 +283,7 @@ fn stress_receiver_dies_in_the_middle() {
                             }
                         });
                     }
-                    let mut jobs: Vec<Job> = Vec::new();
+                    let mut jobs: Vec<Job<'_>> = Vec::new();
                     for party in 3..5 {
                         let (tx, census, mut rng) = (tx.clone(), census.clone(), rng.fork());
                         jobs.push(Box::pin(async move {
@@ -324,7 +324,7 @@ fn stress_cyclic_mixed_selects() {
                 (0..PARTIES).map(|_| towpath::bounded(capacity)).unzip();
             txs.rotate_left(1);
             thread::scope(|s| {
-                let mut jobs: Vec<Job> = Vec::new();
+                let mut jobs: Vec<Job<'_>> = Vec::new();
                 for (party, (tx, mut rx)) in txs.into_iter().zip(rxs).enumerate() {
                     let mut rng = rng.fork();
                     let (mut gave, mut took) = (0, 0);

@@ -3,7 +3,7 @@
 use std::{pin::pin, task::Poll};
 
 use loom::thread;
-use towpath::{TrySendError, bounded};
+use towpath::{TrySendError, bounded, select};
 
 use super::{Alarm, KINDS, channel, model, poll};
 
@@ -42,6 +42,36 @@ fn waker_moves_between_tasks() {
             }
             second.wait();
             assert_eq!(poll(recv, &second), Poll::Ready(Some(7)));
+        });
+    }
+}
+
+/// The same for a select, which two channels wake.
+#[test]
+fn waker_of_a_select_moves_between_tasks() {
+    for kind in KINDS {
+        model(move || {
+            let ((tx, mut rx), (tx2, mut rx2)) = (channel(kind), channel(kind));
+            let _open = (tx.clone(), tx2.clone());
+            // Either is refused when the select was faster with the other.
+            thread::spawn(move || (tx.send_blocking(1).is_ok(), tx2.try_send(2).is_ok()));
+            let mut selecting = pin!(async {
+                select! { one = rx.recv() => one, two = rx2.recv() => two }
+            });
+            let (first, second) = (Alarm::new(), Alarm::new());
+            for alarm in [first, second.clone()] {
+                if let Poll::Ready(got) = poll(selecting.as_mut(), &alarm) {
+                    assert!(got == Some(1) || got == Some(2));
+                    return;
+                }
+            }
+            loop {
+                second.wait();
+                if let Poll::Ready(got) = poll(selecting.as_mut(), &second) {
+                    assert!(got == Some(1) || got == Some(2));
+                    return;
+                }
+            }
         });
     }
 }

@@ -1,7 +1,24 @@
 //! Loom models: two or three threads, a handful of operations, every order in which they can meet.
 //!
-//! `RUSTFLAGS="--cfg towpath_loom" cargo test -p towpath --release --test loom`, or `cargo xtask loom`. Without the cfg
-//! this crate is empty. Each model says in one sentence which promise it is.
+//! `cargo xtask loom`, or `RUSTFLAGS="--cfg towpath_loom" cargo test -p towpath --release --test loom`. Without the cfg
+//! this crate is empty. Each model says in one sentence which promise it is, and takes seconds with two interruptions
+//! per execution, the default (`LOOM_MAX_PREEMPTIONS` sets another number).
+//!
+//! In the models blocks have two slots, rings begin at two places instead of four, chance is fixed (the arms of a select
+//! are tried in the order `0, n-1, n-2, …`), and nobody looks before parking (so `Patience` is not seen).
+//!
+//! What loom cannot say, and who says it instead:
+//! - Sequentially consistent accesses count as acquire-release ones. `sync::fence_in_models` puts a fence where the
+//!   waiting lines need more (`raw/gate.rs`); loom's fence also synchronizes like a lock, so an ordering that is too
+//!   weak could hide behind it once both sides have passed there. ThreadSanitizer on `it::stress` does not have it.
+//! - Accesses to what is no loom type, a node's links or a freed block, are not checked: ThreadSanitizer, Miri.
+//! - Long lines (first come, first served among many), fairness of a select's choice, liveness under spinning: a wait
+//!   for another thread is cut after three rounds. `it::order`, `it::select`, `it::stress`.
+//! - Timers and foreign futures as arms, and time: the models have no clock.
+//! - Loom takes an unpark that is left over for the end of a join. So a thread that waits in a channel operation joins
+//!   nobody afterwards, unless its waker cannot come late.
+//!
+//! Clause 5 of the contract, about `Ctx`, comes with `Ctx`.
 #![cfg(towpath_loom)]
 
 mod lines;
@@ -34,21 +51,6 @@ const PREEMPTIONS: usize = 2;
 fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(PREEMPTIONS);
-    let t = std::time::Instant::now();
-    let n = Arc::new(AtomicIsize::new(0));
-    let n2 = n.clone();
-    builder.check(move || {
-        n2.fetch_add(1, Std::Relaxed);
-        f()
-    });
-    eprintln!("DBG {:?} {:?}", t.elapsed(), n);
-}
-
-/// Runs a model that would take too long otherwise with `preemptions` at most.
-fn model_up_to(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    let bound = builder.preemption_bound.unwrap_or(PREEMPTIONS).min(preemptions);
-    builder.preemption_bound = Some(bound);
     builder.check(f);
 }
 

@@ -1,0 +1,142 @@
+//! What may cross threads, and what may move once polled: a table that the compiler checks.
+
+use std::{cell::Cell, rc::Rc};
+
+use towpath::{
+    After, MissedTick, Never, NextTick, Permit, Receiver, ReserveError, SelectSet, SendError,
+    Sender, SharedReceiver, Tick, TryRecvError, TryReserveError, TrySendError,
+    channel::{Receiving, RecvMany, Reserving, SendAll, Sending, SendingFrom},
+    rt, select,
+};
+
+/// `Cell` is `Send` and not `Sync`: what channels of it are, they owe to `T: Send` alone.
+type OnlySend = Cell<u8>;
+type Neither = Rc<u8>;
+type Both = u8;
+
+/// Whether a type has a trait: an inherent constant hides that of the trait below.
+macro_rules! has {
+    ($trait:ident, $type:ty) => {{
+        struct Asks<T: ?Sized>(std::marker::PhantomData<T>);
+        #[allow(dead_code, reason = "unused where the type has the trait")]
+        trait Otherwise {
+            const ANSWER: bool = false;
+        }
+        impl<T: ?Sized> Otherwise for Asks<T> {}
+        impl<T: ?Sized + $trait> Asks<T> {
+            #[allow(dead_code, reason = "unused where the type lacks the trait")]
+            const ANSWER: bool = true;
+        }
+        #[allow(unused_imports, reason = "unused where the type has the trait")]
+        use Otherwise as _;
+        Asks::<$type>::ANSWER
+    }};
+}
+
+macro_rules! table {
+    ($($type:ty: $($trait:ident)*, not $($not:ident)*;)*) => {
+        $(
+            $(assert!(has!($trait, $type), "{} should be {}", stringify!($type), stringify!($trait));)*
+            $(assert!(!has!($not, $type), "{} should not be {}", stringify!($type), stringify!($not));)*
+        )*
+    };
+}
+
+#[test]
+fn ends_and_permits() {
+    table! {
+        Sender<OnlySend>: Send Sync Unpin Clone, not Copy;
+        Receiver<OnlySend>: Send Sync Unpin, not Clone;
+        SharedReceiver<OnlySend>: Send Sync Unpin Clone, not Copy;
+        Permit<'static, OnlySend>: Send Sync Unpin, not Clone;
+        Sender<Neither>: Unpin Clone, not Send Sync;
+        Receiver<Neither>: Unpin, not Send Sync Clone;
+        SharedReceiver<Neither>: Unpin Clone, not Send Sync;
+        Permit<'static, Neither>: Unpin, not Send Sync Clone;
+        SelectSet<OnlySend>: Send Sync Unpin, not Clone;
+        SelectSet<Neither>: Unpin, not Send Sync Clone;
+        select::Key: Send Sync Unpin Copy, not;
+    }
+}
+
+#[test]
+fn operations_stay_where_they_are() {
+    table! {
+        Receiving<'static, OnlySend>: Send, not Unpin Clone;
+        Sending<'static, OnlySend>: Send, not Unpin Clone;
+        SendingFrom<'static, OnlySend>: Send, not Unpin Clone;
+        Reserving<'static, OnlySend>: Send, not Unpin Clone;
+        RecvMany<'static, OnlySend>: Send, not Unpin Clone;
+        SendAll<'static, OnlySend, std::vec::IntoIter<OnlySend>>: Send, not Unpin Clone;
+        SendAll<'static, Both, std::iter::Map<Rc<u8>, fn(u8) -> u8>>: , not Send Unpin;
+        Receiving<'static, Neither>: , not Send Sync Unpin;
+        Sending<'static, Neither>: , not Send Sync Unpin;
+        SendingFrom<'static, Neither>: , not Send Sync Unpin;
+        Reserving<'static, Neither>: , not Send Sync Unpin;
+        RecvMany<'static, Neither>: , not Send Sync Unpin;
+        select::Next<'static, OnlySend>: Send Unpin, not;
+        select::Next<'static, Neither>: Unpin, not Send;
+        select::Any<Receiving<'static, OnlySend>>: Send Unpin, not;
+        select::Any<Receiving<'static, Neither>>: Unpin, not Send;
+    }
+}
+
+#[test]
+fn a_future_around_a_select_is_send() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let (tx, mut rx) = towpath::bounded::<OnlySend>(1);
+    let (out, _sink) = towpath::bounded::<OnlySend>(1);
+    drop(is_send(async move {
+        towpath::select! {
+            got = rx.recv() => drop(got),
+            sent = tx.send(OnlySend::new(1)) => drop(sent),
+            permit = out.reserve() => permit.unwrap().send(OnlySend::new(2)),
+            _ = towpath::after(std::time::Duration::ZERO) => {}
+            _ = select::future(async {}) => {}
+        }
+    }));
+}
+
+#[test]
+fn timers_tasks_and_errors() {
+    table! {
+        After: Send Unpin, not Clone;
+        Tick: Send Unpin, not Clone;
+        NextTick<'static>: Send Unpin, not Clone;
+        Never<Neither>: Send Sync Unpin, not Clone;
+        MissedTick: Send Sync Unpin Copy, not;
+        rt::Handle: Send Sync Unpin Clone, not Copy;
+        rt::Sleep: Send Unpin, not;
+        rt::Task<OnlySend>: Send Unpin, not;
+        rt::Task<Neither>: Unpin, not Send;
+        rt::TaskError: Send, not Clone;
+        SendError<Both>: Send Sync Unpin Copy, not;
+        TrySendError<Both>: Send Sync Unpin Copy, not;
+        TryRecvError: Send Sync Unpin Copy, not;
+        ReserveError: Send Sync Unpin Copy, not;
+        TryReserveError: Send Sync Unpin Copy, not;
+        SendError<Neither>: Unpin Clone, not Send Sync;
+    }
+}
+
+#[test]
+fn errors_are_errors_whatever_they_carry() {
+    fn is_error<E: std::error::Error>() {}
+    struct NoDebug;
+    is_error::<SendError<NoDebug>>();
+    is_error::<TrySendError<NoDebug>>();
+    is_error::<TryRecvError>();
+    is_error::<ReserveError>();
+    is_error::<TryReserveError>();
+    is_error::<rt::TaskError>();
+    let _ = NoDebug;
+}
+
+#[test]
+fn values_that_stay_on_one_thread_may_use_channels_there() {
+    let (tx, mut rx) = towpath::bounded::<Neither>(1);
+    tx.try_send(Rc::new(5)).unwrap();
+    assert_eq!(towpath::block_on(rx.recv()).as_deref(), Some(&5));
+}

@@ -1,0 +1,5 @@
+//! A select has arms.
+
+fn main() {
+    towpath::select_blocking! {}
+}
