@@ -1,9 +1,7 @@
 //! Timers as arms: [`after`], [`tick`], [`never`]. Each is also a future, and works on threads.
 
 use std::{
-    fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -191,36 +189,31 @@ impl SelectArm for NextTick<'_> {
 }
 
 /// An arm that never wins.
-pub fn never<T>() -> Never<T> {
-    Never(PhantomData)
+pub fn never() -> Never {
+    Never(())
 }
 
 /// Never ready; made by [`never`].
 #[must_use = "an arm does nothing until it is selected on"]
-pub struct Never<T>(PhantomData<fn() -> T>);
+#[derive(Debug)]
+pub struct Never(());
 
-impl<T> Future for Never<T> {
-    type Output = T;
+impl Future for Never {
+    type Output = ();
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 }
 
-impl<T> SelectArm for Never<T> {
-    type Output = T;
+impl SelectArm for Never {
+    type Output = ();
 
     fn poll_arm(self: Pin<&mut Self>, _: &mut ArmContext<'_>) -> Poll<()> {
         Poll::Pending
     }
 
-    fn complete(self: Pin<&mut Self>) -> T {
+    fn complete(self: Pin<&mut Self>) {
         unreachable!("`never` has won")
-    }
-}
-
-impl<T> fmt::Debug for Never<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Never")
     }
 }

@@ -10,7 +10,7 @@
 //! | `watch.rs` | lasting places in a line, for `SelectSet` | `it::set` |
 //! | `ring.rs` | bounded queue, stamped slots | `loom::ring_*`, `it::model` |
 //! | `list.rs` | unbounded queue, linked blocks | `loom::list_*`, `it::model` |
-//! | `meet.rs` | rendezvous and tiny capacities under one lock | `loom::meet_*`, `it::model` |
+//! | `meet/mod.rs`, `meet/state.rs` | rendezvous and tiny capacities under one lock | `loom::meet_*`, `it::model` |
 //! | `chan.rs` | the three queues behind one face, and the two ends | `it::model` |
 //! | `op.rs`, `recv.rs`, `send.rs`, `reserve.rs` | operations that can wait, pinned | `it::cancel`, `it::drops` |
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |

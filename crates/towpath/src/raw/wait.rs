@@ -12,11 +12,7 @@
 
 use std::{task::Waker, time::Instant};
 
-use super::{
-    backoff::Backoff,
-    chan::Chan,
-    claim::{self, Me},
-};
+use super::{backoff::Backoff, chan::Chan, claim};
 use crate::{
     rt,
     sync::{AtomicU32, Ordering, UnsafeCell, thread},

@@ -7,7 +7,10 @@ use std::{
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
     pin::pin,
-    sync::{Arc, Condvar, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread as os,
     time::Instant,
@@ -60,7 +63,7 @@ pub(crate) fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     // Its own waker, not the thread's: a channel operation that blocks inside the future must not swallow its wakes.
-    let signal = Arc::new(Signal { woken: Mutex::new(false), changed: Condvar::new() });
+    let signal = Arc::new(Signal { thread: os::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(signal.clone());
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -72,15 +75,15 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 struct Signal {
-    woken: Mutex<bool>,
-    changed: Condvar,
+    thread: os::Thread,
+    woken: AtomicBool,
 }
 
 impl Signal {
     fn wait(&self) {
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        while !std::mem::take(&mut *woken) {
-            woken = self.changed.wait(woken).unwrap_or_else(PoisonError::into_inner);
+        // A token that an operation inside the future has swallowed does no harm: the flag says it too.
+        while !self.woken.swap(false, Ordering::Acquire) {
+            os::park();
         }
     }
 }
@@ -91,8 +94,9 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_one();
+        if !self.woken.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
     }
 }
 

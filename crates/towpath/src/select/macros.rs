@@ -160,7 +160,7 @@ macro_rules! __select {
     (@match $won:ident []) => { match $won {} };
     (@match $won:ident [{ $pattern:pat, $arm:expr, $body:expr } $($arms:tt)*]) => {
         match $won {
-            $crate::select::Either::Left(value) => { let $pattern = value; $body }
+            $crate::select::Either::Left(value) => match value { $pattern => $body },
             $crate::select::Either::Right(others) => $crate::__select!(@match others [$($arms)*]),
         }
     };

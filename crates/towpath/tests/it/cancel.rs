@@ -405,3 +405,18 @@ fn a_message_given_back_counts_against_the_capacity() {
         assert_eq!(std::iter::from_fn(|| rx.try_recv().ok()).count(), sent);
     }
 }
+
+#[test]
+fn a_message_that_goes_from_hand_to_hand_keeps_its_place() {
+    for capacity in CAPACITIES {
+        let (tx, rx) = channel(capacity);
+        let mut rx = rx.into_shared();
+        let mut shared = vec![rx.clone(); 3];
+        let mut receives: Vec<_> = shared.iter_mut().map(|rx| Polled::parked(rx.recv())).collect();
+        let sent: Vec<_> = (0..2).filter(|&i| tx.try_send(i).is_ok()).collect();
+        // The first message goes on to the third receiver, which leaves last.
+        (0..3).for_each(|_| drop(receives.remove(0)));
+        let got: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+        assert_eq!(got, sent, "capacity {capacity:?}");
+    }
+}

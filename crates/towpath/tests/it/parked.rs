@@ -117,7 +117,7 @@ fn a_dropped_channel_gives_everything_back() {
             (0..sent / 2).for_each(|_| drop(rx.try_recv().unwrap()));
             let task = Task::new();
             give_up(&task, async {
-                select! { _ = towpath::never::<()>() => {} }
+                select! { _ = towpath::never() => {} }
             });
             let mut set = SelectSet::new();
             set.recv(rx);

@@ -42,7 +42,7 @@ fn guards_and_arms_are_evaluated_once_and_in_order() {
     select_blocking! {
         _ = { note(2); rx.recv() }, if { note(1); true } => unreachable!(),
         _ = { note(4); tx2.send(0) }, if { note(3); true } => {}
-        _ = { note(5); never::<()>() } => unreachable!(),
+        _ = { note(5); never() } => unreachable!(),
     }
     assert_eq!(log.get(), 12_345);
 }
@@ -74,11 +74,11 @@ fn an_arm_on_nothing_is_disabled() {
 #[test]
 fn a_select_whose_arms_are_all_disabled_panics() {
     let panics = |f: fn()| panic::catch_unwind(f).is_err();
-    assert!(panics(|| select_blocking! { _ = None::<towpath::Never<()>> => {} }));
-    assert!(panics(|| select_blocking! { _ = never::<()>(), if false => {} }));
-    assert!(panics(|| select_blocking! { biased; _ = never::<()>(), if false => {} }));
+    assert!(panics(|| select_blocking! { _ = None::<towpath::Never> => {} }));
+    assert!(panics(|| select_blocking! { _ = never(), if false => {} }));
+    assert!(panics(|| select_blocking! { biased; _ = never(), if false => {} }));
     assert!(panics(|| towpath::block_on(async {
-        select! { _ = never::<()>(), if false => {} }
+        select! { _ = never(), if false => {} }
     })));
     assert!(panics(|| {
         let (tx, _rx) = bounded::<u32>(1);
@@ -118,7 +118,7 @@ fn biased_takes_the_top_arm() {
         );
     }
     assert_eq!(
-        select_blocking! { biased; _ = never::<()>() => None, got = rx2.recv() => got, default => None },
+        select_blocking! { biased; _ = never() => None, got = rx2.recv() => got, default => None },
         Some(2)
     );
 }
@@ -135,13 +135,13 @@ fn ready_arms_are_chosen_evenly_whatever_lies_between_them() {
         // Arms that are not ready stand beside the first and the last; a walk from a random start would favour `b`.
         let got = if round % 2 == 0 {
             select_blocking! {
-                got = a.recv() => got, _ = never::<()>() => None, got = empty.recv() => got, _ = never::<()>() => None,
+                got = a.recv() => got, _ = never() => None, got = empty.recv() => got, _ = never() => None,
                 got = b.recv() => got, got = c.recv() => got,
             }
         } else {
             ready(async {
                 select! {
-                    got = a.recv() => got, _ = never::<()>() => None, got = empty.recv() => got, _ = never::<()>() => None,
+                    got = a.recv() => got, _ = never() => None, got = empty.recv() => got, _ = never() => None,
                     got = b.recv() => got, got = c.recv() => got,
                 }
             })

@@ -137,7 +137,7 @@ fn sender_thread(
                 }
             }
             _ => {
-                select_blocking! { sent = tx.send(value) => sent.is_ok(), _ = towpath::never::<()>() => unreachable!() }
+                select_blocking! { sent = tx.send(value) => sent.is_ok(), _ = towpath::never() => unreachable!() }
             }
         };
         if done {
@@ -180,7 +180,7 @@ async fn receiver_task(mut rx: SharedReceiver<Counted>, books: &'static Books, m
             },
             _ => match impatiently(
                 async {
-                    select! { got = rx.recv() => got, _ = towpath::never::<()>() => None }
+                    select! { got = rx.recv() => got, _ = towpath::never() => None }
                 },
                 times,
             )
@@ -208,7 +208,7 @@ fn receiver_thread(mut rx: SharedReceiver<Counted>, books: &'static Books, mut r
                 Err(towpath::TryRecvError::Closed) => None,
             },
             _ => {
-                select_blocking! { got = rx.recv() => got, _ = towpath::never::<()>() => unreachable!() }
+                select_blocking! { got = rx.recv() => got, _ = towpath::never() => unreachable!() }
             }
         };
         let Some(value) = got else { break };

@@ -37,7 +37,7 @@ async fn the_earliest_timer_of_a_select_rings() {
         select! {
             _ = after(5 * SECOND) => panic!("too late"),
             _ = after(2 * SECOND) => {}
-            _ = never::<()>() => unreachable!(),
+            _ = never() => unreachable!(),
         }
     }
     assert_eq!(seconds(start), 20.0);
@@ -157,7 +157,7 @@ fn timers_work_on_plain_threads() {
         let due = start + 3 * moment;
         select_blocking! { _ = at(due) => assert!(Instant::now() >= due) }
         towpath::block_on(async {
-            select! { _ = after(moment) => {} _ = never::<()>() => {} }
+            select! { _ = after(moment) => {} _ = never() => {} }
         });
         let mut ticks = tick(moment);
         let first = ticks.recv_blocking();

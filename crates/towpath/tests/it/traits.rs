@@ -105,7 +105,7 @@ fn timers_tasks_and_errors() {
         After: Send Unpin, not Clone;
         Tick: Send Unpin, not Clone;
         NextTick<'static>: Send Unpin, not Clone;
-        Never<Neither>: Send Sync Unpin, not Clone;
+        Never: Send Sync Unpin, not Clone;
         MissedTick: Send Sync Unpin Copy, not;
         rt::Handle: Send Sync Unpin Clone, not Copy;
         rt::Sleep: Send Unpin, not;

@@ -49,8 +49,14 @@ const PREEMPTIONS: usize = 2;
 
 /// Runs `f` in every order.
 fn model(f: impl Fn() + Send + Sync + 'static) {
+    model_at_least(0, f);
+}
+
+/// Runs a model that shows what it is for only with so many interruptions.
+fn model_at_least(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(PREEMPTIONS);
+    let bound = builder.preemption_bound.unwrap_or(PREEMPTIONS).max(preemptions);
+    builder.preemption_bound = Some(bound);
     builder.check(f);
 }
 

@@ -9,7 +9,7 @@ use std::{
 use loom::thread;
 use towpath::{SelectSet, bounded, rendezvous, select, select_blocking, unbounded};
 
-use super::{Alarm, KINDS, Tally, block_on, channel, model, poll};
+use super::{Alarm, KINDS, Tally, block_on, channel, model, model_at_least, poll};
 
 /// A select over two channels against two senders consumes one message; the other is still there.
 #[test]
@@ -96,11 +96,15 @@ fn agree<A: PartialEq + std::fmt::Debug + Send + 'static>(
     compare(&seen, a());
 }
 
+/// Two selects that have not found each other at first, stand in one line each and then try each other at once, so
+/// that one must step back: less than three interruptions do not show it.
+const STEPS_BACK: usize = 3;
+
 /// Two selects over the same two rendezvous channels, one sending on both and one receiving on both, pair once.
 #[test]
 fn select_two_selects_pair_once() {
     for swapped in [false, true] {
-        model(move || {
+        model_at_least(STEPS_BACK, move || {
             let ((tx, mut rx), (tx2, mut rx2)) = (rendezvous(), rendezvous());
             let sends = move || {
                 select_blocking! {
@@ -124,7 +128,7 @@ fn select_two_selects_pair_once() {
 #[test]
 fn select_two_selects_pair_once_tasks() {
     for swapped in [false, true] {
-        model(move || {
+        model_at_least(STEPS_BACK, move || {
             let ((tx, mut rx), (tx2, mut rx2)) = (rendezvous(), rendezvous());
             let sends = move || {
                 block_on(async {
@@ -151,7 +155,7 @@ fn select_two_selects_pair_once_tasks() {
 #[test]
 fn select_mixed_cross() {
     for swapped in [false, true] {
-        model(move || {
+        model_at_least(STEPS_BACK, move || {
             let ((x, mut on_x), (y, mut on_y)) = (rendezvous(), rendezvous());
             let one = move || {
                 select_blocking! {
@@ -174,7 +178,7 @@ fn select_mixed_cross() {
 #[test]
 fn select_mixed_cross_task_and_thread() {
     for swapped in [false, true] {
-        model(move || {
+        model_at_least(STEPS_BACK, move || {
             let ((x, mut on_x), (y, mut on_y)) = (rendezvous(), rendezvous());
             let one = move || {
                 block_on(async {

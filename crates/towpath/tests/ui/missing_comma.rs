@@ -4,6 +4,6 @@ fn main() {
     let (_tx, mut rx) = towpath::bounded::<u32>(4);
     towpath::select_blocking! {
         value = rx.recv() => drop(value)
-        _ = towpath::never::<()>() => {}
+        _ = towpath::never() => {}
     }
 }
