@@ -4,7 +4,7 @@
 //! # Where to look
 //! - [`channel`]: what a channel promises, and its two ends.
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
-//! - [`after`], [`tick`], [`never`]: timers as arms.
+//! - [`after`], [`tick`], [`never()`]: timers as arms.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
 
 pub mod channel;

@@ -1,4 +1,4 @@
-//! Timers as arms: [`after`], [`tick`], [`never`]. Each is also a future, and works on threads.
+//! Timers as arms: [`after`], [`tick`], [`never()`]. Each is also a future, and works on threads.
 
 use std::{
     future::Future,
@@ -193,7 +193,7 @@ pub fn never() -> Never {
     Never(())
 }
 
-/// Never ready; made by [`never`].
+/// Never ready; made by [`never()`].
 #[must_use = "an arm does nothing until it is selected on"]
 #[derive(Debug)]
 pub struct Never(());

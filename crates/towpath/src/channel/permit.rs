@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::Future,
-    mem,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -37,9 +37,8 @@ impl<'a, T> Permit<'a, T> {
     /// # Errors
     /// [`SendError`] gives the value back when the receivers are gone.
     pub fn try_send(self, value: T) -> Result<(), SendError<T>> {
-        let end = self.end;
-        mem::forget(self);
-        end.send_reserved(value).map_err(SendError)
+        // Its place is used now, not given back.
+        ManuallyDrop::new(self).end.send_reserved(value).map_err(SendError)
     }
 }
 

@@ -49,7 +49,6 @@ pub(crate) fn reservation<'p, 'a, T>(
 }
 
 /// The future inside a pinned `FutureArm`, and the place for its result, which is not pinned.
-#[expect(clippy::type_complexity, reason = "a pair of projections")]
 pub(crate) fn future_arm<F: Future>(
     arm: Pin<&mut FutureArm<F>>,
 ) -> (Pin<&mut F>, &mut Option<F::Output>) {

@@ -47,7 +47,10 @@ impl<'a, T> Receiving<'a, T> {
         unsafe { Self::on(end.chan(), end.mode()) }
     }
 
-    /// A receive whose channel `chan` the caller keeps alive, and whose exclusiveness it sees to.
+    /// A receive on a channel that outlives it by other means than a borrow.
+    ///
+    /// # Safety
+    /// The caller keeps `chan` alive for `'a`; and with `Mode::Exclusive` nothing else receives while this is used.
     pub(super) unsafe fn on(chan: &Chan<T>, mode: Mode) -> Self {
         Self {
             chan: ChanRef::new(chan),

@@ -116,7 +116,7 @@ impl<T> Ring<T> {
     #[inline]
     fn slot(&self, position: u64) -> &Slot<T> {
         // SAFETY: the mask is the number of slots minus one, a power of two. Attacked by `it::model`.
-        unsafe { self.slots.get_unchecked((position / ONE & self.mask) as usize) }
+        unsafe { self.slots.get_unchecked(((position / ONE) & self.mask) as usize) }
     }
 
     /// Whether another place can be taken, by the tail word `tail`.

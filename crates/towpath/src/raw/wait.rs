@@ -157,9 +157,12 @@ impl Core {
         }
         // One line, whose lock is held: nobody else touches the waker.
         let armed = self.signal.load(Ordering::Relaxed) == SET;
-        // SAFETY: as just said; and the owner goes on only after the store below.
-        let waker =
-            if armed { self.waker.with_mut(|slot| unsafe { (*slot).take() }) } else { None };
+        let waker = if armed {
+            // SAFETY: as just said; and the owner goes on only after the store below.
+            self.waker.with_mut(|slot| unsafe { (*slot).take() })
+        } else {
+            None
+        };
         self.signal.store(NOTIFIED, Ordering::Release);
         waker
     }

@@ -117,6 +117,7 @@ impl<T> SelectSet<T> {
     ///
     /// # Cancel safety
     /// Dropped before completion, it did nothing: no message is lost.
+    #[expect(clippy::should_implement_trait, reason = "async; the word every stream uses")]
     pub fn next(&mut self) -> Next<'_, T> {
         Next(self)
     }

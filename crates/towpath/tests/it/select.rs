@@ -194,7 +194,10 @@ fn a_losing_arm_takes_nothing_and_gives_nothing() {
     // No place was kept by a losing reservation, either.
     let free = 64 - sink.len();
     assert_eq!(
-        std::iter::from_fn(|| out.try_reserve().ok()).take(100).map(std::mem::forget).count(),
+        std::iter::from_fn(|| out.try_reserve().ok())
+            .take(100)
+            .map(std::mem::ManuallyDrop::new)
+            .count(),
         free
     );
 }

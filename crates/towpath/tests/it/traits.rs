@@ -88,15 +88,15 @@ fn a_future_around_a_select_is_send() {
     }
     let (tx, mut rx) = towpath::bounded::<OnlySend>(1);
     let (out, _sink) = towpath::bounded::<OnlySend>(1);
-    drop(is_send(async move {
+    let _never_run = is_send(async move {
         towpath::select! {
-            got = rx.recv() => drop(got),
+            got = rx.recv() => assert!(got.is_none()),
             sent = tx.send(OnlySend::new(1)) => drop(sent),
             permit = out.reserve() => permit.unwrap().send(OnlySend::new(2)),
             _ = towpath::after(std::time::Duration::ZERO) => {}
             _ = select::future(async {}) => {}
         }
-    }));
+    });
 }
 
 #[test]
