@@ -153,6 +153,26 @@ impl<T> Chan<T> {
         if let Queue::Meet(meet) = &self.queue { meet.may_send() } else { true }
     }
 
+    /// As `may_send`, with a look at the queue.
+    #[inline]
+    pub(super) fn may_send_now(&self) -> bool {
+        match &self.queue {
+            Queue::Meet(meet) => meet.may_send(),
+            Queue::Ring(ring) => ring.send_ready(),
+            Queue::List(_) => true,
+        }
+    }
+
+    /// As `may_recv`, with a look at the queue.
+    #[inline]
+    pub(super) fn may_recv_now(&self) -> bool {
+        match &self.queue {
+            Queue::Meet(meet) => meet.may_recv_soon(),
+            Queue::Ring(ring) => ring.recv_ready(),
+            Queue::List(list) => list.recv_ready(),
+        }
+    }
+
     /// Whether `try_recv` is worth a try before waiting; a guess.
     #[inline]
     pub(super) fn may_recv(&self) -> bool {

@@ -67,6 +67,10 @@ impl<T> SelectArm for SendingFrom<'_, T> {
         self.sending().retract();
     }
 
+    fn may_be_ready(&self) -> bool {
+        !self.empty && self.sending.may_be_ready()
+    }
+
     fn is_enabled(&self) -> bool {
         !self.empty
     }

@@ -5,7 +5,7 @@ use std::{cell::Cell, pin::Pin};
 use super::{reserve::Reservation, wait::Core};
 use crate::{
     channel::Reserving,
-    select::{FutureArm, Selecting},
+    select::{Arms, FutureArm, Selecting},
 };
 
 /// Two pinned values side by side, as `select!` strings its arms together.
@@ -66,11 +66,22 @@ pub(crate) struct SelectingParts<'a, L> {
     pub(crate) exposed: &'a Cell<bool>,
     pub(crate) foreign: &'a Cell<bool>,
     pub(crate) started: &'a Cell<bool>,
+    pub(crate) registered: &'a Cell<bool>,
+    pub(crate) finished: &'a Cell<bool>,
     pub(crate) biased: bool,
 }
 
-pub(crate) fn selecting<L>(selecting: Pin<&mut Selecting<L>>) -> SelectingParts<'_, L> {
-    // SAFETY: the arms are never moved (`Selecting` has no `Drop`); the rest is only lent as shared references, since
+impl<L: Arms> Drop for Selecting<L> {
+    fn drop(&mut self) {
+        if self.started.get() && !self.finished.get() {
+            // SAFETY: the arms were pinned when they were polled, and are not moved before they go away.
+            unsafe { Pin::new_unchecked(&mut self.arms) }.retract();
+        }
+    }
+}
+
+pub(crate) fn selecting<L: Arms>(selecting: Pin<&mut Selecting<L>>) -> SelectingParts<'_, L> {
+    // SAFETY: the arms are never moved, not by `Drop` either; the rest is only lent as shared references, since
     // others hold pointers to the core.
     unsafe {
         let this: *mut Selecting<L> = selecting.get_unchecked_mut();
@@ -80,6 +91,8 @@ pub(crate) fn selecting<L>(selecting: Pin<&mut Selecting<L>>) -> SelectingParts<
             exposed: &(*this).exposed,
             foreign: &(*this).foreign,
             started: &(*this).started,
+            registered: &(*this).registered,
+            finished: &(*this).finished,
             biased: (*this).biased,
         }
     }

@@ -207,6 +207,13 @@ impl<T> SelectArm for Receiving<'_, T> {
     fn retract(self: Pin<&mut Self>) {
         self.as_ref().get_ref().take_back();
     }
+
+    fn may_be_ready(&self) -> bool {
+        match self.stage.get() {
+            Stage::New => self.chan.may_recv_now(),
+            _ => self.op.node.phase() != Phase::Queued,
+        }
+    }
 }
 
 impl<T> Receiving<'_, T> {

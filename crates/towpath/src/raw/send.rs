@@ -223,6 +223,13 @@ impl<T> SelectArm for Sending<'_, T> {
     fn retract(self: Pin<&mut Self>) {
         self.as_ref().get_ref().take_back();
     }
+
+    fn may_be_ready(&self) -> bool {
+        match self.stage.get() {
+            Stage::New => self.chan.may_send_now(),
+            _ => self.op.node.phase() != Phase::Queued,
+        }
+    }
 }
 
 impl<T> Drop for Sending<'_, T> {

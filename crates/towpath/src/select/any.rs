@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    ops::Range,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -34,6 +35,26 @@ impl<A: SelectArm> Arms for Slice<A> {
         self.arm(i as usize).poll_arm(cx)
     }
 
+    fn worth_a_look(&self, first: u32, each: &mut impl FnMut(u32)) {
+        for (i, arm) in self.0.iter().enumerate() {
+            if arm.may_be_ready() {
+                each(first + i as u32);
+            }
+        }
+    }
+
+    fn sweep<'s>(
+        mut self: Pin<&mut Self>,
+        first: u32,
+        range: &Range<u32>,
+        context: &mut impl FnMut(u32) -> ArmContext<'s>,
+    ) -> Option<u32> {
+        range.clone().find(|&arm| {
+            let i = (arm - first) as usize;
+            self.as_mut().arm(i).poll_arm(&mut context(arm)).is_ready()
+        })
+    }
+
     fn finish(mut self: Pin<&mut Self>, winner: u32) -> Self::Output {
         let winner = winner as usize;
         for i in (0..self.0.len()).filter(|&i| i != winner) {
@@ -55,7 +76,7 @@ impl<A: SelectArm> Arms for Slice<A> {
 
 /// A select over a number of arms known at run time; made by [`any`] and [`recv_any`].
 #[must_use = "a select does nothing until it is awaited"]
-pub struct Any<A> {
+pub struct Any<A: SelectArm> {
     selecting: Pin<Box<Selecting<Slice<A>>>>,
 }
 
@@ -67,7 +88,7 @@ impl<A: SelectArm> Future for Any<A> {
     }
 }
 
-impl<A> fmt::Debug for Any<A> {
+impl<A: SelectArm> fmt::Debug for Any<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Any(..)")
     }

@@ -63,6 +63,12 @@ pub trait SelectArm {
     /// Another arm has won: leave nothing behind. The arm may be used again.
     fn retract(self: Pin<&mut Self>) {}
 
+    /// A cheap guess, made before `poll_arm` so that a select with many arms looks only at those worth it. False: not
+    /// ready now, as far as can be seen without effort.
+    fn may_be_ready(&self) -> bool {
+        true
+    }
+
     /// Whether the arm takes part at all; `None` does not, as a nil channel in Go.
     fn is_enabled(&self) -> bool {
         true
@@ -186,6 +192,10 @@ impl<A: SelectArm> SelectArm for Option<A> {
         }
     }
 
+    fn may_be_ready(&self) -> bool {
+        self.as_ref().is_some_and(SelectArm::may_be_ready)
+    }
+
     fn is_enabled(&self) -> bool {
         self.as_ref().is_some_and(SelectArm::is_enabled)
     }
@@ -205,6 +215,10 @@ impl<A: SelectArm> SelectArm for Pin<&mut A> {
 
     fn retract(mut self: Pin<&mut Self>) {
         (*self).as_mut().retract();
+    }
+
+    fn may_be_ready(&self) -> bool {
+        (**self).may_be_ready()
     }
 
     fn is_enabled(&self) -> bool {
@@ -344,12 +358,12 @@ impl<T> OptionSender<T> for Option<&Sender<T>> {
     }
 }
 
-/// A random order of the arms `0..n`, drawn one at a time, each order as likely as any other.
+/// The arms worth a look, drawn at random one at a time, each order as likely as any other.
 pub(super) struct Shuffle {
     few: [u8; Self::FEW],
-    /// Instead of `few`, when there are more.
+    len: usize,
+    /// Instead of `few`, when arms have numbers that do not fit.
     many: Vec<u32>,
-    left: u32,
     /// Random bits, of which each draw uses sixteen.
     random: u64,
     draws: u32,
@@ -357,39 +371,43 @@ pub(super) struct Shuffle {
 
 impl Shuffle {
     const FEW: usize = 64;
-    const IN_ORDER: [u8; Self::FEW] = {
-        let mut order = [0; Self::FEW];
-        let mut i = 0;
-        while i < Self::FEW {
-            order[i] = i as u8;
-            i += 1;
-        }
-        order
-    };
 
     #[inline]
-    pub(super) fn new(n: u32) -> Self {
-        let many = if n as usize > Self::FEW { (0..n).collect() } else { Vec::new() };
-        Self { few: Self::IN_ORDER, many, left: n, random: 0, draws: 0 }
+    pub(super) fn new() -> Self {
+        Self { few: [0; Self::FEW], len: 0, many: Vec::new(), random: 0, draws: 0 }
     }
 
-    /// A random number below `n`, exact to one part in 65,536.
     #[inline]
-    fn below(&mut self, n: u32) -> usize {
+    pub(super) fn add(&mut self, arm: u32) {
+        if (arm as usize) < Self::FEW {
+            self.few[self.len] = arm as u8;
+            self.len += 1;
+        } else {
+            self.many.push(arm);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0 && self.many.is_empty()
+    }
+
+    /// A random number below `n`, exact to one part in 1,000.
+    #[inline]
+    fn below(&mut self, n: usize) -> usize {
         if n == 1 {
             return 0;
         }
-        if n > 1 << 12 {
-            return (rt::random() % u64::from(n)) as usize;
+        if n > Self::FEW {
+            return (rt::random() % n as u64) as usize;
         }
         if self.draws == 0 {
             self.random = rt::random();
             self.draws = 4;
         }
         self.draws -= 1;
-        let bits = (self.random & 0xffff) as u32;
+        let bits = (self.random & 0xffff) as usize;
         self.random >>= 16;
-        ((bits * n) >> 16) as usize
+        (bits * n) >> 16
     }
 }
 
@@ -399,17 +417,17 @@ impl Iterator for Shuffle {
 
     #[inline]
     fn next(&mut self) -> Option<u32> {
-        let left = self.left;
-        self.left = left.checked_sub(1)?;
-        let (pick, last) = (self.below(left), left as usize - 1);
-        if self.many.is_empty() {
-            let arm = self.few[pick];
-            self.few[pick] = self.few[last];
-            Some(u32::from(arm))
-        } else {
-            let arm = self.many[pick];
-            self.many[pick] = self.many[last];
-            Some(arm)
+        let left = self.len + self.many.len();
+        if left == 0 {
+            return None;
         }
+        let pick = self.below(left);
+        if pick >= self.len {
+            return Some(self.many.swap_remove(pick - self.len));
+        }
+        let arm = self.few[pick];
+        self.len -= 1;
+        self.few[pick] = self.few[self.len];
+        Some(u32::from(arm))
     }
 }

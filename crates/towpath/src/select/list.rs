@@ -1,6 +1,6 @@
 //! The arms of one `select!`, strung together so that each keeps its own type.
 
-use std::{pin::Pin, task::Poll};
+use std::{ops::Range, pin::Pin, task::Poll};
 
 use super::{ArmContext, SelectArm};
 use crate::raw::pin::Pair;
@@ -28,6 +28,18 @@ pub trait Arms {
     /// `SelectArm::poll_arm` on arm `i`.
     fn poll_one(self: Pin<&mut Self>, i: u32, cx: &mut ArmContext<'_>) -> Poll<()>;
 
+    /// Names the arms that may be ready, in order; the first has number `first`.
+    fn worth_a_look(&self, first: u32, each: &mut impl FnMut(u32));
+
+    /// `SelectArm::poll_arm` on the arms whose numbers are in `range`, in order, until one wins. The first here has
+    /// number `first`. One walk along the string, where `poll_one` on each would be many.
+    fn sweep<'s>(
+        self: Pin<&mut Self>,
+        first: u32,
+        range: &Range<u32>,
+        context: &mut impl FnMut(u32) -> ArmContext<'s>,
+    ) -> Option<u32>;
+
     /// Completes arm `winner` after retracting the others.
     fn finish(self: Pin<&mut Self>, winner: u32) -> Self::Output;
 
@@ -46,6 +58,17 @@ impl Arms for () {
 
     fn poll_one(self: Pin<&mut Self>, _: u32, _: &mut ArmContext<'_>) -> Poll<()> {
         Poll::Pending
+    }
+
+    fn worth_a_look(&self, _: u32, _: &mut impl FnMut(u32)) {}
+
+    fn sweep<'s>(
+        self: Pin<&mut Self>,
+        _: u32,
+        _: &Range<u32>,
+        _: &mut impl FnMut(u32) -> ArmContext<'s>,
+    ) -> Option<u32> {
+        None
     }
 
     fn finish(self: Pin<&mut Self>, winner: u32) -> End {
@@ -69,6 +92,28 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
     #[inline]
     fn poll_one(self: Pin<&mut Self>, i: u32, cx: &mut ArmContext<'_>) -> Poll<()> {
         if i == 0 { self.first().poll_arm(cx) } else { self.second().poll_one(i - 1, cx) }
+    }
+
+    #[inline]
+    fn worth_a_look(&self, first: u32, each: &mut impl FnMut(u32)) {
+        if self.first_ref().may_be_ready() {
+            each(first);
+        }
+        self.second_ref().worth_a_look(first + 1, each);
+    }
+
+    #[inline]
+    fn sweep<'s>(
+        mut self: Pin<&mut Self>,
+        first: u32,
+        range: &Range<u32>,
+        context: &mut impl FnMut(u32) -> ArmContext<'s>,
+    ) -> Option<u32> {
+        if range.contains(&first) && self.as_mut().first().poll_arm(&mut context(first)).is_ready()
+        {
+            return Some(first);
+        }
+        self.second().sweep(first + 1, range, context)
     }
 
     fn finish(mut self: Pin<&mut Self>, winner: u32) -> Self::Output {
@@ -97,6 +142,7 @@ pub fn pair<A, B>(first: A, second: B) -> Pair<A, B> {
 }
 
 /// Checks that `arm` is an arm, for a readable message at the arm rather than at the macro.
+#[inline(always)]
 pub fn list<A: SelectArm>(arm: A) -> A {
     arm
 }

@@ -154,7 +154,10 @@ macro_rules! __select {
 
     (@list []) => { () };
     (@list [{ $pattern:pat, $arm:expr, $body:expr } $($arms:tt)*]) => {
-        $crate::select::pair($crate::select::list($arm), $crate::__select!(@list [$($arms)*]))
+        $crate::select::pair(
+            // Pinned where it is made: a string of references is cheap to move.
+            ::core::pin::pin!($crate::select::list($arm)), $crate::__select!(@list [$($arms)*])
+        )
     };
 
     (@match $won:ident []) => { match $won {} };

@@ -20,13 +20,17 @@ use crate::{
 const ALL_DISABLED: &str = "every arm of this select is disabled (`None`, or a guard that is false) and it has no \
                             `default`: it would wait for ever";
 
-/// One select that waits: its arms, then what it shares with them (dropped in this order).
-pub(crate) struct Selecting<L> {
+/// One select that waits: its arms, and what it shares with them. Arms that are only borrowed live longer than the
+/// core, so its `Drop` (`raw/pin.rs`) takes all of them out of their lines first.
+pub(crate) struct Selecting<L: Arms> {
     pub(crate) arms: L,
     pub(crate) core: Core,
     pub(crate) exposed: Cell<bool>,
     pub(crate) foreign: Cell<bool>,
     pub(crate) started: Cell<bool>,
+    /// Every arm stands in its line.
+    pub(crate) registered: Cell<bool>,
+    pub(crate) finished: Cell<bool>,
     pub(crate) biased: bool,
 }
 
@@ -38,50 +42,139 @@ impl<L: Arms> Selecting<L> {
             exposed: Cell::new(false),
             foreign: Cell::new(false),
             started: Cell::new(false),
+            registered: Cell::new(false),
+            finished: Cell::new(false),
             biased,
         }
     }
 
-    /// Polls the arms in a fair (or the given) order until one wins. With a waker they stay registered.
-    fn pass(
+    /// Polls the arms that may be ready, in random (or the given) order, until one wins.
+    fn look(
         arms: &mut Pin<&mut L>,
         shared: &Shared<'_>,
         biased: bool,
         waker: Option<&Waker>,
     ) -> Option<u32> {
-        let count = arms.count();
-        let mut poll = |arm: u32| {
-            arms.as_mut().poll_one(arm, &mut ArmContext::new(shared, arm, waker)).is_ready()
-        };
+        let mut shuffle = Shuffle::new();
         if biased {
-            (0..count).find(|&arm| poll(arm))
-        } else {
-            Shuffle::new(count).find(|&arm| poll(arm))
+            return (0..arms.count()).find(|&arm| Self::poll(arms, shared, arm, waker));
         }
+        if shared.insists {
+            // Not waiting, it must leave its demand with every arm that wants one.
+            (0..arms.count()).for_each(|arm| shuffle.add(arm));
+        } else {
+            arms.worth_a_look(0, &mut |arm| shuffle.add(arm));
+        }
+        shuffle.find(|&arm| Self::poll(arms, shared, arm, waker))
     }
+
+    /// The first look. `waker` is for the case that chance picks an arm whose other side is a task that must run before
+    /// it can hand over: then the select stands in that one line, and the other arms, which may be ready all the time,
+    /// wait for a round.
+    fn first_look(
+        arms: &mut Pin<&mut L>,
+        shared: &Shared<'_>,
+        biased: bool,
+        waker: &Waker,
+    ) -> FirstLook {
+        if biased {
+            return Self::look(arms, shared, biased, None)
+                .map_or(FirstLook::Nothing, FirstLook::Won);
+        }
+        let mut shuffle = Shuffle::new();
+        arms.worth_a_look(0, &mut |arm| shuffle.add(arm));
+        while let Some(arm) = shuffle.next() {
+            if Self::poll(arms, shared, arm, None) {
+                return FirstLook::Won(arm);
+            }
+            if shuffle.is_empty() {
+                break;
+            }
+            shared.core.arm(waker);
+            if Self::poll(arms, shared, arm, Some(waker)) {
+                return FirstLook::Won(arm);
+            }
+            if shared.exposed.get() {
+                return FirstLook::GiveARound;
+            }
+        }
+        FirstLook::Nothing
+    }
+
+    /// Polls every arm, so that each stands in its line afterwards, until one wins.
+    fn register(
+        arms: &mut Pin<&mut L>,
+        shared: &Shared<'_>,
+        biased: bool,
+        waker: &Waker,
+    ) -> Option<u32> {
+        let count = arms.count();
+        // Nothing was ready a moment ago: a random start is fair enough for what has come since.
+        let start = if biased { 0 } else { (rt::random() % u64::from(count.max(1))) as u32 };
+        let mut context = |arm| ArmContext::new(shared, arm, Some(waker));
+        let late = arms.as_mut().sweep(0, &(start..count), &mut context);
+        late.or_else(|| arms.as_mut().sweep(0, &(0..start), &mut context))
+    }
+
+    #[inline]
+    fn poll(arms: &mut Pin<&mut L>, shared: &Shared<'_>, arm: u32, waker: Option<&Waker>) -> bool {
+        arms.as_mut().poll_one(arm, &mut ArmContext::new(shared, arm, waker)).is_ready()
+    }
+}
+
+enum FirstLook {
+    Won(u32),
+    GiveARound,
+    Nothing,
 }
 
 impl<L: Arms> Future for Selecting<L> {
     type Output = L::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<L::Output> {
-        let pin::SelectingParts { mut arms, core, exposed, foreign, started, biased } =
-            pin::selecting(self);
+        let pin::SelectingParts {
+            mut arms,
+            core,
+            exposed,
+            foreign,
+            started,
+            registered,
+            finished,
+            biased,
+        } = pin::selecting(self);
         let meets = Cell::new(false);
         let shared = Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
         if !started.replace(true) {
             assert!(arms.any_enabled(), "{ALL_DISABLED}");
-            if let Some(winner) = Self::pass(&mut arms, &shared, biased, None) {
-                return Poll::Ready(arms.finish(winner));
+            match Self::first_look(&mut arms, &shared, biased, cx.waker()) {
+                FirstLook::Won(winner) => {
+                    finished.set(true);
+                    return Poll::Ready(arms.finish(winner));
+                }
+                FirstLook::GiveARound => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                FirstLook::Nothing => {}
             }
         }
         if let Some(winner) = core.won_arm() {
+            finished.set(true);
             return Poll::Ready(arms.finish(winner));
         }
         core.arm(cx.waker());
-        let winner = Self::pass(&mut arms, &shared, biased, Some(cx.waker()));
+        let mut winner = None;
+        if registered.get() || exposed.get() {
+            winner = Self::look(&mut arms, &shared, biased, Some(cx.waker()));
+        }
+        if winner.is_none() && !registered.replace(true) {
+            winner = Self::register(&mut arms, &shared, biased, cx.waker());
+        }
         match winner.or_else(|| core.won_arm()) {
-            Some(winner) => Poll::Ready(arms.finish(winner)),
+            Some(winner) => {
+                finished.set(true);
+                Poll::Ready(arms.finish(winner))
+            }
             None => Poll::Pending,
         }
     }
@@ -110,7 +203,7 @@ pub fn now<L: Arms>(arms: L, biased: bool) -> Option<L::Output> {
         thread: None,
         insists: true,
     };
-    let winner = Selecting::pass(&mut arms, &shared, biased, None)?;
+    let winner = Selecting::look(&mut arms, &shared, biased, None)?;
     Some(arms.as_mut().finish(winner))
 }
 
@@ -124,8 +217,28 @@ pub fn run_blocking_biased<L: Arms>(arms: L) -> L::Output {
     blocking(arms, true)
 }
 
+/// Takes the arms out of their lines when it goes without one having won.
+struct Retracting<'a, L: Arms> {
+    arms: Pin<&'a mut L>,
+    finished: bool,
+}
+
+impl<L: Arms> Retracting<'_, L> {
+    fn finish(&mut self, winner: u32) -> L::Output {
+        self.finished = true;
+        self.arms.as_mut().finish(winner)
+    }
+}
+
+impl<L: Arms> Drop for Retracting<'_, L> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.arms.as_mut().retract();
+        }
+    }
+}
+
 fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
-    // The core is declared first, so that the arms go before it also when a panic passes through.
     let core = Core::new(OPEN);
     let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
     let look_again: Cell<Option<Instant>> = Cell::new(None);
@@ -138,27 +251,39 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
         insists: false,
     };
     let mut arms = pin!(arms);
-    assert!(arms.any_enabled(), "{ALL_DISABLED}");
-    // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
-    let mut backoff = Backoff::new();
-    loop {
-        if let Some(winner) = Selecting::pass(&mut arms, &shared, biased, None) {
-            return arms.as_mut().finish(winner);
-        }
-        if meets.get() || !backoff.spin_or_yield() {
-            break;
-        }
-    }
+    // After the core, so that the arms leave their lines before it goes, also when a panic passes through.
+    let mut running = Retracting { arms: arms.as_mut(), finished: false };
+    assert!(running.arms.any_enabled(), "{ALL_DISABLED}");
     rt::with_thread_waker(|waker| {
+        // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
+        let mut backoff = Backoff::new();
+        loop {
+            match Selecting::first_look(&mut running.arms, &shared, biased, waker) {
+                FirstLook::Won(winner) => return running.finish(winner),
+                FirstLook::Nothing if !meets.get() && backoff.spin_or_yield() => {}
+                FirstLook::Nothing => break,
+                FirstLook::GiveARound => {
+                    while core.won_arm().is_none() && backoff.spin_or_yield() {}
+                    break;
+                }
+            }
+        }
+        let mut registered = false;
         loop {
             if let Some(winner) = core.won_arm() {
-                return arms.as_mut().finish(winner);
+                return running.finish(winner);
             }
-            core.forget_notice();
+            core.begin_thread();
             look_again.set(None);
-            let winner = Selecting::pass(&mut arms, &shared, biased, Some(waker));
+            let mut winner = None;
+            if registered || exposed.get() {
+                winner = Selecting::look(&mut running.arms, &shared, biased, Some(waker));
+            }
+            if winner.is_none() && !std::mem::replace(&mut registered, true) {
+                winner = Selecting::register(&mut running.arms, &shared, biased, waker);
+            }
             if let Some(winner) = winner.or_else(|| core.won_arm()) {
-                return arms.as_mut().finish(winner);
+                return running.finish(winner);
             }
             core.wait_thread_until(waker, look_again.get(), foreign.get());
         }

@@ -42,6 +42,8 @@ pub(crate) struct Meet<T> {
 
 const MAY_SEND: u32 = 1;
 const MAY_RECV: u32 = 2;
+/// A task waits to send: it will hand over once a receiver stands in line.
+const PROMISED: u32 = 4;
 
 impl<T> Meet<T> {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -78,6 +80,12 @@ impl<T> Meet<T> {
     #[inline]
     pub(super) fn may_send(&self) -> bool {
         self.hint.load(Ordering::Relaxed) & MAY_SEND != 0
+    }
+
+    /// Whether a receive may be possible now, or as soon as it stands in line.
+    #[inline]
+    pub(super) fn may_recv_soon(&self) -> bool {
+        self.hint.load(Ordering::Relaxed) & (MAY_RECV | PROMISED) != 0
     }
 
     /// Whether a receive may be possible now.

@@ -9,7 +9,7 @@ use super::{
         op::{RecvOp, SendOp},
         wait::Core,
     },
-    MAY_RECV, MAY_SEND,
+    MAY_RECV, MAY_SEND, PROMISED,
 };
 
 pub(super) struct State<T> {
@@ -313,7 +313,9 @@ impl<T> State<T> {
             || self.ended()
             // SAFETY: it stands in our line and the lock is held.
             || (!self.send.is_empty() && unsafe { (*self.send.front()).is_takeable() });
-        u32::from(may_send) * MAY_SEND + u32::from(may_recv) * MAY_RECV
+        u32::from(may_send) * MAY_SEND
+            + u32::from(may_recv) * MAY_RECV
+            + u32::from(!self.send.is_empty()) * PROMISED
     }
 
     /// Gives the place of a granted sender or a permit back.
