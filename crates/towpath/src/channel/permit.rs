@@ -92,6 +92,10 @@ impl<'a, T> SelectArm for Reserving<'a, T> {
     fn retract(self: Pin<&mut Self>) {
         pin::reservation(self).take_back();
     }
+
+    fn may_be_ready(&self) -> bool {
+        self.reservation.may_be_ready()
+    }
 }
 
 impl<'a, T> Reserving<'a, T> {

@@ -163,6 +163,20 @@ impl<T> Chan<T> {
         }
     }
 
+    /// Whether a task waits to send that will hand over once a receiver stands in line.
+    pub(super) fn is_promised(&self) -> bool {
+        if let Queue::Meet(meet) = &self.queue { meet.is_promised() } else { false }
+    }
+
+    /// Whether `try_reserve` may succeed.
+    pub(crate) fn may_reserve_now(&self) -> bool {
+        match &self.queue {
+            Queue::Meet(meet) => meet.may_send(),
+            Queue::Ring(ring) => ring.reserve_ready(),
+            Queue::List(_) => true,
+        }
+    }
+
     /// As `may_recv`, with a look at the queue.
     #[inline]
     pub(super) fn may_recv_now(&self) -> bool {

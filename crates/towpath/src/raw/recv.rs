@@ -208,6 +208,10 @@ impl<T> SelectArm for Receiving<'_, T> {
         self.as_ref().get_ref().take_back();
     }
 
+    fn is_promised(&self) -> bool {
+        self.stage.get() == Stage::New && self.chan.is_promised()
+    }
+
     fn may_be_ready(&self) -> bool {
         match self.stage.get() {
             Stage::New => self.chan.may_recv_now(),

@@ -115,6 +115,14 @@ impl<'a, T> Reservation<'a, T> {
         Poll::Ready(())
     }
 
+    /// Whether a place may be had now; a guess.
+    pub(crate) fn may_be_ready(&self) -> bool {
+        match self.stage.get() {
+            Stage::New => self.chan.may_reserve_now(),
+            _ => self.op.node.phase() != Phase::Queued,
+        }
+    }
+
     /// After `poll_arm` was ready. True: a place is kept.
     pub(crate) fn complete(self: Pin<&mut Self>) -> bool {
         let this = self.as_ref().get_ref();

@@ -43,6 +43,10 @@ impl<A: SelectArm> Arms for Slice<A> {
         }
     }
 
+    fn is_promised(&self, i: u32) -> bool {
+        self.0[i as usize].is_promised()
+    }
+
     fn sweep<'s>(
         mut self: Pin<&mut Self>,
         first: u32,

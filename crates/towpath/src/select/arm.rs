@@ -69,6 +69,12 @@ pub trait SelectArm {
         true
     }
 
+    /// The other side will act as soon as this arm stands in line, and not before. When chance picks such an arm, the
+    /// select lets it stand there for a round before it tries the others, which may be ready all the time.
+    fn is_promised(&self) -> bool {
+        false
+    }
+
     /// Whether the arm takes part at all; `None` does not, as a nil channel in Go.
     fn is_enabled(&self) -> bool {
         true
@@ -196,6 +202,10 @@ impl<A: SelectArm> SelectArm for Option<A> {
         self.as_ref().is_some_and(SelectArm::may_be_ready)
     }
 
+    fn is_promised(&self) -> bool {
+        self.as_ref().is_some_and(SelectArm::is_promised)
+    }
+
     fn is_enabled(&self) -> bool {
         self.as_ref().is_some_and(SelectArm::is_enabled)
     }
@@ -219,6 +229,10 @@ impl<A: SelectArm> SelectArm for Pin<&mut A> {
 
     fn may_be_ready(&self) -> bool {
         (**self).may_be_ready()
+    }
+
+    fn is_promised(&self) -> bool {
+        (**self).is_promised()
     }
 
     fn is_enabled(&self) -> bool {

@@ -31,6 +31,9 @@ pub trait Arms {
     /// Names the arms that may be ready, in order; the first has number `first`.
     fn worth_a_look(&self, first: u32, each: &mut impl FnMut(u32));
 
+    /// `SelectArm::is_promised` on arm `i`.
+    fn is_promised(&self, i: u32) -> bool;
+
     /// `SelectArm::poll_arm` on the arms whose numbers are in `range`, in order, until one wins. The first here has
     /// number `first`. One walk along the string, where `poll_one` on each would be many.
     fn sweep<'s>(
@@ -61,6 +64,10 @@ impl Arms for () {
     }
 
     fn worth_a_look(&self, _: u32, _: &mut impl FnMut(u32)) {}
+
+    fn is_promised(&self, _: u32) -> bool {
+        false
+    }
 
     fn sweep<'s>(
         self: Pin<&mut Self>,
@@ -100,6 +107,10 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
             each(first);
         }
         self.second_ref().worth_a_look(first + 1, each);
+    }
+
+    fn is_promised(&self, i: u32) -> bool {
+        if i == 0 { self.first_ref().is_promised() } else { self.second_ref().is_promised(i - 1) }
     }
 
     #[inline]

@@ -10,10 +10,13 @@
 //!   pairing commits. A select over both sides of one channel never pairs with itself.
 //!
 //! # How it works
-//! First every arm is tried without leaving a trace. If none is ready, every arm is registered, and tried once more
-//! while doing so; then the select waits. Whoever comes along claims the whole select by one compare-and-swap
-//! (`raw/claim.rs`), so no arm needs to be undone. The idea is that of Reppy's Concurrent ML (1991) and of Go's
-//! select, without locking all channels at once.
+//! First the arms that may be ready are tried in random order, without leaving a trace. If none succeeds, every arm is
+//! registered, and tried once more while doing so; then the select waits. Whoever comes along claims the whole select
+//! by one compare-and-swap (`raw/claim.rs`), so no arm needs to be undone. The idea is that of Reppy's Concurrent ML
+//! (1991) and of Go's select, without locking all channels at once.
+//!
+//! A task that waits in a rendezvous send can only hand over while it runs. When chance picks a receive from such a
+//! task, the select stands in that line for a round before it tries arms that are ready at once.
 //!
 //! # Own arms
 //! Any type joins by implementing [`SelectArm`]; any future joins through [`future`].

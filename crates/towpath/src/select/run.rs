@@ -87,8 +87,8 @@ impl<L: Arms> Selecting<L> {
             if Self::poll(arms, shared, arm, None) {
                 return FirstLook::Won(arm);
             }
-            if shuffle.is_empty() {
-                break;
+            if shuffle.is_empty() || !arms.is_promised(arm) {
+                continue;
             }
             shared.core.arm(waker);
             if Self::poll(arms, shared, arm, Some(waker)) {

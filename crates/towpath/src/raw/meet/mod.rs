@@ -88,6 +88,11 @@ impl<T> Meet<T> {
         self.hint.load(Ordering::Relaxed) & (MAY_RECV | PROMISED) != 0
     }
 
+    /// Whether a task waits to send, and nothing can be received before it has run.
+    pub(super) fn is_promised(&self) -> bool {
+        self.hint.load(Ordering::Relaxed) & (MAY_RECV | PROMISED) == PROMISED
+    }
+
     /// Whether a receive may be possible now.
     #[inline]
     pub(super) fn may_recv(&self) -> bool {
