@@ -66,13 +66,15 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (future, task) = task::of_future(future);
         match &self.0 {
             #[cfg(feature = "tokio")]
-            Kind::Tokio(handle) => handle.spawn(future),
-            Kind::Threads => threads::spawn(move || block_on(future)),
+            Kind::Tokio(handle) => Task::of_tokio(handle.spawn(future)),
+            Kind::Threads => {
+                let (run, task) = task::of_call(move || block_on(future));
+                threads::spawn(run);
+                task
+            }
         }
-        task
     }
 
     /// Runs `f` on a thread where it may block. Dropping the [`Task`] detaches it.
@@ -80,13 +82,15 @@ impl Handle {
         &self,
         f: impl FnOnce() -> R + Send + 'static,
     ) -> Task<R> {
-        let (run, task) = task::of_call(f);
         match &self.0 {
             #[cfg(feature = "tokio")]
-            Kind::Tokio(handle) => handle.spawn_blocking(run),
-            Kind::Threads => threads::spawn(run),
+            Kind::Tokio(handle) => Task::of_tokio(handle.spawn_blocking(f)),
+            Kind::Threads => {
+                let (run, task) = task::of_call(f);
+                threads::spawn(run);
+                task
+            }
         }
-        task
     }
 
     /// Waits until `deadline`.

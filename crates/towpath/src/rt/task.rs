@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -21,8 +21,18 @@ type Payload = Box<dyn Any + Send>;
 
 /// The result of a task that runs elsewhere: await it, [`join`](Self::join) it from a thread, or drop it to detach.
 pub struct Task<R> {
-    result: Receiver<Result<R, Payload>>,
-    outcome: Option<Option<Result<R, Payload>>>,
+    source: Source<R>,
+    /// As an arm of a select: the outcome that waits to be collected.
+    outcome: Option<Result<R, TaskError>>,
+}
+
+/// Where the result comes from.
+enum Source<R> {
+    /// The runtime's own handle.
+    #[cfg(feature = "tokio")]
+    Tokio(super::tokio::Join<R>),
+    /// A channel from the thread it runs on.
+    Channel(Receiver<Result<R, Payload>>),
 }
 
 /// Nothing in it is pinned.
@@ -51,8 +61,21 @@ impl<R> Task<R> {
     ///
     /// # Errors
     /// [`TaskError`] when the task panicked or was cancelled.
-    pub fn join(mut self) -> Result<R, TaskError> {
-        outcome(self.result.recv_blocking())
+    pub fn join(self) -> Result<R, TaskError> {
+        super::block_on(self)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn of_tokio(join: super::tokio::Join<R>) -> Self {
+        Self { source: Source::Tokio(join), outcome: None }
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, TaskError>> {
+        match &mut self.source {
+            #[cfg(feature = "tokio")]
+            Source::Tokio(join) => join.poll(cx),
+            Source::Channel(result) => result.poll_recv(cx).map(outcome),
+        }
     }
 }
 
@@ -68,7 +91,7 @@ impl<R> Future for Task<R> {
     type Output = Result<R, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.result.poll_recv(cx).map(outcome)
+        self.poll_outcome(cx)
     }
 }
 
@@ -78,8 +101,8 @@ impl<R> SelectArm for Task<R> {
     fn poll_arm(mut self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         if self.outcome.is_none() {
             let mut task_cx = Context::from_waker(cx.waker());
-            match self.result.poll_recv(&mut task_cx) {
-                Poll::Ready(received) => self.outcome = Some(received),
+            match self.poll_outcome(&mut task_cx) {
+                Poll::Ready(outcome) => self.outcome = Some(outcome),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -87,7 +110,10 @@ impl<R> SelectArm for Task<R> {
     }
 
     fn complete(mut self: Pin<&mut Self>) -> Self::Output {
-        outcome(self.outcome.take().flatten())
+        match self.outcome.take() {
+            Some(outcome) => outcome,
+            None => unreachable!("completed without having been ready"),
+        }
     }
 }
 
@@ -98,24 +124,7 @@ fn finish<R>(tx: &Sender<Result<R, Payload>>, result: Result<R, Payload>) {
 
 fn pair<R>() -> (Sender<Result<R, Payload>>, Task<R>) {
     let (tx, result) = bounded(RESULT);
-    (tx, Task { result, outcome: None })
-}
-
-pub(super) fn of_future<F: Future>(future: F) -> (impl Future<Output = ()>, Task<F::Output>) {
-    let (tx, task) = pair();
-    let run = async move {
-        let mut future = pin!(future);
-        let result = std::future::poll_fn(|cx| {
-            match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-                Err(payload) => Poll::Ready(Err(payload)),
-            }
-        })
-        .await;
-        finish(&tx, result);
-    };
-    (run, task)
+    (tx, Task { source: Source::Channel(result), outcome: None })
 }
 
 pub(super) fn of_call<R>(f: impl FnOnce() -> R) -> (impl FnOnce(), Task<R>) {

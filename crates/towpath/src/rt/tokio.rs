@@ -9,6 +9,8 @@ use std::{
 
 use ::tokio::{runtime, time};
 
+use super::TaskError;
+
 #[derive(Clone, Debug)]
 pub(super) struct Handle(runtime::Handle);
 
@@ -17,12 +19,19 @@ impl Handle {
         runtime::Handle::try_current().ok().map(Self)
     }
 
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        drop(self.0.spawn(future));
+    pub(super) fn spawn<F>(&self, future: F) -> Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Join(self.0.spawn(future))
     }
 
-    pub(super) fn spawn_blocking(&self, f: impl FnOnce() + Send + 'static) {
-        drop(self.0.spawn_blocking(f));
+    pub(super) fn spawn_blocking<R: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Join<R> {
+        Join(self.0.spawn_blocking(f))
     }
 
     /// # Panics
@@ -43,5 +52,17 @@ pub(super) struct Sleep(Pin<Box<time::Sleep>>);
 impl Sleep {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.as_mut().poll(cx)
+    }
+}
+
+/// Tokio's handle of a task.
+pub(super) struct Join<R>(::tokio::task::JoinHandle<R>);
+
+impl<R> Join<R> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, TaskError>> {
+        Pin::new(&mut self.0).poll(cx).map_err(|error| match error.try_into_panic() {
+            Ok(payload) => TaskError::Panicked(payload),
+            Err(_) => TaskError::Cancelled,
+        })
     }
 }

@@ -9,6 +9,7 @@ mod model;
 mod order;
 mod pairing;
 mod parked;
+mod rt;
 mod select;
 mod set;
 mod smoke;

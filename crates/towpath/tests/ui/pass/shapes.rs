@@ -24,7 +24,7 @@ fn main() {
     select_blocking! {
         biased;
         mut got = rx.recv() => { got.take(); }
-        (Ok(()) | Err(_)) = tx.send(3), if ready && rx_is_open() => {}
+        Ok(()) | Err(_) = tx.send(3), if ready && rx_is_open() => {}
     }
 }
 
