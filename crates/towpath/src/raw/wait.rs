@@ -209,12 +209,6 @@ impl Core {
         }
     }
 
-    /// Before a select on a thread looks at its arms (again): a notice that comes from here on counts.
-    pub(crate) fn forget_notice(&self) {
-        // Not a plain store: the notifier's phase must be seen by the look that follows.
-        let _ = self.signal.compare_exchange(NOTIFIED, NONE, Ordering::AcqRel, Ordering::Acquire);
-    }
-
     /// Waits on this thread until notified, or until `deadline`, or if `foreign` until it is woken in any way.
     pub(crate) fn wait_thread_until(
         &self,
@@ -237,10 +231,12 @@ impl Core {
         self.disarm_thread();
     }
 
-    /// Before a set on a thread looks at its members: as `forget_notice`, also when a task had put its waker in place.
+    /// Before a select or a set on a thread looks at its arms (again): a notice that comes from here on counts, also
+    /// when a task had put its waker in place.
     pub(crate) fn begin_thread(&self) {
         self.disarm_thread();
-        self.forget_notice();
+        // Not a plain store: the notifier's phase must be seen by the look that follows.
+        let _ = self.signal.compare_exchange(NOTIFIED, NONE, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Takes the waker back, so that the next wait begins from `NONE`.

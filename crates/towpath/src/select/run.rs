@@ -144,13 +144,14 @@ impl<L: Arms> Future for Selecting<L> {
         } = pin::selecting(self);
         let meets = Cell::new(false);
         let shared = Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
+        let won = |arms: Pin<&mut L>, winner| {
+            finished.set(true);
+            Poll::Ready(arms.finish(winner))
+        };
         if !started.replace(true) {
             assert!(arms.any_enabled(), "{ALL_DISABLED}");
             match Self::first_look(&mut arms, &shared, biased, cx.waker()) {
-                FirstLook::Won(winner) => {
-                    finished.set(true);
-                    return Poll::Ready(arms.finish(winner));
-                }
+                FirstLook::Won(winner) => return won(arms, winner),
                 FirstLook::GiveARound => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -159,8 +160,7 @@ impl<L: Arms> Future for Selecting<L> {
             }
         }
         if let Some(winner) = core.won_arm() {
-            finished.set(true);
-            return Poll::Ready(arms.finish(winner));
+            return won(arms, winner);
         }
         core.arm(cx.waker());
         let mut winner = None;
@@ -171,10 +171,7 @@ impl<L: Arms> Future for Selecting<L> {
             winner = Self::register(&mut arms, &shared, biased, cx.waker());
         }
         match winner.or_else(|| core.won_arm()) {
-            Some(winner) => {
-                finished.set(true);
-                Poll::Ready(arms.finish(winner))
-            }
+            Some(winner) => won(arms, winner),
             None => Poll::Pending,
         }
     }

@@ -59,7 +59,7 @@ pub(super) enum Offer {
 }
 
 impl<T> State<T> {
-    pub(super) fn held(&mut self) -> &mut Held<T> {
+    fn held(&mut self) -> &mut Held<T> {
         self.held.get_or_insert_with(|| {
             Box::new(Held { queued: VecDeque::new(), back: VecDeque::new() })
         })
@@ -84,7 +84,7 @@ impl<T> State<T> {
         back.insert(place, (ticket, value));
     }
 
-    pub(super) fn take_kept(&mut self) -> Option<(u32, T)> {
+    fn take_kept(&mut self) -> Option<(u32, T)> {
         if self.back == 0 {
             return None;
         }
@@ -92,7 +92,7 @@ impl<T> State<T> {
         self.held.as_mut()?.back.pop_front()
     }
 
-    pub(super) fn take_queued(&mut self) -> Option<T> {
+    fn take_queued(&mut self) -> Option<T> {
         if self.queued == 0 {
             return None;
         }
@@ -110,7 +110,7 @@ impl<T> State<T> {
         self.senders_gone && self.in_hands == 0
     }
 
-    pub(super) fn next_ticket(&mut self) -> u32 {
+    fn next_ticket(&mut self) -> u32 {
         self.ticket = self.ticket.wrapping_add(1);
         self.ticket
     }
@@ -121,7 +121,7 @@ impl<T> State<T> {
             - (self.queued as usize + self.back as usize + self.reserved) as isize
     }
 
-    pub(super) fn has_place(&self) -> bool {
+    fn has_place(&self) -> bool {
         self.queued as usize + self.back as usize + self.reserved < self.capacity
     }
 
@@ -130,7 +130,7 @@ impl<T> State<T> {
         self.room() > 0 && (self.has_place() || self.demand || self.has_other_receiver(core))
     }
 
-    pub(super) fn has_other_receiver(&self, core: *const Core) -> bool {
+    fn has_other_receiver(&self, core: *const Core) -> bool {
         let mut at = self.recv.front();
         while !at.is_null() {
             // SAFETY: it stands in our line and the lock is held.
@@ -149,13 +149,7 @@ impl<T> State<T> {
     ///
     /// # Safety
     /// `node` stands in the receivers' line and its owner has been claimed.
-    pub(super) unsafe fn hand_over(
-        &mut self,
-        node: *const Node,
-        ticket: u32,
-        value: T,
-        wakes: &mut Wakes,
-    ) {
+    unsafe fn hand_over(&mut self, node: *const Node, ticket: u32, value: T, wakes: &mut Wakes) {
         // SAFETY: receivers' nodes are the first field of a `RecvOp<T>` of this channel; it is claimed, so nobody
         // else writes its slot, and its owner reads it only after `finish`. Attacked by `loom::meet_*`.
         unsafe {
@@ -203,7 +197,7 @@ impl<T> State<T> {
     ///
     /// # Safety
     /// `node` stands in the receivers' line.
-    pub(super) unsafe fn forget_receiver(&mut self, node: *const Node) {
+    unsafe fn forget_receiver(&mut self, node: *const Node) {
         // SAFETY: the caller's promise.
         unsafe {
             self.recv.remove(node);
