@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{
-    backoff::Patience,
+    backoff::{Linger, Patience},
     claim::{Me, PLAIN},
     gate::{Gate, Side},
     line::{Node, Phase},
@@ -37,6 +37,9 @@ pub(crate) struct Chan<T> {
     /// How tasks on each side wait.
     send_patience: Patience,
     recv_patience: Patience,
+    /// Whether each side sees a stream.
+    send_linger: Linger,
+    recv_linger: Linger,
 }
 
 /// How a receiving end shares its channel.
@@ -82,6 +85,8 @@ impl<T> Chan<T> {
             receivers: AtomicUsize::new(1),
             send_patience: Patience::new(),
             recv_patience: Patience::new(),
+            send_linger: Linger::new(),
+            recv_linger: Linger::new(),
         })
     }
 
@@ -133,6 +138,25 @@ impl<T> Chan<T> {
 
     pub(super) fn recv_patience(&self) -> &Patience {
         &self.recv_patience
+    }
+
+    /// In a stream, lets some room come together in a full queue. True: there is some.
+    #[inline]
+    pub(super) fn gather_room(&self) -> bool {
+        match &self.queue {
+            Queue::Ring(ring) => self.send_linger.gather(|| ring.capacity() - ring.len()),
+            Queue::Meet(_) | Queue::List(_) => false,
+        }
+    }
+
+    /// In a stream, lets some messages come together in an empty queue. True: there are some.
+    #[inline]
+    pub(super) fn gather_messages(&self) -> bool {
+        match &self.queue {
+            Queue::Ring(ring) => self.recv_linger.gather(|| ring.len()),
+            Queue::List(list) => self.recv_linger.gather(|| list.len()),
+            Queue::Meet(_) => false,
+        }
     }
 
     // ---- sending -------------------------------------------------------------------------------------------------

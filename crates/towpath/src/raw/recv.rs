@@ -83,7 +83,7 @@ impl<'a, T> Receiving<'a, T> {
                 if let Ok(end_or_value) = end.try_recv() {
                     return end_or_value;
                 }
-                if !backoff.spin_or_yield() {
+                if !(backoff.is_new() && end.chan().gather_messages()) && !backoff.spin_or_yield() {
                     break;
                 }
             }

@@ -60,7 +60,7 @@ impl<'a, T> Sending<'a, T> {
                 (Push::Full, Some(back)) => value = Some(back),
                 _ => return Ok(()),
             }
-            if !backoff.spin_or_yield() {
+            if !(backoff.is_new() && end.chan().gather_room()) && !backoff.spin_or_yield() {
                 break;
             }
         }
