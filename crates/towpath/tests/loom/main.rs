@@ -26,6 +26,7 @@ mod list;
 mod meet;
 mod order;
 mod ring;
+mod seal;
 mod select;
 
 use std::{
