@@ -31,8 +31,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::raw::pin;
 pub use task::{Task, TaskError};
-pub(crate) use threads::with_thread_waker;
+#[cfg(not(feature = "tokio"))]
+use threads::poll_inline;
+#[cfg(feature = "tokio")]
+use tokio::poll_inline;
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) use threads::InlineSleep;
+pub(crate) use threads::{Timer as ThreadTimer, with_thread_waker};
+#[cfg(feature = "tokio")]
+pub(crate) use tokio::InlineSleep;
 
 /// The runtime that serves the caller.
 #[derive(Clone, Debug)]
@@ -175,6 +185,30 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> bool {
         }
     }
     true
+}
+
+/// A timer that lives inside its owner, which pins it, so that under tokio it allocates nothing.
+#[derive(Default)]
+pub(crate) struct Timer {
+    /// Set at the first poll inside a runtime.
+    runtime: InlineSleep,
+    threads: threads::Timer,
+}
+
+impl Timer {
+    /// Ready once `deadline` has passed. All polls name the same deadline.
+    pub(crate) fn poll(self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let (runtime, threads) = pin::timer(self);
+        match poll_inline(runtime, deadline, cx) {
+            Some(rung) => rung,
+            None => threads.poll(deadline, cx.waker()),
+        }
+    }
+
+    /// For `raw/pin.rs`.
+    pub(crate) fn parts_mut(&mut self) -> (&mut InlineSleep, &mut threads::Timer) {
+        (&mut self.runtime, &mut self.threads)
+    }
 }
 
 /// A wait for a moment; made by [`sleep`].

@@ -124,7 +124,7 @@ pub(super) fn random() -> u64 {
 
 /// One waiter of the timer thread.
 #[derive(Default)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     entry: Option<Arc<Entry>>,
 }
 
@@ -158,6 +158,19 @@ impl Timer {
         }
         Poll::Pending
     }
+}
+
+/// Without a runtime there is no timer but the thread's.
+#[cfg(not(feature = "tokio"))]
+pub(crate) type InlineSleep = ();
+
+#[cfg(not(feature = "tokio"))]
+pub(super) fn poll_inline(
+    _: std::pin::Pin<&mut InlineSleep>,
+    _: Instant,
+    _: &mut Context<'_>,
+) -> Option<Poll<()>> {
+    None
 }
 
 impl Drop for Timer {

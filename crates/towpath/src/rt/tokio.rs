@@ -55,6 +55,25 @@ impl Sleep {
     }
 }
 
+/// A sleep inside its owner, once it is set.
+pub(crate) type InlineSleep = Option<time::Sleep>;
+
+/// Sets it at the first call. `None`: not inside tokio.
+///
+/// # Panics
+/// When the runtime was built without a timer.
+pub(super) fn poll_inline(
+    mut sleep: Pin<&mut InlineSleep>,
+    deadline: Instant,
+    cx: &mut Context<'_>,
+) -> Option<Poll<()>> {
+    if sleep.is_none() {
+        Handle::current()?;
+        sleep.set(Some(time::sleep_until(deadline.into())));
+    }
+    Some(sleep.as_pin_mut()?.poll(cx))
+}
+
 /// Tokio's handle of a task.
 pub(super) struct Join<R>(::tokio::task::JoinHandle<R>);
 
