@@ -6,6 +6,7 @@ mod drops;
 mod harness;
 mod memory;
 mod model;
+mod network_graph;
 mod order;
 mod pairing;
 mod parked;

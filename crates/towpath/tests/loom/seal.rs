@@ -17,20 +17,18 @@ fn seal_vs_send() {
         model(move || {
             let (tx, mut rx) = channel(kind);
             let tally = Tally::new();
-            let seal = rx.sealer();
-            let sender = thread::spawn(move || {
-                let sent = tx.try_send(tally.parcel(1)).is_ok();
-                assert!(!sent || kind != Some(0), "nobody was there to take it");
-                let closed = tx.try_send(tally.parcel(2));
-                sent as u32 + closed.is_ok() as u32
+            thread::spawn(rx.sealer());
+            let receiver = thread::spawn(move || {
+                let mut got = 0;
+                while rx.recv_blocking().is_some() {
+                    got += 1;
+                }
+                assert!(rx.is_closed());
+                (got, rx)
             });
-            seal();
-            let mut got = 0;
-            while rx.recv_blocking().is_some() {
-                got += 1;
-            }
-            assert!(rx.is_closed());
-            assert_eq!(got, sender.join().unwrap());
+            let sent = u32::from(tx.try_send(tally.parcel(1)).is_ok());
+            let (got, _rx) = receiver.join().unwrap();
+            assert_eq!(got, sent);
         });
     }
 }
@@ -54,16 +52,17 @@ fn seal_wakes(task: bool) {
             for number in 0..capacity {
                 tx.try_send(number).unwrap();
             }
-            let seal = rx.sealer();
-            thread::spawn(move || {
-                let sent = if task { block_on(tx.send(9)) } else { tx.send_blocking(9) };
-                assert_eq!(sent, Err(SendError(9)));
+            // Its handle keeps the receiver, so that only the seal can have woken the sender.
+            let _receiver = thread::spawn(move || {
+                rx.sealer()();
+                for number in 0..capacity {
+                    assert_eq!(rx.recv_blocking(), Some(number));
+                }
+                assert_eq!(rx.recv_blocking(), None);
+                rx
             });
-            seal();
-            for number in 0..capacity {
-                assert_eq!(rx.try_recv(), Ok(number));
-            }
-            assert_eq!(rx.recv_blocking(), None);
+            let sent = if task { block_on(tx.send(9)) } else { tx.send_blocking(9) };
+            assert_eq!(sent, Err(SendError(9)));
         });
     }
 }
