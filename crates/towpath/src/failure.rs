@@ -2,7 +2,10 @@
 
 use std::{error, fmt};
 
-use crate::{Cause, process::Name};
+use crate::{
+    Cause,
+    process::{self, Name, Panic},
+};
 
 /// Any error, as processes return it.
 pub type BoxError = Box<dyn error::Error + Send + Sync>;
@@ -51,7 +54,8 @@ impl Error {
         Self::Failed { process, source: source.into(), later: Vec::new() }
     }
 
-    pub(crate) fn panicked(process: Name, message: String, at: Option<String>) -> Self {
+    pub(crate) fn panicked(process: Name, panic: Panic) -> Self {
+        let Panic { message, at, .. } = panic;
         Self::Panicked { process, message, at, later: Vec::new() }
     }
 
@@ -98,7 +102,11 @@ impl Error {
     pub(crate) fn to_cause(&self) -> Cause {
         match self {
             Self::Failed { process, source, .. } => {
-                Cause::Failed { process: process.clone(), message: source.to_string().into() }
+                // Its text is the user's code.
+                let message = process::catch(|| source.to_string());
+                let message =
+                    message.unwrap_or_else(|_| "an error that cannot be shown".to_owned());
+                Cause::Failed { process: process.clone(), message: message.into() }
             }
             Self::Panicked { process, message, .. } => Cause::Failed {
                 process: process.clone(),

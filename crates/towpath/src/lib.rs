@@ -16,6 +16,7 @@ pub mod network;
 pub mod process;
 mod raw;
 pub mod rt;
+mod scope;
 pub mod select;
 mod sync;
 mod time;
@@ -26,5 +27,6 @@ pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendE
 pub use failure::{BoxError, Error};
 pub use headers::Headers;
 pub use rt::block_on;
+pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};

@@ -3,16 +3,18 @@
 //! What always holds: numbers are never used twice. While a process's future is polled, or its thread runs, that thread
 //! says who it is; a future that polls others inside itself speaks for all of them.
 //!
-//! Why a panic hook: where a panic happened is known only to the hook. It is installed once, with the first process; it
-//! notes the place when a process panics, and then always calls the hook that was there before, so messages and
-//! backtraces appear as ever. A program that replaces the hook later loses the place, nothing else.
+//! Why a panic hook: where a panic happened is known only to the hook. It is installed once, with the first scope; it
+//! notes the place for the thread that panics, and then always calls the hook that was there before, so messages and
+//! backtraces appear as ever: a panic is a bug, and nobody should have to guess. A program that replaces the hook later
+//! loses the place in the error, nothing else.
 
 use std::{
+    any::Any,
     borrow::Borrow,
     cell::RefCell,
     fmt,
     ops::Deref,
-    panic,
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -213,12 +215,38 @@ pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) ->
     result
 }
 
-/// Where the panic that was just caught on this thread happened, as `file:line:column`. Asked once.
-pub(crate) fn panicked_at() -> Option<String> {
+/// A panic that was caught.
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    /// `file:line:column`, if the hook saw it.
+    pub(crate) at: Option<String>,
+    payload: Box<dyn Any + Send>,
+}
+
+impl Panic {
+    /// Goes on with it on this thread.
+    pub(crate) fn resume(self) -> ! {
+        panic::resume_unwind(self.payload)
+    }
+}
+
+/// Runs `f` and catches its panic. What `f` leaves behind half done is the caller's to throw away.
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    take_place();
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("a panic without a message").to_owned();
+        Panic { message, at: take_place(), payload }
+    })
+}
+
+/// Where this thread panicked last, and forgets it.
+fn take_place() -> Option<String> {
     HERE.try_with(|here| here.borrow_mut().panicked_at.take()).ok().flatten()
 }
 
-/// From here on panics of processes leave a note of their place.
+/// From here on panics leave a note of their place.
 pub(crate) fn install_hook() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     static INSTALLING: Mutex<()> = Mutex::new(());
@@ -241,18 +269,9 @@ pub(crate) fn install_hook() {
 fn note_place(info: &panic::PanicHookInfo<'_>) {
     HERE.try_with(|here| {
         // A panic while this is borrowed cannot be: nothing above panics then.
-        if let Ok(mut here) = here.try_borrow_mut()
-            && here.process.is_some()
-        {
+        if let Ok(mut here) = here.try_borrow_mut() {
             here.panicked_at = info.location().map(ToString::to_string);
         }
     })
     .ok();
-}
-
-/// What a caught panic said.
-pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
 }

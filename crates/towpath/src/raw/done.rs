@@ -97,7 +97,9 @@ impl EndWait<'_> {
             Stage::Waiting => {
                 self.ctx.has_ended() || self.ctx.arm_in_line(&self.core, cx.waker().clone())
             }
-            Stage::Won | Stage::Done => panic!("a wait for a context's end was {POLLED_AFTER_DONE}"),
+            Stage::Won | Stage::Done => {
+                panic!("a wait for a context's end was {POLLED_AFTER_DONE}")
+            }
         }
     }
 }

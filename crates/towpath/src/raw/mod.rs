@@ -16,6 +16,7 @@
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
 //! | `tree.rs` | the tree of contexts, counted and linked | `loom::ctx_*`, `it::ctx` |
 //! | `done.rs` | the wait for a context's end, pinned | `loom::ctx_*`, `it::ctx` |
+//! | `slot.rs` | a process's job, which its scope can empty | `it::scope`, `it::scope_stress` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
 //! `backoff.rs` has no unsafe code: how long to look before parking.
@@ -40,6 +41,7 @@ pub(crate) mod recv;
 pub(crate) mod reserve;
 pub(crate) mod ring;
 pub(crate) mod send;
+pub(crate) mod slot;
 pub(crate) mod tree;
 pub(crate) mod wait;
 pub(crate) mod watch;

@@ -5,11 +5,13 @@ use std::{cell::Cell, pin::Pin};
 use super::{
     done::{Done, EndWait},
     reserve::Reservation,
+    slot::Slot,
     wait::Core,
 };
 use crate::{
     channel::Reserving,
     rt::{InlineSleep, ThreadTimer, Timer},
+    scope::{Child, Job},
     select::{Arms, FutureArm, Selecting},
 };
 
@@ -126,4 +128,10 @@ pub(crate) fn timer(timer: Pin<&mut Timer>) -> (Pin<&mut InlineSleep>, &mut Thre
         let (sleep, threads) = timer.get_unchecked_mut().parts_mut();
         (Pin::new_unchecked(sleep), threads)
     }
+}
+
+/// The slot of a pinned child of a scope.
+pub(crate) fn slot<J: Job>(child: Pin<&Child<J>>) -> Pin<&Slot<J>> {
+    // SAFETY: `Child` has no `Drop`, is `Unpin` only if its slot is, and nobody moves the slot out of it.
+    unsafe { child.map_unchecked(Child::slot) }
 }

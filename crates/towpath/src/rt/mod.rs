@@ -26,6 +26,7 @@ mod tokio;
 use std::{
     fmt,
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -100,6 +101,38 @@ impl Handle {
                 threads::spawn(run);
                 task
             }
+        }
+    }
+
+    /// Starts a task whose result nobody asks for. `Err`: there was no thread for it, and it has been dropped.
+    pub(crate) fn start_task(
+        &self,
+        name: &str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => {
+                drop(handle.spawn(future));
+                Ok(())
+            }
+            Kind::Threads => threads::start(name, move || block_on(future)),
+        }
+    }
+
+    /// Starts a thread of its own inside this runtime. `Err`: there was none, and `f` has been dropped.
+    pub(crate) fn start_thread(
+        &self,
+        name: &str,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => {
+                let handle = handle.clone();
+                threads::start(name, move || handle.inside(f))
+            }
+            Kind::Threads => threads::start(name, f),
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     collections::BinaryHeap,
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
+    io,
     pin::pin,
     sync::{
         Arc, Condvar, Mutex, OnceLock, PoisonError,
@@ -103,6 +104,13 @@ impl Wake for Signal {
 /// Starts a detached thread. Its failure to start is a panic, as with `std::thread::spawn`.
 pub(super) fn spawn(f: impl FnOnce() + Send + 'static) {
     drop(os::spawn(f));
+}
+
+/// As `spawn`, with a name for debuggers, and its failure as an error.
+pub(super) fn start(name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    // The operating system's names end at a zero byte, and the standard library refuses it.
+    let name = name.replace('\0', "");
+    os::Builder::new().name(name).spawn(f).map(drop)
 }
 
 /// Marsaglia's xorshift64* (2003), seeded for each thread from the standard library's hasher.

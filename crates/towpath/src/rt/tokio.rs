@@ -34,6 +34,12 @@ impl Handle {
         Join(self.0.spawn_blocking(f))
     }
 
+    /// Runs `f` as if on a thread of the runtime.
+    pub(super) fn inside(&self, f: impl FnOnce()) {
+        let _inside = self.0.enter();
+        f();
+    }
+
     /// # Panics
     /// When the runtime was built without a timer.
     pub(super) fn sleep_until(&self, deadline: Instant) -> Sleep {
