@@ -18,8 +18,10 @@ mod raw;
 pub mod rt;
 mod scope;
 pub mod select;
+pub mod supervisor;
 mod sync;
 mod time;
+mod work;
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
 pub use ctx::{CancelOnDrop, Canceller, Cause, Ctx, Done};
@@ -30,3 +32,4 @@ pub use rt::block_on;
 pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
+pub use work::Work;

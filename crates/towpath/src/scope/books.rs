@@ -236,7 +236,7 @@ pub(super) fn stop(scope: Arc<Shared>) {
 }
 
 /// Whether `error` says no more than that the context has ended, with this cause: in itself or in what is behind it.
-fn is_echo(error: &(dyn error::Error + 'static), ended: &Cause) -> bool {
+pub(crate) fn is_echo(error: &(dyn error::Error + 'static), ended: &Cause) -> bool {
     let same = |cause: &Cause| mem::discriminant(cause) == mem::discriminant(ended);
     let mut next = Some(error);
     while let Some(error) = next {

@@ -25,6 +25,7 @@ use crate::{
     process::{self, Name},
     raw::slot::Call,
 };
+pub(crate) use books::is_echo;
 use books::{Report, Shared};
 use child::Run;
 pub(crate) use child::{Child, Job};

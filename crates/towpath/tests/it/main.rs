@@ -17,6 +17,7 @@ mod smoke;
 #[cfg(feature = "futures")]
 mod streams;
 mod stress;
+mod supervisor;
 mod time;
 mod traits;
 mod ui;
