@@ -16,11 +16,13 @@ use std::{
     ops::Deref,
     panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread,
 };
+
+use crate::raw::backoff::Backoff;
 
 /// A process: one run of a task or a thread that a scope, a supervisor or a network has started.
 ///
@@ -248,22 +250,26 @@ fn take_place() -> Option<String> {
 
 /// From here on panics leave a note of their place.
 pub(crate) fn install_hook() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    // A thread that is panicking cannot change the hook; the next process will.
-    if INSTALLED.load(Ordering::Acquire) || thread::panicking() {
+    const MISSING: u32 = 0;
+    const UNDER_WAY: u32 = 1;
+    const IN_PLACE: u32 = 2;
+    static HOOK: AtomicU32 = AtomicU32::new(MISSING);
+    // A thread that is panicking cannot change the hook; the next scope will.
+    if HOOK.load(Ordering::Acquire) == IN_PLACE || thread::panicking() {
         return;
     }
-    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    if INSTALLED.load(Ordering::Acquire) {
-        return;
+    if HOOK.compare_exchange(MISSING, UNDER_WAY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note_place(info);
+            before(info);
+        }));
+        HOOK.store(IN_PLACE, Ordering::Release);
     }
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        note_place(info);
-        before(info);
-    }));
-    INSTALLED.store(true, Ordering::Release);
+    let mut backoff = Backoff::new();
+    while HOOK.load(Ordering::Acquire) != IN_PLACE {
+        backoff.wait_for_other();
+    }
 }
 
 fn note_place(info: &panic::PanicHookInfo<'_>) {

@@ -7,7 +7,7 @@
 //!   dropped.
 //! - No user code runs under the lock.
 
-use std::{cell::RefCell, error, mem, pin::Pin, sync::Arc, task::Waker};
+use std::{cell::RefCell, error, iter, mem, pin::Pin, sync::Arc, task::Waker};
 
 use super::child::Live;
 use crate::{
@@ -89,10 +89,12 @@ impl Shared {
 
     /// Notes the error of a process, and tells the others if it is the first. Returns what its join is told.
     ///
-    /// An error that only says that the context has ended is no news: the context knows why.
+    /// An error that only says that the context has ended is no news: the context knows why. Nor is one that only says
+    /// that a process has failed, which a join told, for that error is here already.
     pub(super) fn fail(&self, name: &Name, error: BoxError) -> Cause {
         let cause = self.ctx.cause();
-        match process::catch(|| is_echo(&*error, &cause)) {
+        let failed = self.books.lock().failure.is_some();
+        match process::catch(|| is_echo(&*error, &cause) || failed && is_told(&*error)) {
             Ok(true) => {
                 self.books.lock().cut_short = true;
                 // Its drop is the user's.
@@ -235,15 +237,18 @@ pub(super) fn stop(scope: Arc<Shared>) {
     }
 }
 
-/// Whether `error` says no more than that the context has ended, with this cause: in itself or in what is behind it.
+/// Whether `error` says no more than that the context has ended with this cause: in itself or in what is behind it.
 pub(crate) fn is_echo(error: &(dyn error::Error + 'static), ended: &Cause) -> bool {
     let same = |cause: &Cause| mem::discriminant(cause) == mem::discriminant(ended);
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if !ended.is_running() && error.downcast_ref::<Cause>().is_some_and(same) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    causes(error).any(|cause| !cause.is_running() && same(cause))
+}
+
+/// Whether `error` says no more than that some process has failed.
+fn is_told(error: &(dyn error::Error + 'static)) -> bool {
+    causes(error).any(|cause| matches!(cause, Cause::Failed { .. }))
+}
+
+/// The causes in an error and in what is behind it.
+fn causes<'a>(error: &'a (dyn error::Error + 'static)) -> impl Iterator<Item = &'a Cause> {
+    iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref())
 }

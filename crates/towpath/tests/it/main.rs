@@ -2,6 +2,7 @@
 
 mod cancel;
 mod close;
+mod ctx;
 mod drops;
 mod harness;
 mod memory;
@@ -11,6 +12,8 @@ mod order;
 mod pairing;
 mod parked;
 mod rt;
+mod scope;
+mod scope_stress;
 mod select;
 mod set;
 mod smoke;
