@@ -8,15 +8,28 @@
 //! - [`rt`]: the ambient runtime that serves time and tasks.
 
 pub mod channel;
+mod ctx;
 mod error;
+mod failure;
+mod headers;
+pub mod network;
+pub mod process;
 mod raw;
 pub mod rt;
+mod scope;
 pub mod select;
+pub mod supervisor;
 mod sync;
 mod time;
+mod work;
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
+pub use ctx::{CancelOnDrop, Canceller, Cause, Ctx, Done};
 pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};
+pub use failure::{BoxError, Error};
+pub use headers::Headers;
 pub use rt::block_on;
+pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
+pub use work::Work;

@@ -154,6 +154,15 @@ impl<T> Receiver<T> {
     }
 }
 
+#[cfg(towpath_loom)]
+impl<T: Send> Receiver<T> {
+    /// Lets the models shut the senders out, as the draining of a network does.
+    #[doc(hidden)]
+    pub fn sealer(&self) -> impl Fn() + Send + Sync + use<T> {
+        self.end.sealer()
+    }
+}
+
 impl<T> SharedReceiver<T> {
     receiving!();
 

@@ -115,9 +115,33 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Whether the senders are gone.
+    /// Whether the senders are gone, or shut out.
     pub(crate) fn senders_gone(&self) -> bool {
-        self.senders.load(Ordering::SeqCst) == 0
+        match &self.queue {
+            Queue::Meet(meet) => meet.senders_gone(),
+            Queue::Ring(ring) => ring.gate.senders_gone(),
+            Queue::List(list) => list.gate.senders_gone(),
+        }
+    }
+
+    /// Shuts the senders out: sends fail from here, also of those who wait and of those with a permit, and give the
+    /// value back; what is queued is still received, and then the end. That the senders really go later, or the
+    /// receivers, changes nothing more. Attacked by `loom::seal_*`.
+    pub(crate) fn seal(&self) {
+        match &self.queue {
+            Queue::Meet(meet) => meet.seal(),
+            // In this order: who sees that the senders are gone sees a queue that nothing enters any more.
+            Queue::Ring(ring) => {
+                ring.close();
+                ring.gate.close_receivers();
+                ring.gate.close_senders();
+            }
+            Queue::List(list) => {
+                list.close();
+                list.gate.close_receivers();
+                list.gate.close_senders();
+            }
+        }
     }
 
     fn gate(&self) -> Option<&Gate> {
@@ -640,6 +664,15 @@ impl<T> RecvEnd<T> {
     pub(crate) fn try_recv(&mut self) -> Result<Option<T>, ()> {
         // SAFETY: `&mut` on the end: if it is the only one, nobody else receives.
         unsafe { self.chan.try_recv(self.mode, true) }
+    }
+
+    /// Shuts the senders out when called, see `Chan::seal`; does not keep the end alive.
+    pub(crate) fn sealer(&self) -> impl Fn() + Send + Sync + use<T>
+    where
+        T: Send,
+    {
+        let chan = self.arc();
+        move || chan.seal()
     }
 
     pub(crate) fn take_many(&mut self, limit: usize, out: &mut Vec<T>) -> usize {

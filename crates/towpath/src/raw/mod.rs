@@ -14,6 +14,9 @@
 //! | `chan.rs` | the three queues behind one face, and the two ends | `it::model` |
 //! | `op.rs`, `recv.rs`, `send.rs`, `reserve.rs` | operations that can wait, pinned | `it::cancel`, `it::drops` |
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
+//! | `tree.rs` | the tree of contexts, counted and linked | `loom::ctx_*`, `it::ctx` |
+//! | `done.rs` | the wait for a context's end, pinned | `loom::ctx_*`, `it::ctx` |
+//! | `slot.rs` | a process's job, which its scope can empty | `it::scope`, `it::scope_stress` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
 //! `backoff.rs` has no unsafe code: how long to look before parking.
@@ -26,6 +29,7 @@ pub(crate) mod backoff;
 pub(crate) mod chan;
 pub(crate) mod claim;
 pub(crate) mod compose;
+pub(crate) mod done;
 pub(crate) mod gate;
 pub(crate) mod line;
 pub(crate) mod list;
@@ -37,5 +41,7 @@ pub(crate) mod recv;
 pub(crate) mod reserve;
 pub(crate) mod ring;
 pub(crate) mod send;
+pub(crate) mod slot;
+pub(crate) mod tree;
 pub(crate) mod wait;
 pub(crate) mod watch;

@@ -2,9 +2,16 @@
 
 use std::{cell::Cell, pin::Pin};
 
-use super::{reserve::Reservation, wait::Core};
+use super::{
+    done::{Done, EndWait},
+    reserve::Reservation,
+    slot::Slot,
+    wait::Core,
+};
 use crate::{
     channel::Reserving,
+    rt::{InlineSleep, ThreadTimer, Timer},
+    scope::{Child, Job},
     select::{Arms, FutureArm, Selecting},
 };
 
@@ -102,4 +109,29 @@ pub(crate) fn selecting<L: Arms>(selecting: Pin<&mut Selecting<L>>) -> Selecting
 pub(crate) fn element<A>(slice: Pin<&mut [A]>, i: usize) -> Pin<&mut A> {
     // SAFETY: elements of a pinned slice are pinned.
     unsafe { slice.map_unchecked_mut(|slice| &mut slice[i]) }
+}
+
+/// The wait inside a pinned `Done`, and its timer.
+pub(super) fn done<'p, 'a>(done: Pin<&'p mut Done<'a>>) -> (&'p EndWait<'a>, Pin<&'p mut Timer>) {
+    // SAFETY: neither part is ever moved (`Done` has no `Drop` of its own); the wait is only lent as a shared reference,
+    // since others hold pointers into it.
+    unsafe {
+        let this = done.get_unchecked_mut();
+        (&this.wait, Pin::new_unchecked(&mut this.timer))
+    }
+}
+
+/// The runtime's own sleep inside a pinned `Timer`, and the timer thread's part, which is not pinned.
+pub(crate) fn timer(timer: Pin<&mut Timer>) -> (Pin<&mut InlineSleep>, &mut ThreadTimer) {
+    // SAFETY: `Timer` has no `Drop`, is `Unpin` only if the sleep is, and nobody moves the sleep out of it.
+    unsafe {
+        let (sleep, threads) = timer.get_unchecked_mut().parts_mut();
+        (Pin::new_unchecked(sleep), threads)
+    }
+}
+
+/// The slot of a pinned child of a scope.
+pub(crate) fn slot<J: Job>(child: Pin<&Child<J>>) -> Pin<&Slot<J>> {
+    // SAFETY: `Child` has no `Drop`, is `Unpin` only if its slot is, and nobody moves the slot out of it.
+    unsafe { child.map_unchecked(Child::slot) }
 }

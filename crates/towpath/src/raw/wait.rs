@@ -132,20 +132,21 @@ impl Core {
     /// notified already.
     pub(super) fn arm_in_line<T>(&self, chan: &Chan<T>, waker: &Waker) -> bool {
         let fresh = waker.clone();
-        let mut unused = None;
-        let notified = chan.with_line(|| {
-            if self.notified() {
-                unused = Some(fresh);
-                return true;
-            }
-            // SAFETY: the waker of a single operation that is not notified yet is touched under its line's lock only.
-            // Attacked by `loom::waker_moves_between_tasks`.
-            unused = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
-            self.signal.store(SET, Ordering::Relaxed);
-            false
-        });
-        drop(unused);
-        notified
+        let unused = chan.with_line(|| self.arm_under_lock(fresh));
+        unused.is_err()
+    }
+
+    /// Puts `fresh` in place while this core, of a single operation, may stand in a line whose lock the caller holds.
+    /// `Err`: it has been notified already. Either way, what is given back is to be dropped outside the lock.
+    pub(super) fn arm_under_lock(&self, fresh: Waker) -> Result<Option<Waker>, Waker> {
+        if self.notified() {
+            return Err(fresh);
+        }
+        // SAFETY: the waker of a single operation that is not notified yet is touched under its line's lock only.
+        // Attacked by `loom::waker_moves_between_tasks`.
+        let stale = self.waker.with_mut(|slot| unsafe { (*slot).replace(fresh) });
+        self.signal.store(SET, Ordering::Relaxed);
+        Ok(stale)
     }
 
     /// Tells the owner to look again; the waker, if any, is to be woken once the lock is released.

@@ -26,13 +26,24 @@ mod tokio;
 use std::{
     fmt,
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use crate::raw::pin;
 pub use task::{Task, TaskError};
-pub(crate) use threads::with_thread_waker;
+#[cfg(not(feature = "tokio"))]
+use threads::poll_inline;
+#[cfg(feature = "tokio")]
+use tokio::poll_inline;
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) use threads::InlineSleep;
+pub(crate) use threads::{Timer as ThreadTimer, with_thread_waker};
+#[cfg(feature = "tokio")]
+pub(crate) use tokio::InlineSleep;
 
 /// The runtime that serves the caller.
 #[derive(Clone, Debug)]
@@ -90,6 +101,38 @@ impl Handle {
                 threads::spawn(run);
                 task
             }
+        }
+    }
+
+    /// Starts a task whose result nobody asks for. `Err`: there was no thread for it, and it has been dropped.
+    pub(crate) fn start_task(
+        &self,
+        name: &str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => {
+                drop(handle.spawn(future));
+                Ok(())
+            }
+            Kind::Threads => threads::start(name, move || block_on(future)),
+        }
+    }
+
+    /// Starts a thread of its own inside this runtime. `Err`: there was none, and `f` has been dropped.
+    pub(crate) fn start_thread(
+        &self,
+        name: &str,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(handle) => {
+                let handle = handle.clone();
+                threads::start(name, move || handle.inside(f))
+            }
+            Kind::Threads => threads::start(name, f),
         }
     }
 
@@ -175,6 +218,30 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> bool {
         }
     }
     true
+}
+
+/// A timer that lives inside its owner, which pins it, so that under tokio it allocates nothing.
+#[derive(Default)]
+pub(crate) struct Timer {
+    /// Set at the first poll inside a runtime.
+    runtime: InlineSleep,
+    threads: threads::Timer,
+}
+
+impl Timer {
+    /// Ready once `deadline` has passed. All polls name the same deadline.
+    pub(crate) fn poll(self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let (runtime, threads) = pin::timer(self);
+        match poll_inline(runtime, deadline, cx) {
+            Some(rung) => rung,
+            None => threads.poll(deadline, cx.waker()),
+        }
+    }
+
+    /// For `raw/pin.rs`.
+    pub(crate) fn parts_mut(&mut self) -> (&mut InlineSleep, &mut threads::Timer) {
+        (&mut self.runtime, &mut self.threads)
+    }
 }
 
 /// A wait for a moment; made by [`sleep`].

@@ -6,6 +6,7 @@ use std::{
     collections::BinaryHeap,
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
+    io,
     pin::pin,
     sync::{
         Arc, Condvar, Mutex, OnceLock, PoisonError,
@@ -105,6 +106,13 @@ pub(super) fn spawn(f: impl FnOnce() + Send + 'static) {
     drop(os::spawn(f));
 }
 
+/// As `spawn`, with a name for debuggers, and its failure as an error.
+pub(super) fn start(name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    // The operating system's names end at a zero byte, and the standard library refuses it.
+    let name = name.replace('\0', "");
+    os::Builder::new().name(name).spawn(f).map(drop)
+}
+
 /// Marsaglia's xorshift64* (2003), seeded for each thread from the standard library's hasher.
 pub(super) fn random() -> u64 {
     thread_local! {
@@ -124,7 +132,7 @@ pub(super) fn random() -> u64 {
 
 /// One waiter of the timer thread.
 #[derive(Default)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     entry: Option<Arc<Entry>>,
 }
 
@@ -158,6 +166,19 @@ impl Timer {
         }
         Poll::Pending
     }
+}
+
+/// Without a runtime there is no timer but the thread's.
+#[cfg(not(feature = "tokio"))]
+pub(crate) type InlineSleep = ();
+
+#[cfg(not(feature = "tokio"))]
+pub(super) fn poll_inline(
+    _: std::pin::Pin<&mut InlineSleep>,
+    _: Instant,
+    _: &mut Context<'_>,
+) -> Option<Poll<()>> {
+    None
 }
 
 impl Drop for Timer {

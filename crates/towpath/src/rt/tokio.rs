@@ -34,6 +34,12 @@ impl Handle {
         Join(self.0.spawn_blocking(f))
     }
 
+    /// Runs `f` as if on a thread of the runtime.
+    pub(super) fn inside(&self, f: impl FnOnce()) {
+        let _inside = self.0.enter();
+        f();
+    }
+
     /// # Panics
     /// When the runtime was built without a timer.
     pub(super) fn sleep_until(&self, deadline: Instant) -> Sleep {
@@ -53,6 +59,25 @@ impl Sleep {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.as_mut().poll(cx)
     }
+}
+
+/// A sleep inside its owner, once it is set.
+pub(crate) type InlineSleep = Option<time::Sleep>;
+
+/// Sets it at the first call. `None`: not inside tokio.
+///
+/// # Panics
+/// When the runtime was built without a timer.
+pub(super) fn poll_inline(
+    mut sleep: Pin<&mut InlineSleep>,
+    deadline: Instant,
+    cx: &mut Context<'_>,
+) -> Option<Poll<()>> {
+    if sleep.is_none() {
+        Handle::current()?;
+        sleep.set(Some(time::sleep_until(deadline.into())));
+    }
+    Some(sleep.as_pin_mut()?.poll(cx))
 }
 
 /// Tokio's handle of a task.

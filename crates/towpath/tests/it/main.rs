@@ -2,20 +2,25 @@
 
 mod cancel;
 mod close;
+mod ctx;
 mod drops;
 mod harness;
 mod memory;
 mod model;
+mod network_graph;
 mod order;
 mod pairing;
 mod parked;
 mod rt;
+mod scope;
+mod scope_stress;
 mod select;
 mod set;
 mod smoke;
 #[cfg(feature = "futures")]
 mod streams;
 mod stress;
+mod supervisor;
 mod time;
 mod traits;
 mod ui;

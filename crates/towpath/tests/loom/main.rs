@@ -17,15 +17,15 @@
 //! - Timers and foreign futures as arms, and time: the models have no clock.
 //! - Loom takes an unpark that is left over for the end of a join. So a thread that waits in a channel operation joins
 //!   nobody afterwards, unless its waker cannot come late.
-//!
-//! Clause 5 of the contract, about `Ctx`, comes with `Ctx`.
 #![cfg(towpath_loom)]
 
+mod ctx;
 mod lines;
 mod list;
 mod meet;
 mod order;
 mod ring;
+mod seal;
 mod select;
 
 use std::{

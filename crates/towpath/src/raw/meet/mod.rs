@@ -63,6 +63,7 @@ impl<T> Meet<T> {
                 in_hands: 0,
                 senders_gone: false,
                 receivers_gone: false,
+                abandoned: false,
             }),
             hint: AtomicU32::new(if capacity > 0 { MAY_SEND } else { 0 }),
         }
@@ -365,7 +366,7 @@ impl<T> Meet<T> {
                 if state.is_tracked(node) {
                     state.in_hands -= 1;
                 }
-                if state.receivers_gone {
+                if state.abandoned {
                     homeless = Some(value);
                 } else {
                     state.keep(ticket, value);
@@ -455,14 +456,25 @@ impl<T> Meet<T> {
         self.release(state, wakes);
     }
 
+    pub(super) fn senders_gone(&self) -> bool {
+        self.state.lock().senders_gone
+    }
+
+    /// Both sides close, but what the channel holds, and what may still be given back to it, is received.
+    pub(super) fn seal(&self) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.shut_out(&mut wakes);
+        state.senders_gone = true;
+        state.tell_end(&mut wakes);
+        self.release(state, wakes);
+    }
+
     pub(super) fn close_receivers(&self) {
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
-        state.receivers_gone = true;
-        while let Some(node) = state.send.pop() {
-            // SAFETY: it stood in our line and the lock is held.
-            unsafe { (*node).finish(Phase::Notified, &mut wakes) };
-        }
+        state.shut_out(&mut wakes);
+        state.abandoned = true;
         let held = state.held.take();
         (state.queued, state.back) = (0, 0);
         self.release(state, wakes);

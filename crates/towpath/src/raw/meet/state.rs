@@ -35,7 +35,10 @@ pub(super) struct State<T> {
     /// end of the channel is not told to the others.
     pub(super) in_hands: u32,
     pub(super) senders_gone: bool,
+    /// For senders: nothing is taken any more.
     pub(super) receivers_gone: bool,
+    /// The receivers are really gone, so a value that is given back has no home.
+    pub(super) abandoned: bool,
 }
 
 pub(super) struct Held<T> {
@@ -202,6 +205,15 @@ impl<T> State<T> {
         unsafe {
             self.recv.remove(node);
             (*node).set_phase(Phase::Idle);
+        }
+    }
+
+    /// From here senders find nobody; those who wait are told.
+    pub(super) fn shut_out(&mut self, wakes: &mut Wakes) {
+        self.receivers_gone = true;
+        while let Some(node) = self.send.pop() {
+            // SAFETY: it stood in our line and the lock is held.
+            unsafe { (*node).finish(Phase::Notified, wakes) };
         }
     }
 

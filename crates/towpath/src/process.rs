@@ -1,0 +1,283 @@
+//! Who runs: each process of a scope has a number and a name.
+//!
+//! What always holds: numbers are never used twice. While a process's future is polled, or its thread runs, that thread
+//! says who it is; a future that polls others inside itself speaks for all of them.
+//!
+//! Why a panic hook: where a panic happened is known only to the hook. It is installed once, with the first scope; it
+//! notes the place for the thread that panics, and then always calls the hook that was there before, so messages and
+//! backtraces appear as ever: a panic is a bug, and nobody should have to guess. A program that replaces the hook later
+//! loses the place in the error, nothing else.
+
+use std::{
+    any::Any,
+    borrow::Borrow,
+    cell::RefCell,
+    fmt,
+    ops::Deref,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::raw::backoff::Backoff;
+
+/// A process: one run of a task or a thread that a scope, a supervisor or a network has started.
+///
+/// ```
+/// # towpath::block_on(async {
+/// use towpath::{Ctx, process};
+///
+/// assert_eq!(process::current(), None);
+/// let name = towpath::scope(&Ctx::root(), |s| async move {
+///     let ferry = s.spawn("ferry", |_| async {
+///         Ok::<_, std::io::Error>(process::current().map(|process| process.name().to_string()))
+///     });
+///     Ok(ferry.await?)
+/// });
+/// assert_eq!(name.await.unwrap().as_deref(), Some("ferry"));
+/// # });
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Process {
+    id: u64,
+    name: Name,
+}
+
+impl Process {
+    /// A new process, with a number of its own.
+    pub(crate) fn new(name: Name) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only that each number is given once matters.
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), name }
+    }
+
+    /// Its number, from 1 on. Unique as long as the program runs.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its name, as its starter gave it. Others may have the same.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.name, self.id)
+    }
+}
+
+/// The name of a process: a literal, or text made at run time and shared. Cloning copies no text.
+#[derive(Clone)]
+pub struct Name(Text);
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Name {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(text) => text,
+            Text::Shared(text) => text,
+        }
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(text: &'static str) -> Self {
+        Self(Text::Static(text))
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(Text::Shared(text.into()))
+    }
+}
+
+impl From<Arc<str>> for Name {
+    fn from(text: Arc<str>) -> Self {
+        Self(Text::Shared(text))
+    }
+}
+
+impl From<&Self> for Name {
+    fn from(name: &Self) -> Self {
+        name.clone()
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl std::hash::Hash for Name {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+/// The process that runs here now; `None` outside any.
+pub fn current() -> Option<Process> {
+    HERE.try_with(|here| here.borrow().process.clone()).ok().flatten()
+}
+
+/// The name of the process that runs here now, or `otherwise`.
+pub(crate) fn current_name(otherwise: &'static str) -> Name {
+    current().map_or(Name::from(otherwise), |process| process.name)
+}
+
+thread_local! {
+    static HERE: RefCell<Here> = const { RefCell::new(Here { process: None, panicked_at: None }) };
+}
+
+/// What a thread knows about whom it runs.
+struct Here {
+    process: Option<Process>,
+    panicked_at: Option<String>,
+}
+
+/// Runs `f`, which does not unwind, as `process`.
+pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) -> R {
+    let mut swap = || {
+        // While a thread ends its locals may be gone; then it runs without a name.
+        HERE.try_with(|here| std::mem::swap(&mut here.borrow_mut().process, process)).ok();
+    };
+    swap();
+    let result = f();
+    swap();
+    result
+}
+
+/// A panic that was caught.
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    /// `file:line:column`, if the hook saw it.
+    pub(crate) at: Option<String>,
+    payload: Box<dyn Any + Send>,
+}
+
+impl Panic {
+    /// Goes on with it on this thread.
+    pub(crate) fn resume(self) -> ! {
+        panic::resume_unwind(self.payload)
+    }
+}
+
+/// Runs `f` and catches its panic. What `f` leaves behind half done is the caller's to throw away.
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    take_place();
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("a panic without a message").to_owned();
+        Panic { message, at: take_place(), payload }
+    })
+}
+
+/// Where this thread panicked last, and forgets it.
+fn take_place() -> Option<String> {
+    HERE.try_with(|here| here.borrow_mut().panicked_at.take()).ok().flatten()
+}
+
+/// From here on panics leave a note of their place.
+pub(crate) fn install_hook() {
+    const MISSING: u32 = 0;
+    const UNDER_WAY: u32 = 1;
+    const IN_PLACE: u32 = 2;
+    static HOOK: AtomicU32 = AtomicU32::new(MISSING);
+    // A thread that is panicking cannot change the hook; the next scope will.
+    if HOOK.load(Ordering::Acquire) == IN_PLACE || thread::panicking() {
+        return;
+    }
+    if HOOK.compare_exchange(MISSING, UNDER_WAY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note_place(info);
+            before(info);
+        }));
+        HOOK.store(IN_PLACE, Ordering::Release);
+    }
+    let mut backoff = Backoff::new();
+    while HOOK.load(Ordering::Acquire) != IN_PLACE {
+        backoff.wait_for_other();
+    }
+}
+
+fn note_place(info: &panic::PanicHookInfo<'_>) {
+    HERE.try_with(|here| {
+        // A panic while this is borrowed cannot be: nothing above panics then.
+        if let Ok(mut here) = here.try_borrow_mut() {
+            here.panicked_at = info.location().map(ToString::to_string);
+        }
+    })
+    .ok();
+}

@@ -1,0 +1,414 @@
+//! The tree of contexts: counted nodes, their links, their ends, and those who wait for an end.
+//!
+//! What always holds:
+//! - A node stands in its parent's list of children from its birth until its parent ends or its last reference goes.
+//!   Its sibling links change under the parent's lock only.
+//! - `ended` is set once, under the node's lock, after its cause. From then on it gets no new child and no new waiter.
+//! - Nobody holds two of these locks at once, and no user code runs under one.
+//!
+//! Ending a node ends all below it in one pass without recursion: children are taken out of the list one at a time, so
+//! a child that is dropped meanwhile waits for a few instructions and not for the pass. Dropping a node lets go of its
+//! ancestors in a loop, so a chain of a million is no problem either.
+//!
+//! Why an own count and not `Arc`: the pass finds a child by a plain pointer and must tell whether it is on its way
+//! out (`CtxRef::revive`). With `Weak` that costs a second count for each node, and loom has none.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    iter,
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::{self, NonNull},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    line::{Node, Phase, WaitList, Wakes},
+    lock::Lock,
+    wait::Core,
+};
+use crate::{
+    ctx::Cause,
+    headers::Headers,
+    rt,
+    sync::{AtomicBool, AtomicUsize, Ordering},
+};
+
+/// What a context carries for its users.
+#[derive(Default)]
+pub(crate) struct Load {
+    pub(crate) value: Option<Box<dyn Any + Send + Sync>>,
+    pub(crate) headers: Option<Headers>,
+}
+
+/// One context.
+pub(crate) struct CtxNode {
+    refs: AtomicUsize,
+    ended: AtomicBool,
+    links: Lock<Links>,
+    /// The earliest from here to the root.
+    deadline: Option<Instant>,
+    load: Load,
+    parent: Option<CtxRef>,
+    /// Siblings, and whether this node stands among them: guarded by the parent's lock.
+    prev: Cell<*const CtxNode>,
+    next: Cell<*const CtxNode>,
+    linked: Cell<bool>,
+}
+
+struct Links {
+    /// What ended it.
+    cause: Option<Arc<Cause>>,
+    waiting: WaitList,
+    first_child: *const CtxNode,
+    last_child: *const CtxNode,
+}
+
+// SAFETY: the pointers are to nodes that cannot go away without this lock; see `CtxRef::free`.
+unsafe impl Send for Links {}
+
+/// Whom one hold of the lock wakes at most: whoever else wants it waits no longer than for that many.
+const WAKES_PER_HOLD: usize = 32;
+
+/// The cause a pass brings, and how to tell whose deadline had passed before.
+struct Ending {
+    cause: Arc<Cause>,
+    late: Option<Arc<Cause>>,
+    now: Option<Instant>,
+}
+
+impl Ending {
+    fn cause_for(&mut self, node: &CtxNode) -> Arc<Cause> {
+        match node.deadline {
+            Some(deadline) if *self.now.get_or_insert_with(rt::now) >= deadline => {
+                self.late.get_or_insert_with(|| Arc::new(Cause::DeadlineExceeded)).clone()
+            }
+            _ => self.cause.clone(),
+        }
+    }
+}
+
+impl CtxNode {
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// Whether its end has been noted. A deadline that has passed may not have been yet.
+    #[inline]
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// What ended it, as far as noted.
+    pub(crate) fn cause(&self) -> Cause {
+        let cause = self.links.lock().cause.clone();
+        cause.map_or(Cause::Running, |cause| (*cause).clone())
+    }
+
+    /// This node and all above it.
+    pub(crate) fn up(&self) -> impl Iterator<Item = &Self> {
+        iter::successors(Some(self), |node| node.parent.as_deref())
+    }
+
+    /// Lets `node` wait for the end. False: it has ended already.
+    ///
+    /// # Safety
+    /// As for `WaitList::push`; leave by `leave`.
+    pub(super) unsafe fn enter(&self, node: *const Node) -> bool {
+        let mut links = self.links.lock();
+        if links.cause.is_some() {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { links.waiting.push(node, false) };
+        true
+    }
+
+    /// Takes `node` out of the line if it still stands there. Whoever told it of the end has let go afterwards.
+    ///
+    /// # Safety
+    /// `node` has entered this line, and is the caller's.
+    pub(super) unsafe fn leave(&self, node: *const Node) {
+        let mut links = self.links.lock();
+        // SAFETY: the caller's promise; phases change only under the lock.
+        unsafe {
+            if (*node).phase() == Phase::Queued {
+                links.waiting.remove(node);
+            }
+            (*node).set_phase(Phase::Idle);
+        }
+    }
+
+    /// Puts `fresh` in place as the waker of a single operation in this line, and gives back what is not needed any
+    /// more. True: it has been told of the end already.
+    pub(super) fn arm_in_line(&self, core: &Core, fresh: std::task::Waker) -> bool {
+        let links = self.links.lock();
+        let result = core.arm_under_lock(fresh);
+        drop(links);
+        // The stale waker goes here, outside the lock.
+        result.is_err()
+    }
+
+    /// Notes the end of this node alone and wakes who waits for it. `None`: it had ended before. Else: whether there
+    /// are children to see to.
+    fn end_here(&self, cause: Arc<Cause>) -> Option<bool> {
+        let mut links = self.links.lock();
+        if links.cause.is_some() {
+            drop(links);
+            return None;
+        }
+        links.cause = Some(cause);
+        self.ended.store(true, Ordering::Release); // seen by the Acquire load in `has_ended`
+        let parental = !links.first_child.is_null();
+        loop {
+            let mut wakes = Wakes::new();
+            for _ in 0..WAKES_PER_HOLD {
+                let Some(node) = links.waiting.pop() else { break };
+                // SAFETY: it stood in this line and the lock is held.
+                unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+            }
+            let all = links.waiting.is_empty();
+            drop(links);
+            wakes.wake();
+            if all {
+                return Some(parental);
+            }
+            links = self.links.lock();
+        }
+    }
+
+    /// Takes the eldest child out of the list, if one is left that is not on its way out.
+    fn take_child(&self) -> Option<CtxRef> {
+        let mut links = self.links.lock();
+        while !links.first_child.is_null() {
+            let child = links.first_child;
+            // SAFETY: it stands in this list, whose lock is held, so it cannot be freed before the lock is released.
+            // Attacked by `loom::ctx_cancel_meets_drop`.
+            unsafe {
+                links.remove(child);
+                if let Some(child) = CtxRef::revive(child) {
+                    return Some(child);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Links {
+    /// # Safety
+    /// `child` stands in no list, its parent is the owner of these links, and the lock is held.
+    unsafe fn push(&mut self, child: *const CtxNode) {
+        // SAFETY: the caller's promise; the last child stands in this list.
+        unsafe {
+            (*child).prev.set(self.last_child);
+            (*child).linked.set(true);
+            if self.last_child.is_null() {
+                self.first_child = child;
+            } else {
+                (*self.last_child).next.set(child);
+            }
+        }
+        self.last_child = child;
+    }
+
+    /// # Safety
+    /// `child` stands in this list, and the lock is held.
+    unsafe fn remove(&mut self, child: *const CtxNode) {
+        // SAFETY: the caller's promise; its neighbours stand in this list.
+        unsafe {
+            let prev = (*child).prev.replace(ptr::null());
+            let next = (*child).next.replace(ptr::null());
+            (*child).linked.set(false);
+            if prev.is_null() {
+                self.first_child = next;
+            } else {
+                (*prev).next.set(next);
+            }
+            if next.is_null() {
+                self.last_child = prev;
+            } else {
+                (*next).prev.set(prev);
+            }
+        }
+    }
+}
+
+/// A counted reference to a context.
+pub(crate) struct CtxRef(NonNull<CtxNode>);
+
+// SAFETY: everything in a node that changes is an atomic or behind its own or its parent's lock; loads are `Send` and
+// `Sync`. Attacked by `loom::ctx_*` and `it::ctx_stress` under ThreadSanitizer.
+unsafe impl Send for CtxRef {}
+// SAFETY: as above.
+unsafe impl Sync for CtxRef {}
+
+impl CtxRef {
+    pub(crate) fn root() -> Self {
+        Self::new(None, None, Load::default())
+    }
+
+    fn new(parent: Option<Self>, deadline: Option<Instant>, load: Load) -> Self {
+        let node = Box::new(CtxNode {
+            refs: AtomicUsize::new(1),
+            ended: AtomicBool::new(false),
+            links: Lock::new(Links {
+                cause: None,
+                waiting: WaitList::new(),
+                first_child: ptr::null(),
+                last_child: ptr::null(),
+            }),
+            deadline,
+            load,
+            parent,
+            prev: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            linked: Cell::new(false),
+        });
+        Self(NonNull::from(Box::leak(node)))
+    }
+
+    /// A child, which has ended already if this one has.
+    pub(crate) fn grow(&self, load: Load, deadline: Option<Instant>) -> Self {
+        let deadline = match (deadline, self.deadline) {
+            (Some(own), Some(above)) => Some(own.min(above)),
+            (own, above) => own.or(above),
+        };
+        let child = Self::new(Some(self.clone()), deadline, load);
+        let mut links = self.links.lock();
+        let Some(cause) = links.cause.clone() else {
+            // SAFETY: just made, a child of this node, whose lock is held.
+            unsafe { links.push(child.0.as_ptr()) };
+            return child;
+        };
+        drop(links);
+        child.end_here(cause);
+        child
+    }
+
+    /// Whether it has ended; a deadline that has passed is noted.
+    #[inline]
+    pub(crate) fn look(&self) -> bool {
+        self.has_ended() || self.deadline.is_some_and(|deadline| self.look_at_clock(deadline))
+    }
+
+    fn look_at_clock(&self, deadline: Instant) -> bool {
+        let late = rt::now() >= deadline;
+        if late {
+            self.end(Cause::DeadlineExceeded);
+        }
+        late
+    }
+
+    /// Ends this node and all below it. False: it had ended before.
+    pub(crate) fn end(&self, cause: Cause) -> bool {
+        let mut ending = Ending { cause: Arc::new(cause), late: None, now: None };
+        match self.end_here(ending.cause_for(self)) {
+            None => false,
+            Some(parental) => {
+                if parental {
+                    self.end_below(&mut ending);
+                }
+                true
+            }
+        }
+    }
+
+    /// One pass over everything below, depth first. A node that has ended before is passed over with all it has: it
+    /// has been seen to, or somebody is seeing to it now.
+    fn end_below(&self, ending: &mut Ending) {
+        let mut path: Vec<Self> = Vec::new();
+        let mut node = self.clone();
+        loop {
+            if let Some(child) = node.take_child() {
+                if child.end_here(ending.cause_for(&child)) == Some(true) {
+                    path.push(std::mem::replace(&mut node, child));
+                }
+            } else {
+                match path.pop() {
+                    Some(above) => node = above,
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// A new reference to `node`, unless the last one has gone.
+    ///
+    /// # Safety
+    /// `node` stands, or has just stood, in a list whose lock the caller holds.
+    unsafe fn revive(node: *const CtxNode) -> Option<Self> {
+        // SAFETY: the caller's promise: it is not freed before the lock is released.
+        let refs = unsafe { &(*node).refs };
+        let mut count = refs.load(Ordering::Relaxed);
+        while count != 0 {
+            // Relaxed, as a clone: what the node says is read under locks.
+            match refs.compare_exchange(count, count + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return NonNull::new(node.cast_mut()).map(Self),
+                Err(now) => count = now,
+            }
+        }
+        None
+    }
+
+    /// Frees a node whose last reference has gone, and hands out its reference to its parent.
+    ///
+    /// # Safety
+    /// The count of `node` has just fallen to zero, by the caller.
+    unsafe fn free(node: NonNull<CtxNode>) -> Option<Self> {
+        // SAFETY: nobody has a reference, and only this call, for one caller, frees.
+        let this = unsafe { node.as_ref() };
+        if let Some(parent) = &this.parent {
+            let mut links = parent.links.lock();
+            if this.linked.get() {
+                // SAFETY: it stands in its parent's list, whose lock is held.
+                unsafe { links.remove(node.as_ptr()) };
+            }
+        }
+        // SAFETY: in no list, nobody can find it any more, and it came from a box. The drop of its load, user code,
+        // runs under no lock. Attacked by `loom::ctx_cancel_meets_drop`.
+        unsafe { Box::from_raw(node.as_ptr()) }.parent.take()
+    }
+}
+
+impl Clone for CtxRef {
+    #[inline]
+    fn clone(&self) -> Self {
+        // Relaxed: who clones has a reference already, so nothing hangs on the order.
+        self.refs.fetch_add(1, Ordering::Relaxed);
+        Self(self.0)
+    }
+}
+
+impl Drop for CtxRef {
+    #[inline]
+    fn drop(&mut self) {
+        let mut node = self.0;
+        // AcqRel: what others did with the node happens before it is freed.
+        // SAFETY: `self`, or below the child that is gone, held this reference.
+        while unsafe { node.as_ref() }.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: the count has just fallen to zero here.
+            match unsafe { Self::free(node) } {
+                Some(parent) => node = ManuallyDrop::new(parent).0,
+                None => return,
+            }
+        }
+    }
+}
+
+impl Deref for CtxRef {
+    type Target = CtxNode;
+
+    #[inline]
+    fn deref(&self) -> &CtxNode {
+        // SAFETY: a reference keeps its node.
+        unsafe { self.0.as_ref() }
+    }
+}

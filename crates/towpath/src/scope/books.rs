@@ -1,0 +1,254 @@
+//! The books of a scope: who lives in it, what went wrong, who waits for the end.
+//!
+//! What always holds:
+//! - A process is entered before its runtime knows it, and struck out after its job has been dropped and its result
+//!   posted, once.
+//! - Once closed, nobody is entered. A scope closes when its body has finished and nobody lives in it, or when it is
+//!   dropped.
+//! - No user code runs under the lock.
+
+use std::{cell::RefCell, error, iter, mem, pin::Pin, sync::Arc, task::Waker};
+
+use super::child::Live;
+use crate::{
+    BoxError, Cause, Ctx, Error,
+    process::{self, Name, Panic},
+    raw::lock::Lock,
+    rt,
+    sync::thread,
+};
+
+/// What all handles and processes of one scope share.
+pub(crate) struct Shared {
+    pub(super) ctx: Ctx,
+    pub(super) rt: rt::Handle,
+    books: Lock<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    /// By place, so that striking out is quick; the order is that of spawning, with places used again.
+    live: Vec<Option<Pin<Arc<dyn Live>>>>,
+    free: Vec<usize>,
+    closed: bool,
+    /// The first error, with the later ones inside.
+    failure: Option<Error>,
+    /// Somebody gave up because the context had ended.
+    cut_short: bool,
+    waiter: Option<Waker>,
+    /// How many may still live when the waiter is woken: those on its own stack.
+    enough: usize,
+}
+
+impl Books {
+    fn count(&self) -> usize {
+        self.live.len() - self.free.len()
+    }
+}
+
+/// How a scope has gone.
+pub(super) struct Report {
+    pub(super) failure: Option<Error>,
+    pub(super) cut_short: bool,
+}
+
+impl Shared {
+    pub(super) fn new(ctx: Ctx) -> Arc<Self> {
+        Arc::new(Self { ctx, rt: rt::Handle::current(), books: Lock::new(Books::default()) })
+    }
+
+    /// Enters a process. False: the scope has ended.
+    pub(super) fn enter(&self, child: Pin<Arc<dyn Live>>) -> bool {
+        let mut books = self.books.lock();
+        if books.closed {
+            drop(books);
+            drop(child);
+            return false;
+        }
+        let place = books.free.pop().unwrap_or_else(|| {
+            books.live.push(None);
+            books.live.len() - 1
+        });
+        child.set_place(place);
+        books.live[place] = Some(child);
+        true
+    }
+
+    /// Strikes a process out.
+    pub(super) fn leave(&self, place: usize) {
+        let mut books = self.books.lock();
+        let child = books.live[place].take();
+        books.free.push(place);
+        let waiter = if books.count() <= books.enough { books.waiter.take() } else { None };
+        drop(books);
+        drop(child);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Notes the error of a process, and tells the others if it is the first. Returns what its join is told.
+    ///
+    /// An error that only says that the context has ended is no news: the context knows why. Nor is one that only says
+    /// that a process has failed, which a join told, for that error is here already.
+    pub(super) fn fail(&self, name: &Name, error: BoxError) -> Cause {
+        let cause = self.ctx.cause();
+        let failed = self.books.lock().failure.is_some();
+        match process::catch(|| is_echo(&*error, &cause) || failed && is_told(&*error)) {
+            Ok(true) => {
+                self.books.lock().cut_short = true;
+                // Its drop is the user's.
+                match process::catch(|| drop(error)) {
+                    Ok(()) => cause,
+                    Err(panic) => self.panicked(name, panic),
+                }
+            }
+            Ok(false) => self.note(Error::failed(name.clone(), error)),
+            Err(panic) => {
+                self.note(Error::failed(name.clone(), error));
+                self.panicked(name, panic)
+            }
+        }
+    }
+
+    /// As `fail`, for the body: an error of a scope inside it passes as it is.
+    pub(super) fn fail_body(&self, name: Name, error: BoxError) -> Cause {
+        match error.downcast::<Error>() {
+            Ok(error) if !error.is_cancelled() => self.note(*error),
+            Ok(error) => self.fail(&name, error),
+            Err(error) => self.fail(&name, error),
+        }
+    }
+
+    /// Notes a panic, and tells the others if it is the first error.
+    pub(super) fn panicked(&self, name: &Name, panic: Panic) -> Cause {
+        self.note(Error::panicked(name.clone(), panic))
+    }
+
+    fn note(&self, error: Error) -> Cause {
+        let cause = error.to_cause();
+        let mut books = self.books.lock();
+        match &mut books.failure {
+            Some(first) => first.later_mut().push(error),
+            None => books.failure = Some(error),
+        }
+        drop(books);
+        // Only the first cause stays.
+        self.ctx.end(cause.clone());
+        cause
+    }
+
+    /// Whether nobody lives here any more, except `enough`; if so, the scope is closed, else `waker` is woken then.
+    fn is_empty_or_wake(&self, waker: &Waker, enough: usize) -> bool {
+        let fresh = waker.clone();
+        let mut books = self.books.lock();
+        let empty = books.count() <= enough;
+        books.closed |= empty;
+        books.enough = enough;
+        let stale = books.waiter.replace(fresh);
+        drop(books);
+        drop(stale);
+        empty
+    }
+
+    /// Waits until every process has ended; then the scope is closed.
+    pub(super) async fn joined(&self) -> Report {
+        std::future::poll_fn(|cx| {
+            if self.is_empty_or_wake(cx.waker(), 0) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+        let mut books = self.books.lock();
+        let waiter = books.waiter.take();
+        let report = Report { failure: books.failure.take(), cut_short: books.cut_short };
+        drop(books);
+        drop(waiter);
+        report
+    }
+
+    /// Drops every job that is not having a turn right now; those that are follow at the end of it. Returns how many of
+    /// those turns are on this thread's own stack.
+    fn empty(&self) -> usize {
+        let mut own = 0;
+        let mut place = 0;
+        loop {
+            let books = self.books.lock();
+            if place == books.live.len() {
+                return own;
+            }
+            let child = books.live[place].clone();
+            drop(books);
+            place += 1;
+            if let Some(child) = child
+                && child.stop()
+            {
+                own += 1;
+            }
+        }
+    }
+
+    /// Waits on this thread until at most `enough` live here.
+    fn wait(&self, enough: usize) {
+        rt::with_thread_waker(|waker| {
+            while !self.is_empty_or_wake(waker, enough) {
+                thread::park();
+            }
+        });
+    }
+}
+
+/// Ends a scope from outside: its context ends, its tasks' futures are dropped, its threads are waited for.
+///
+/// A future that is dropped here may have scopes of its own, which come along here again. They are put on a list
+/// rather than gone into, so that a thousand nested scopes need no deep stack; the outermost call returns when all of
+/// them have ended.
+pub(super) fn stop(scope: Arc<Shared>) {
+    thread_local! {
+        static INNER: RefCell<Option<Vec<Arc<Shared>>>> = const { RefCell::new(None) };
+    }
+    scope.ctx.end(Cause::Stopped);
+    scope.books.lock().closed = true;
+    let outermost = INNER.with_borrow_mut(|inner| match inner {
+        Some(inner) => {
+            inner.push(scope.clone());
+            false
+        }
+        None => {
+            *inner = Some(Vec::new());
+            true
+        }
+    });
+    if !outermost {
+        return;
+    }
+    let mut emptied = Vec::new();
+    let mut next = Some(scope);
+    while let Some(scope) = next {
+        let own = scope.empty();
+        emptied.push((scope, own));
+        next = INNER.with_borrow_mut(|inner| inner.as_mut().and_then(Vec::pop));
+    }
+    INNER.set(None);
+    for (scope, own) in emptied {
+        scope.wait(own);
+    }
+}
+
+/// Whether `error` says no more than that the context has ended with this cause: in itself or in what is behind it.
+pub(crate) fn is_echo(error: &(dyn error::Error + 'static), ended: &Cause) -> bool {
+    let same = |cause: &Cause| mem::discriminant(cause) == mem::discriminant(ended);
+    causes(error).any(|cause| !cause.is_running() && same(cause))
+}
+
+/// Whether `error` says no more than that some process has failed.
+fn is_told(error: &(dyn error::Error + 'static)) -> bool {
+    causes(error).any(|cause| matches!(cause, Cause::Failed { .. }))
+}
+
+/// The causes in an error and in what is behind it.
+fn causes<'a>(error: &'a (dyn error::Error + 'static)) -> impl Iterator<Item = &'a Cause> {
+    iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref())
+}

@@ -1,0 +1,209 @@
+//! Waiting for the value of one process.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    Cause,
+    raw::lock::Lock,
+    rt,
+    select::{ArmContext, SelectArm},
+};
+
+/// Waits for the value of one process: a future, an arm for [`select!`](crate::select!), or
+/// [`join_blocking`](Self::join_blocking). Dropping it changes nothing for the process; its scope still waits for it.
+///
+/// A process without a value answers with a [`Cause`]: [`Failed`](Cause::Failed) if it failed or panicked itself (the
+/// error itself goes to the scope), else what ended its context. Returning that cause from the scope's body is right:
+/// the scope reports the error behind it.
+///
+/// ```
+/// # towpath::block_on(async {
+/// use towpath::{BoxError, Ctx, scope};
+///
+/// let sum = scope(&Ctx::root(), |s| async move {
+///     let half = s.spawn("half", |_| async { Ok::<u32, BoxError>(20) });
+///     let more = s.spawn_blocking("more", |_| Ok::<u32, BoxError>(22));
+///     Ok(half.await? + more.await?)
+/// });
+/// assert_eq!(sum.await.unwrap(), 42);
+/// # });
+/// ```
+///
+/// # Cancel safety
+/// Losing a select, or polled by another task later, it keeps the value for whoever asks next.
+pub struct Join<T> {
+    mailbox: Pin<Arc<dyn Deliver<T>>>,
+    /// As an arm: the result that waits to be collected.
+    won: Option<Result<T, Cause>>,
+}
+
+/// Nothing in it is pinned.
+impl<T> Unpin for Join<T> {}
+
+impl<T> Join<T> {
+    pub(super) fn new(mailbox: Pin<Arc<dyn Deliver<T>>>) -> Self {
+        Self { mailbox, won: None }
+    }
+
+    /// Waits for the value on this thread.
+    ///
+    /// # Errors
+    /// The cause, if the process has no value.
+    pub fn join_blocking(self) -> Result<T, Cause> {
+        rt::block_on(self)
+    }
+
+    /// Whether the process has ended.
+    pub fn is_finished(&self) -> bool {
+        self.won.is_some() || !matches!(*self.mailbox.mailbox().0.lock(), Post::Awaited(_))
+    }
+}
+
+/// Whatever has a mailbox for a `T`.
+pub(super) trait Deliver<T>: Send + Sync {
+    fn mailbox(&self) -> &Mailbox<T>;
+}
+
+/// The place of one value, and of the one that waits for it.
+pub(super) struct Mailbox<T>(Lock<Post<T>>);
+
+enum Post<T> {
+    Awaited(Option<Waker>),
+    Here(Result<T, Cause>),
+    /// It was collected, or nobody will.
+    Closed,
+}
+
+impl<T> Mailbox<T> {
+    pub(super) fn new() -> Self {
+        Self(Lock::new(Post::Awaited(None)))
+    }
+
+    /// Puts the result in place, once, or drops it if nobody will ask for it.
+    pub(super) fn post(&self, result: Result<T, Cause>) {
+        let mut post = self.0.lock();
+        if let Post::Awaited(waker) = &mut *post {
+            let waker = waker.take();
+            *post = Post::Here(result);
+            drop(post);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        } else {
+            drop(post);
+            drop(result);
+        }
+    }
+
+    /// The result if it is there; if not, and with a waker, arranges to be woken.
+    fn poll(&self, waker: Option<&Waker>) -> Poll<Result<T, Cause>> {
+        // Cloned before and dropped after: foreign code, not for the lock.
+        let mut fresh = waker.cloned();
+        let mut post = self.0.lock();
+        let taken = match &mut *post {
+            Post::Awaited(slot) => {
+                if fresh.is_some() {
+                    std::mem::swap(slot, &mut fresh);
+                }
+                None
+            }
+            Post::Here(_) => Some(std::mem::replace(&mut *post, Post::Closed)),
+            Post::Closed => panic!("a join was polled again after it had finished"),
+        };
+        drop(post);
+        match taken {
+            Some(Post::Here(result)) => Poll::Ready(result),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits in this place any more.
+    fn forget_waker(&self) {
+        let mut post = self.0.lock();
+        let waker = if let Post::Awaited(waker) = &mut *post { waker.take() } else { None };
+        drop(post);
+        drop(waker);
+    }
+
+    /// Nobody will ask any more.
+    fn close(&self) {
+        let mut post = self.0.lock();
+        let left = std::mem::replace(&mut *post, Post::Closed);
+        drop(post);
+        drop(left);
+    }
+}
+
+impl<T> Future for Join<T> {
+    type Output = Result<T, Cause>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.won.take() {
+            Some(result) => Poll::Ready(result),
+            None => self.mailbox.mailbox().poll(Some(cx.waker())),
+        }
+    }
+}
+
+impl<T> SelectArm for Join<T> {
+    type Output = Result<T, Cause>;
+
+    fn poll_arm(mut self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
+        if self.won.is_none() {
+            let waker = cx.may_wait().then(|| cx.waker());
+            match self.mailbox.mailbox().poll(waker) {
+                Poll::Ready(result) => self.won = Some(result),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if cx.commit() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn complete(mut self: Pin<&mut Self>) -> Self::Output {
+        match self.won.take() {
+            Some(result) => result,
+            None => unreachable!("completed without having been ready"),
+        }
+    }
+
+    fn retract(self: Pin<&mut Self>) {
+        if self.won.is_none() {
+            self.mailbox.mailbox().forget_waker();
+        }
+    }
+}
+
+/// To be used in several selects in a row.
+impl<T> SelectArm for &mut Join<T> {
+    type Output = Result<T, Cause>;
+
+    fn poll_arm(mut self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
+        Pin::new(&mut **self).poll_arm(cx)
+    }
+
+    fn complete(mut self: Pin<&mut Self>) -> Self::Output {
+        Pin::new(&mut **self).complete()
+    }
+
+    fn retract(mut self: Pin<&mut Self>) {
+        Pin::new(&mut **self).retract();
+    }
+}
+
+impl<T> Drop for Join<T> {
+    fn drop(&mut self) {
+        self.mailbox.mailbox().close();
+    }
+}
+
+impl<T> fmt::Debug for Join<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Join").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,37 @@
+//! What a process may return.
+
+use crate::BoxError;
+
+/// What a process of a scope may return: nothing, or a `Result` whose error is any error.
+#[diagnostic::on_unimplemented(
+    message = "a process cannot return `{Self}`",
+    label = "this process returns `{Self}`",
+    note = "a process returns `()`, or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`",
+    note = "a value goes into `Ok(value)`; what the process produces on the way is better sent on a channel"
+)]
+pub trait Outcome {
+    /// What a [`Join`](crate::Join) of it yields.
+    type Value;
+
+    /// The value, or why there is none.
+    ///
+    /// # Errors
+    /// The error that the process returned.
+    fn into_result(self) -> Result<Self::Value, BoxError>;
+}
+
+impl Outcome for () {
+    type Value = ();
+
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<T, E: Into<BoxError>> Outcome for Result<T, E> {
+    type Value = T;
+
+    fn into_result(self) -> Result<T, BoxError> {
+        self.map_err(Into::into)
+    }
+}
