@@ -13,6 +13,7 @@ mod error;
 mod failure;
 mod headers;
 pub mod network;
+mod observe;
 pub mod process;
 mod raw;
 pub mod rt;

@@ -11,7 +11,7 @@
 use std::{
     any::Any,
     borrow::Borrow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     ops::Deref,
     panic::{self, AssertUnwindSafe},
@@ -52,6 +52,11 @@ impl Process {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only that each number is given once matters.
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), name }
+    }
+
+    /// Its number as a waiter notes it: the low half, which is never 0 by chance of wrapping round.
+    pub(crate) fn short(&self) -> u32 {
+        (self.id as u32).max(1)
     }
 
     /// Its number, from 1 on. Unique as long as the program runs.
@@ -196,6 +201,8 @@ pub(crate) fn current_name(otherwise: &'static str) -> Name {
 }
 
 thread_local! {
+    /// The number of the process that this thread runs now, for those who are about to wait.
+    static NUMBER: Cell<u32> = const { Cell::new(0) };
     static HERE: RefCell<Here> = const { RefCell::new(Here { process: None, panicked_at: None }) };
 }
 
@@ -205,11 +212,22 @@ struct Here {
     panicked_at: Option<String>,
 }
 
+/// The process that this thread runs now, as a waiter notes it; 0 if it runs none.
+#[inline]
+pub(crate) fn number() -> u32 {
+    NUMBER.get()
+}
+
 /// Runs `f`, which does not unwind, as `process`.
 pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) -> R {
     let mut swap = || {
         // While a thread ends its locals may be gone; then it runs without a name.
-        HERE.try_with(|here| std::mem::swap(&mut here.borrow_mut().process, process)).ok();
+        HERE.try_with(|here| {
+            let here = &mut here.borrow_mut().process;
+            std::mem::swap(here, process);
+            NUMBER.set(here.as_ref().map_or(0, Process::short));
+        })
+        .ok();
     };
     swap();
     let result = f();

@@ -22,6 +22,7 @@ pub struct Permit<'a, T> {
 }
 
 impl<'a, T> Permit<'a, T> {
+    #[track_caller]
     pub(super) fn new(end: &'a SendEnd<T>) -> Self {
         Self { end }
     }

@@ -2,15 +2,11 @@
 
 use std::{
     fmt,
-    pin::Pin,
     task::{Context, Poll},
 };
 
 use super::{Receiving, RecvMany};
-use crate::{
-    error::TryRecvError,
-    raw::{chan::RecvEnd, compose::KeptReceive},
-};
+use crate::{error::TryRecvError, raw::chan::RecvEnd};
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
 /// thread receives at a time. Several share the work through [`into_shared`](Self::into_shared).
@@ -18,15 +14,13 @@ use crate::{
 /// When it is dropped the channel closes: queued messages are dropped, and sends get their values back.
 pub struct Receiver<T> {
     pub(super) end: RecvEnd<T>,
-    /// What `poll_recv` keeps between calls.
-    kept: Option<Pin<Box<KeptReceive<T>>>>,
 }
 
 /// A receiving end that several consumers share: clone it for each. Each message goes to one of them.
 ///
 /// When the last one is dropped the channel closes.
 pub struct SharedReceiver<T> {
-    end: RecvEnd<T>,
+    end: RecvEnd<T, true>,
 }
 
 macro_rules! receiving {
@@ -37,6 +31,7 @@ macro_rules! receiving {
         /// # Cancel safety
         /// Dropped before completion, it did nothing: no message is lost.
         #[inline]
+        #[track_caller]
         pub fn recv(&mut self) -> Receiving<'_, T> {
             self.fresh();
             Receiving::new(&mut self.end)
@@ -47,6 +42,7 @@ macro_rules! receiving {
         /// Waits by spinning for about two microseconds, then yielding, then sleeping. Do not call it inside a
         /// task: it keeps the runtime's worker.
         #[inline]
+        #[track_caller]
         pub fn recv_blocking(&mut self) -> Option<T> {
             self.fresh();
             Receiving::wait(&mut self.end)
@@ -74,12 +70,14 @@ macro_rules! receiving {
         ///
         /// # Cancel safety
         /// Dropped before completion, it did nothing: no message is lost.
+        #[track_caller]
         pub fn recv_many<'a>(&'a mut self, batch: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
             self.fresh();
             RecvMany::new(&mut self.end, batch, limit)
         }
 
         /// As [`recv_many`](Self::recv_many), on a thread.
+        #[track_caller]
         pub fn recv_many_blocking(&mut self, batch: &mut Vec<T>, limit: usize) -> usize {
             self.fresh();
             if limit == 0 {
@@ -122,30 +120,27 @@ macro_rules! receiving {
 
 impl<T> Receiver<T> {
     pub(super) fn new(end: RecvEnd<T>) -> Self {
-        Self { end, kept: None }
+        Self { end }
     }
 
     receiving!();
 
     /// [`recv`](Self::recv) for those who write futures by hand: stands in line until the next call, or until this
     /// receiver is used in another way or dropped.
+    #[track_caller]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let kept = self.kept.get_or_insert_with(|| KeptReceive::new(&mut self.end));
-        kept.as_mut().poll(cx)
+        self.end.poll_kept(cx)
     }
 
     /// Lets several consumers share the work: each message goes to one of them.
-    pub fn into_shared(mut self) -> SharedReceiver<T> {
-        self.fresh();
+    pub fn into_shared(self) -> SharedReceiver<T> {
         SharedReceiver { end: self.end.into_shared() }
     }
 
     /// Takes a half-done `poll_next` back before another way of receiving begins.
     #[inline]
     fn fresh(&mut self) {
-        if let Some(kept) = &mut self.kept {
-            kept.as_mut().retract();
-        }
+        self.end.fresh();
     }
 
     pub(crate) fn end_mut(&mut self) -> &mut RecvEnd<T> {

@@ -34,6 +34,7 @@ impl<T> Sender<T> {
     /// Dropped before completion, it did nothing: the value was not sent and goes with the future. To keep it, use
     /// [`reserve`](Self::reserve), or [`send_from`](Self::send_from) in a select.
     #[inline]
+    #[track_caller]
     pub fn send(&self, value: T) -> Sending<'_, T> {
         Sending::new(&self.end, Some(value))
     }
@@ -55,6 +56,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`SendError`] gives the value back when the receivers are gone.
+    #[track_caller]
     pub fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> SendingFrom<'a, T> {
         SendingFrom::new(&self.end, slot)
     }
@@ -67,6 +69,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`SendError`] gives the value back when the receivers are gone.
     #[inline]
+    #[track_caller]
     pub fn send_blocking(&self, value: T) -> Result<(), SendError<T>> {
         Sending::wait(&self.end, value)
     }
@@ -97,6 +100,7 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     /// Dropped before completion, it did nothing; this is the way to send without losing a value to cancellation.
+    #[track_caller]
     pub fn reserve(&self) -> Reserving<'_, T> {
         Reserving { end: &self.end, reservation: Reservation::new(&self.end) }
     }
@@ -105,6 +109,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`ReserveError`] when the receivers are gone.
+    #[track_caller]
     pub fn reserve_blocking(&self) -> Result<Permit<'_, T>, ReserveError> {
         if Reservation::wait(&self.end) { Ok(Permit::new(&self.end)) } else { Err(ReserveError) }
     }
@@ -129,6 +134,7 @@ impl<T> Sender<T> {
     /// # Cancel safety
     /// Dropped before completion, some first values were sent, at most one that the iterator had yielded is lost
     /// with the future, and the rest stay in the iterator (pass `&mut iter` to keep it).
+    #[track_caller]
     pub fn send_all<I: IntoIterator<Item = T>>(&self, values: I) -> SendAll<'_, T, I::IntoIter> {
         SendAll::new(&self.end, values.into_iter())
     }
@@ -137,6 +143,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`SendError`] gives back the value that could not be sent; pass `&mut iter` to keep the rest.
+    #[track_caller]
     pub fn send_all_blocking<I: IntoIterator<Item = T>>(
         &self,
         values: I,

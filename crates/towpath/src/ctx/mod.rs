@@ -153,11 +153,13 @@ impl Ctx {
     ///
     /// # Cancel safety
     /// Dropped before completion, it did nothing and stands in no line.
+    #[track_caller]
     pub fn done(&self) -> Done<'_> {
         Done::new(&self.0)
     }
 
     /// As [`done`](Self::done), on a thread.
+    #[track_caller]
     pub fn done_blocking(&self) -> Cause {
         crate::select_blocking! { cause = self.done() => cause }
     }

@@ -3,7 +3,14 @@
 //! What always holds: an `Exclusive` receiving end is the only one of its channel, and receives through `&mut`; that
 //! is what makes the single-receiver paths of `ring.rs` and `list.rs` sound.
 
-use std::fmt;
+use std::{
+    fmt,
+    future::Future,
+    mem::ManuallyDrop,
+    pin::Pin,
+    ptr,
+    task::{Context, Poll},
+};
 
 use super::{
     backoff::{Linger, Patience},
@@ -13,11 +20,15 @@ use super::{
     list::List,
     meet::Meet,
     op::{RecvOp, ReserveOp, SendOp, Step},
+    recv::Receiving,
     ring::{Push, Ring},
     wait::Core,
     watch::SetCore,
 };
-use crate::sync::{Arc, AtomicUsize, Ordering};
+use crate::{
+    select::SelectArm,
+    sync::{Arc, AtomicUsize, Ordering, UnsafeCell},
+};
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
 /// than a ring: with capacity 1 a waiting receiver's hands are a second place, so a task switch moves two messages.
@@ -34,6 +45,9 @@ pub(crate) struct Chan<T> {
     queue: Queue<T>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// What `poll_recv` keeps between its calls: the exclusive receiving end's own, reached through `&mut` on it. Here
+    /// so that a receiver takes one word.
+    kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
     /// How tasks on each side wait.
     send_patience: Patience,
     recv_patience: Patience,
@@ -41,6 +55,12 @@ pub(crate) struct Chan<T> {
     send_linger: Linger,
     recv_linger: Linger,
 }
+
+// SAFETY: the queues are `Send` and `Sync` for `T: Send`, and `kept` is reached by one end alone. Attacked by `it::streams`
+// under ThreadSanitizer.
+unsafe impl<T: Send> Send for Chan<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Chan<T> {}
 
 /// How a receiving end shares its channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +103,7 @@ impl<T> Chan<T> {
             queue,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            kept: UnsafeCell::new(None),
             send_patience: Patience::new(),
             recv_patience: Patience::new(),
             send_linger: Linger::new(),
@@ -553,10 +574,10 @@ impl<T> Chan<T> {
 /// One of the sending ends; the channel's last one to go tells the receivers.
 pub(crate) struct SendEnd<T>(Arc<Chan<T>>);
 
-/// A receiving end; the channel's last one to go drops what is queued and tells the senders.
-pub(crate) struct RecvEnd<T> {
+/// A receiving end; the channel's last one to go drops what is queued and tells the senders. How it shares its channel
+/// is part of its type, so that it takes one word.
+pub(crate) struct RecvEnd<T, const SHARED: bool = false> {
     chan: Arc<Chan<T>>,
-    mode: Mode,
 }
 
 // What the parts give anyway, said once more so that the compiler names `T` and the end, not what is inside, to
@@ -566,14 +587,14 @@ unsafe impl<T: Send> Send for SendEnd<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for SendEnd<T> {}
 // SAFETY: as above; receiving takes `&mut`.
-unsafe impl<T: Send> Send for RecvEnd<T> {}
+unsafe impl<T: Send, const SHARED: bool> Send for RecvEnd<T, SHARED> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for RecvEnd<T> {}
+unsafe impl<T: Send, const SHARED: bool> Sync for RecvEnd<T, SHARED> {}
 
 /// A new channel; `None` is unbounded.
 pub(crate) fn channel<T>(capacity: Option<usize>) -> (SendEnd<T>, RecvEnd<T>) {
     let chan = Chan::new(capacity);
-    (SendEnd(chan.clone()), RecvEnd { chan, mode: Mode::Exclusive })
+    (SendEnd(chan.clone()), RecvEnd { chan })
 }
 
 impl<T> SendEnd<T> {
@@ -631,39 +652,49 @@ impl<T> Drop for SendEnd<T> {
 }
 
 impl<T> RecvEnd<T> {
-    #[inline]
-    pub(crate) fn chan(&self) -> &Chan<T> {
-        &self.chan
-    }
-
-    pub(super) fn arc(&self) -> Arc<Chan<T>> {
-        self.chan.clone()
-    }
-
-    #[inline]
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
-    }
-
     /// From here the end may be cloned.
-    pub(crate) fn into_shared(mut self) -> Self {
-        self.mode = Mode::Shared;
+    pub(crate) fn into_shared(mut self) -> RecvEnd<T, true> {
+        self.forget_kept();
         if let Queue::Meet(meet) = &self.chan.queue {
             meet.share();
         }
-        self
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped, so its `Arc` moves.
+        RecvEnd { chan: unsafe { ptr::read(&raw const this.chan) } }
     }
 
-    pub(crate) fn clone_shared(&self) -> Self {
-        debug_assert_eq!(self.mode, Mode::Shared);
-        self.chan.receivers.fetch_add(1, Ordering::Relaxed);
-        Self { chan: self.chan.clone(), mode: Mode::Shared }
+    /// Polls the receive that is kept between the calls of `poll_recv`.
+    pub(crate) fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.chan.kept.with_mut(|kept| {
+            // SAFETY: `&mut self` on the only receiving end, see `Chan::kept`. Attacked by `it::streams`.
+            let kept = unsafe { &mut *kept };
+            let receiving = kept.get_or_insert_with(|| {
+                // SAFETY: it goes away before the channel does (`Drop`), and `fresh` takes it back before any other
+                // receive begins.
+                Box::pin(unsafe { Receiving::on(&self.chan, Mode::Exclusive) })
+            });
+            let polled = receiving.as_mut().poll(cx);
+            if polled.is_ready() {
+                receiving.again();
+            }
+            polled
+        })
     }
 
+    /// Takes a half-done `poll_kept` back before another way of receiving begins.
     #[inline]
-    pub(crate) fn try_recv(&mut self) -> Result<Option<T>, ()> {
-        // SAFETY: `&mut` on the end: if it is the only one, nobody else receives.
-        unsafe { self.chan.try_recv(self.mode, true) }
+    pub(crate) fn fresh(&mut self) {
+        self.chan.kept.with_mut(|kept| {
+            // SAFETY: as in `poll_kept`.
+            if let Some(kept) = unsafe { &mut *kept } {
+                SelectArm::retract(kept.as_mut());
+            }
+        });
+    }
+
+    fn forget_kept(&mut self) {
+        // SAFETY: as in `poll_kept`.
+        drop(self.chan.kept.with_mut(|kept| unsafe { (*kept).take() }));
     }
 
     /// Shuts the senders out when called, see `Chan::seal`; does not keep the end alive.
@@ -671,18 +702,49 @@ impl<T> RecvEnd<T> {
     where
         T: Send,
     {
-        let chan = self.arc();
+        let chan = self.chan.clone();
         move || chan.seal()
+    }
+}
+
+impl<T> RecvEnd<T, true> {
+    pub(crate) fn clone_shared(&self) -> Self {
+        self.chan.receivers.fetch_add(1, Ordering::Relaxed);
+        Self { chan: self.chan.clone() }
+    }
+}
+
+impl<T, const SHARED: bool> RecvEnd<T, SHARED> {
+    const MODE: Mode = if SHARED { Mode::Shared } else { Mode::Exclusive };
+
+    #[inline]
+    pub(crate) fn chan(&self) -> &Chan<T> {
+        &self.chan
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        Self::MODE
+    }
+
+    #[inline]
+    pub(crate) fn try_recv(&mut self) -> Result<Option<T>, ()> {
+        // SAFETY: `&mut` on the end: if it is the only one, nobody else receives.
+        unsafe { self.chan.try_recv(Self::MODE, true) }
     }
 
     pub(crate) fn take_many(&mut self, limit: usize, out: &mut Vec<T>) -> usize {
         // SAFETY: as above.
-        unsafe { self.chan.take_many(self.mode, limit, out) }
+        unsafe { self.chan.take_many(Self::MODE, limit, out) }
     }
 }
 
-impl<T> Drop for RecvEnd<T> {
+impl<T, const SHARED: bool> Drop for RecvEnd<T, SHARED> {
     fn drop(&mut self) {
+        if !SHARED {
+            // SAFETY: as in `poll_kept`; a shared end has given it up in `into_shared`.
+            drop(self.chan.kept.with_mut(|kept| unsafe { (*kept).take() }));
+        }
         if self.chan.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }

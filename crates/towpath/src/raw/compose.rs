@@ -30,6 +30,7 @@ pub struct SendingFrom<'a, T> {
 }
 
 impl<'a, T> SendingFrom<'a, T> {
+    #[track_caller]
     pub(crate) fn new(end: &'a SendEnd<T>, slot: &'a mut Option<T>) -> Self {
         let value = slot.take();
         Self { empty: value.is_none(), sending: Sending::new(end, value), slot }
@@ -96,6 +97,7 @@ pub struct SendAll<'a, T, I> {
 }
 
 impl<'a, T, I> SendAll<'a, T, I> {
+    #[track_caller]
     pub(crate) fn new(end: &'a SendEnd<T>, values: I) -> Self {
         Self { end, values, sending: Sending::idle(end), waiting: false }
     }
@@ -146,7 +148,12 @@ pub struct RecvMany<'a, T> {
 }
 
 impl<'a, T> RecvMany<'a, T> {
-    pub(crate) fn new(end: &'a mut RecvEnd<T>, batch: &'a mut Vec<T>, limit: usize) -> Self {
+    #[track_caller]
+    pub(crate) fn new<const SHARED: bool>(
+        end: &'a mut RecvEnd<T, SHARED>,
+        batch: &'a mut Vec<T>,
+        limit: usize,
+    ) -> Self {
         Self { receiving: Receiving::new(end), batch, limit }
     }
 }
@@ -179,100 +186,50 @@ impl<T> fmt::Debug for RecvMany<'_, T> {
     }
 }
 
-pub(crate) use kept::KeptReceive;
 #[cfg(feature = "futures")]
 pub(crate) use kept::KeptReservation;
 
-/// What a `Stream` or a `Sink` keeps: made once, used for every message.
+/// What a `Sink` keeps: made once, used for every message.
+#[cfg(feature = "futures")]
 mod kept {
     use super::{
         super::{
-            chan::{Chan, RecvEnd},
-            recv::Receiving,
+            chan::{Chan, SendEnd},
+            reserve::Reservation,
         },
-        Context, Future, Pin, Poll,
+        Context, Pin, Poll,
     };
     use crate::sync::Arc;
-    #[cfg(feature = "futures")]
-    pub(crate) use sink::KeptReservation;
 
-    /// A receive beside what keeps its channel alive. The operation is dropped first: fields in order.
-    pub(crate) struct KeptReceive<T> {
-        receiving: Receiving<'static, T>,
-        _chan: Arc<Chan<T>>,
+    /// A reservation beside what keeps its channel alive.
+    pub(crate) struct KeptReservation<T> {
+        reservation: Reservation<'static, T>,
+        chan: Arc<Chan<T>>,
     }
 
-    // SAFETY: a shared reference to it reaches nothing: its methods take `Pin<&mut Self>`.
-    unsafe impl<T: Send> Sync for KeptReceive<T> {}
+    // SAFETY: a shared reference reaches only the channel, which is `Sync`.
+    unsafe impl<T: Send> Sync for KeptReservation<T> {}
 
-    impl<T> KeptReceive<T> {
-        /// For the owner of `end`, who uses it only while not receiving in another way.
-        pub(crate) fn new(end: &mut RecvEnd<T>) -> Pin<Box<Self>> {
+    impl<T> KeptReservation<T> {
+        pub(crate) fn new(end: &SendEnd<T>) -> Pin<Box<Self>> {
             let chan = end.arc();
-            // SAFETY: the `Arc` beside it keeps the channel alive; `Receiver` calls `retract` (through `fresh`)
-            // before every other receive. Attacked by `it::streams`.
-            let receiving = unsafe { Receiving::on(&chan, end.mode()) };
-            Box::pin(Self { receiving, _chan: chan })
+            Box::pin(Self { reservation: Reservation::on(&chan), chan })
         }
 
-        pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        /// True: a place is kept, and is the caller's to use or give back.
+        pub(crate) fn poll(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
             // SAFETY: the field is never moved.
-            let mut receiving = unsafe { self.map_unchecked_mut(|kept| &mut kept.receiving) };
-            let polled = receiving.as_mut().poll(cx);
+            let mut reservation = unsafe { self.map_unchecked_mut(|kept| &mut kept.reservation) };
+            let polled = reservation.as_mut().poll(cx);
             if polled.is_ready() {
-                receiving.again();
+                reservation.again();
             }
             polled
         }
 
-        pub(crate) fn retract(self: Pin<&mut Self>) {
-            // SAFETY: the field is never moved.
-            let receiving = unsafe { self.map_unchecked_mut(|kept| &mut kept.receiving) };
-            crate::select::SelectArm::retract(receiving);
-        }
-    }
-
-    #[cfg(feature = "futures")]
-    mod sink {
-        use super::{
-            super::super::{
-                chan::{Chan, SendEnd},
-                reserve::Reservation,
-            },
-            Arc, Context, Pin, Poll,
-        };
-
-        /// A reservation beside what keeps its channel alive.
-        pub(crate) struct KeptReservation<T> {
-            reservation: Reservation<'static, T>,
-            chan: Arc<Chan<T>>,
-        }
-
-        // SAFETY: a shared reference reaches only the channel, which is `Sync`.
-        unsafe impl<T: Send> Sync for KeptReservation<T> {}
-
-        impl<T> KeptReservation<T> {
-            pub(crate) fn new(end: &SendEnd<T>) -> Pin<Box<Self>> {
-                let chan = end.arc();
-                Box::pin(Self { reservation: Reservation::on(&chan), chan })
-            }
-
-            /// True: a place is kept, and is the caller's to use or give back.
-            pub(crate) fn poll(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
-                // SAFETY: the field is never moved.
-                let mut reservation =
-                    unsafe { self.map_unchecked_mut(|kept| &mut kept.reservation) };
-                let polled = reservation.as_mut().poll(cx);
-                if polled.is_ready() {
-                    reservation.again();
-                }
-                polled
-            }
-
-            /// Gives a place back that was kept and not used.
-            pub(crate) fn unreserve(&self) {
-                self.chan.unreserve();
-            }
+        /// Gives a place back that was kept and not used.
+        pub(crate) fn unreserve(&self) {
+            self.chan.unreserve();
         }
     }
 }

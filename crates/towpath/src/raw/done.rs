@@ -45,6 +45,7 @@ pub(super) struct EndWait<'a> {
 unsafe impl Send for EndWait<'_> {}
 
 impl<'a> Done<'a> {
+    #[track_caller]
     pub(crate) fn new(ctx: &'a CtxRef) -> Self {
         Self {
             wait: EndWait {
@@ -97,7 +98,7 @@ impl EndWait<'_> {
             Stage::Waiting => {
                 self.ctx.has_ended() || self.ctx.arm_in_line(&self.core, cx.waker().clone())
             }
-            Stage::Won | Stage::Done => {
+            Stage::Won | Stage::WonEnd | Stage::Done => {
                 panic!("a wait for a context's end was {POLLED_AFTER_DONE}")
             }
         }

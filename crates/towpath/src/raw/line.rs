@@ -3,18 +3,22 @@
 //! What always holds: links, phase and owner of a queued node change only under the lock of the line it stands in, and
 //! a node leaves its line before its memory goes away.
 
-use std::{cell::Cell, marker::PhantomPinned, mem::MaybeUninit, ptr, task::Waker};
+use std::{cell::Cell, marker::PhantomPinned, mem::MaybeUninit, panic::Location, ptr, task::Waker};
 
 use super::{
     claim::{self, Me},
+    op::Stage,
     wait::Core,
     watch,
 };
-use crate::sync::{AtomicU32, Ordering};
+use crate::{
+    observe, process,
+    sync::{AtomicU8, Ordering},
+};
 
 /// Where a node stands. Changes under the lock of its line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
+#[repr(u8)]
 pub(crate) enum Phase {
     /// In no line.
     Idle = 0,
@@ -30,33 +34,50 @@ pub(crate) enum Phase {
 
 /// A place in one line.
 ///
-/// Most operations never wait, so only the phase is set when a node is made; the rest is set on entering a line.
+/// Most operations never wait, so little is set when a node is made; the rest is set on entering a line.
 pub(crate) struct Node {
     prev: Cell<MaybeUninit<*const Node>>,
     next: Cell<MaybeUninit<*const Node>>,
     core: Cell<MaybeUninit<*const Core>>,
-    phase: AtomicU32,
+    /// Where the program waits, for observers.
+    at: &'static Location<'static>,
+    /// Which process waits, and since which look of an observer.
+    process: Cell<MaybeUninit<u32>>,
+    since: Cell<MaybeUninit<u32>>,
     /// Which arm of a select this is.
     arm: Cell<MaybeUninit<u32>>,
     /// Before an operation is done: when it came, so that it keeps its place if it has to stand in line again. Once a
     /// value has been put into a receiver's hands: the order of that, so that values can be given back in order.
     ticket: Cell<MaybeUninit<u32>>,
+    phase: AtomicU8,
     /// The other side may take the value out of this waiting sender: true only for a thread, which cannot be
     /// cancelled. A task's value leaves only while the task itself runs, so that a cancelled send is never delivered.
     takeable: Cell<bool>,
+    /// How far the operation has come: its own note, kept here because there is room.
+    pub(super) stage: Cell<Stage>,
+    /// Its own note too: a receive on a shared end.
+    pub(super) shared: Cell<bool>,
     _pinned: PhantomPinned,
 }
 
 impl Node {
+    /// A node of an operation that began where the caller was called.
+    #[inline]
+    #[track_caller]
     pub(crate) fn new() -> Self {
         Self {
             prev: Cell::new(MaybeUninit::uninit()),
             next: Cell::new(MaybeUninit::uninit()),
             core: Cell::new(MaybeUninit::uninit()),
-            phase: AtomicU32::new(Phase::Idle as u32),
+            at: Location::caller(),
+            process: Cell::new(MaybeUninit::uninit()),
+            since: Cell::new(MaybeUninit::uninit()),
             arm: Cell::new(MaybeUninit::uninit()),
             ticket: Cell::new(MaybeUninit::uninit()),
+            phase: AtomicU8::new(Phase::Idle as u8),
             takeable: Cell::new(false),
+            stage: Cell::new(Stage::New),
+            shared: Cell::new(false),
             _pinned: PhantomPinned,
         }
     }
@@ -74,7 +95,7 @@ impl Node {
 
     #[inline]
     pub(super) fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u32, Ordering::Release);
+        self.phase.store(phase as u8, Ordering::Release);
     }
 
     /// Names the owner. Before the node enters a line.
@@ -88,6 +109,8 @@ impl Node {
     #[inline]
     pub(super) fn belongs_to_member(&self, core: *const Core, arm: u32) {
         self.core.set(MaybeUninit::new(core));
+        self.process.set(MaybeUninit::new(process::number()));
+        self.since.set(MaybeUninit::new(observe::look()));
         self.arm.set(MaybeUninit::new(arm));
     }
 

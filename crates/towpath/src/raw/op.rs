@@ -8,7 +8,13 @@
 
 use std::{marker::PhantomData, mem::MaybeUninit, ptr::NonNull, task::Context};
 
-use super::{backoff::Patience, chan::Chan, claim::Me, line::Node, wait::Core};
+use super::{
+    backoff::Patience,
+    chan::{Chan, Mode},
+    claim::Me,
+    line::Node,
+    wait::Core,
+};
 use crate::sync::UnsafeCell;
 
 /// What one try has come to.
@@ -30,8 +36,19 @@ pub(crate) struct RecvOp<T> {
 }
 
 impl<T> RecvOp<T> {
-    pub(super) fn new() -> Self {
+    #[inline]
+    #[track_caller]
+    fn new() -> Self {
         Self { node: Node::new(), slot: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// A receive on an end of this mode.
+    #[inline]
+    #[track_caller]
+    pub(super) fn of(mode: Mode) -> Self {
+        let op = Self::new();
+        op.node.shared.set(mode == Mode::Shared);
+        op
     }
 
     /// # Safety
@@ -57,6 +74,8 @@ pub(crate) struct SendOp<T> {
 }
 
 impl<T> SendOp<T> {
+    #[inline]
+    #[track_caller]
     pub(super) fn new(value: Option<T>) -> Self {
         Self { node: Node::new(), value: UnsafeCell::new(value) }
     }
@@ -102,6 +121,7 @@ impl<T> std::ops::Deref for ChanRef<'_, T> {
 
 /// How far an operation has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(super) enum Stage {
     /// Not tried yet, or taken back.
     New,
@@ -109,6 +129,8 @@ pub(super) enum Stage {
     Waiting,
     /// Done as an arm, the result waits to be collected.
     Won,
+    /// As `Won`, and the result is that there is nothing more: the channel is closed.
+    WonEnd,
     Done,
 }
 

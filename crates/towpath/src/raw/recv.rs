@@ -27,10 +27,6 @@ use crate::select::{ArmContext, SelectArm};
 #[must_use = "a receive does nothing until it is awaited or selected on"]
 pub struct Receiving<'a, T> {
     chan: ChanRef<'a, T>,
-    mode: Mode,
-    stage: Cell<Stage>,
-    /// As an arm: the result is the end of the channel, not a value.
-    ended: Cell<bool>,
     core: Core,
     op: RecvOp<T>,
 }
@@ -42,7 +38,8 @@ unsafe impl<T: Send> Send for Receiving<'_, T> {}
 impl<'a, T> Receiving<'a, T> {
     /// A receive on `end`, which stays borrowed exclusively: so it is the only one on an exclusive end.
     #[inline]
-    pub(crate) fn new(end: &'a mut RecvEnd<T>) -> Self {
+    #[track_caller]
+    pub(crate) fn new<const SHARED: bool>(end: &'a mut RecvEnd<T, SHARED>) -> Self {
         // SAFETY: `end` stays borrowed exclusively.
         unsafe { Self::on(end.chan(), end.mode()) }
     }
@@ -51,31 +48,37 @@ impl<'a, T> Receiving<'a, T> {
     ///
     /// # Safety
     /// The caller keeps `chan` alive for `'a`; and with `Mode::Exclusive` nothing else receives while this is used.
+    #[inline]
+    #[track_caller]
     pub(super) unsafe fn on(chan: &Chan<T>, mode: Mode) -> Self {
-        Self {
-            chan: ChanRef::new(chan),
-            mode,
-            stage: Cell::new(Stage::New),
-            ended: Cell::new(false),
-            core: Core::new(PLAIN),
-            op: RecvOp::new(),
-        }
+        Self { chan: ChanRef::new(chan), core: Core::new(PLAIN), op: RecvOp::of(mode) }
+    }
+
+    #[inline]
+    fn mode(&self) -> Mode {
+        if self.op.node.shared.get() { Mode::Shared } else { Mode::Exclusive }
+    }
+
+    #[inline]
+    fn stage(&self) -> &Cell<Stage> {
+        &self.op.node.stage
     }
 
     /// More of what is there now, after a receive that has finished.
     pub(super) fn take_more(&self, limit: usize, out: &mut Vec<T>) -> usize {
         // SAFETY: the mode is that of the end that is borrowed.
-        unsafe { self.chan.take_many(self.mode, limit, out) }
+        unsafe { self.chan.take_many(self.mode(), limit, out) }
     }
 
     /// Ready for the next message, after a receive that has finished.
     pub(super) fn again(&self) {
-        debug_assert_eq!(self.stage.get(), Stage::Done);
-        self.stage.set(Stage::New);
+        debug_assert_eq!(self.stage().get(), Stage::Done);
+        self.stage().set(Stage::New);
     }
 
     /// Receives on this thread.
-    pub(crate) fn wait(end: &'a mut RecvEnd<T>) -> Option<T> {
+    #[track_caller]
+    pub(crate) fn wait<const SHARED: bool>(end: &'a mut RecvEnd<T, SHARED>) -> Option<T> {
         // A message that is already there, or will be in a moment.
         if !end.chan().is_meet() {
             let mut backoff = Backoff::new();
@@ -95,21 +98,21 @@ impl<'a, T> Receiving<'a, T> {
 
     /// Collects what a notice has brought, or tries (again). `None`: it stands in line.
     fn advance(&self, me: &Me<'_>) -> Option<Option<T>> {
-        if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
-            self.stage.set(Stage::Done);
-            self.chan.confirm(self.mode, &self.op.node);
+        if self.stage().get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
+            self.stage().set(Stage::Done);
+            self.chan.confirm(self.mode(), &self.op.node);
             // SAFETY: `Done` says that a value was put there for us and that its sender has let go.
             return Some(Some(unsafe { self.op.get() }));
         }
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts; the mode is that of the end that
         // `new` borrowed.
-        match unsafe { self.chan.recv_step(&self.op, me, self.mode) } {
+        match unsafe { self.chan.recv_step(&self.op, me, self.mode()) } {
             Step::Ready(end_or_value) => {
-                self.stage.set(Stage::Done);
+                self.stage().set(Stage::Done);
                 Some(end_or_value)
             }
             Step::Waiting | Step::NotNow | Step::Interrupted => {
-                self.stage.set(Stage::Waiting);
+                self.stage().set(Stage::Waiting);
                 None
             }
         }
@@ -121,14 +124,14 @@ impl<T> Future for Receiving<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.as_ref().get_ref();
-        match this.stage.get() {
+        match this.stage().get() {
             Stage::New => loop {
                 // Most messages are there already; then no waker need be cloned.
                 if this.chan.may_recv()
                     // SAFETY: the mode is that of the end that `new` borrowed.
-                    && let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode, false) }
+                    && let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode(), false) }
                 {
-                    this.stage.set(Stage::Done);
+                    this.stage().set(Stage::Done);
                     return Poll::Ready(end_or_value);
                 }
                 let ready = (!this.chan.is_meet()).then_some(|| this.chan.recv_ready());
@@ -146,7 +149,7 @@ impl<T> Future for Receiving<'_, T> {
                     return Poll::Pending;
                 }
             }
-            Stage::Won | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
+            Stage::Won | Stage::WonEnd | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
         }
         if this.op.node.phase() != Phase::Done {
             this.core.arm_alone(cx.waker());
@@ -163,7 +166,7 @@ impl<T> SelectArm for Receiving<'_, T> {
 
     fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage.get() == Stage::Waiting
+        if this.stage().get() == Stage::Waiting
             && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
         {
             return Poll::Pending;
@@ -173,16 +176,16 @@ impl<T> SelectArm for Receiving<'_, T> {
                 cx.meets();
             }
             // SAFETY: the mode is that of the end that `new` borrowed.
-            return match unsafe { this.chan.try_recv(this.mode, cx.insists()) } {
+            return match unsafe { this.chan.try_recv(this.mode(), cx.insists()) } {
                 Ok(end_or_value) => this.won(end_or_value),
                 Err(()) => Poll::Pending,
             };
         }
         // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
-        match unsafe { this.chan.recv_step(&this.op, cx.me(), this.mode) } {
+        match unsafe { this.chan.recv_step(&this.op, cx.me(), this.mode()) } {
             Step::Ready(end_or_value) => this.won(end_or_value),
             Step::Waiting => {
-                this.stage.set(Stage::Waiting);
+                this.stage().set(Stage::Waiting);
                 cx.expose();
                 Poll::Pending
             }
@@ -192,15 +195,14 @@ impl<T> SelectArm for Receiving<'_, T> {
 
     fn complete(self: Pin<&mut Self>) -> Option<T> {
         let this = self.as_ref().get_ref();
-        if this.stage.get() == Stage::Waiting {
+        if this.stage().get() == Stage::Waiting {
             // Won for us by a sender, who may not have let go yet.
             this.chan.synchronize();
             debug_assert_eq!(this.op.node.phase(), Phase::Done);
-            this.chan.confirm(this.mode, &this.op.node);
+            this.chan.confirm(this.mode(), &this.op.node);
         }
-        let full = !this.ended.get();
-        this.stage.set(Stage::Done);
-        // SAFETY: not ended, so the slot is full: `won` or a sender has filled it.
+        let full = this.stage().replace(Stage::Done) != Stage::WonEnd;
+        // SAFETY: not the end, so the slot is full: `won` or a sender has filled it.
         full.then(|| unsafe { this.op.get() })
     }
 
@@ -209,11 +211,11 @@ impl<T> SelectArm for Receiving<'_, T> {
     }
 
     fn is_promised(&self) -> bool {
-        self.stage.get() == Stage::New && self.chan.is_promised()
+        self.stage().get() == Stage::New && self.chan.is_promised()
     }
 
     fn may_be_ready(&self) -> bool {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => self.chan.may_recv_now(),
             _ => self.op.node.phase() != Phase::Queued,
         }
@@ -222,31 +224,31 @@ impl<T> SelectArm for Receiving<'_, T> {
 
 impl<T> Receiving<'_, T> {
     fn won(&self, end_or_value: Option<T>) -> Poll<()> {
-        self.stage.set(Stage::Won);
         match end_or_value {
-            // SAFETY: in no line, so the slot is ours, and empty.
-            Some(value) => unsafe { self.op.put(value) },
-            None => self.ended.set(true),
+            Some(value) => {
+                self.stage().set(Stage::Won);
+                // SAFETY: in no line, so the slot is ours, and empty.
+                unsafe { self.op.put(value) };
+            }
+            None => self.stage().set(Stage::WonEnd),
         }
         Poll::Ready(())
     }
 
     fn take_back(&self) {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::Waiting => {
-                self.stage.set(Stage::New);
+                self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_recv(&self.op) };
             }
             Stage::Won => {
                 // Only a select that is dropped between winning and collecting gets here.
-                self.stage.set(Stage::Done);
-                if !self.ended.get() {
-                    // SAFETY: `won` has filled the slot.
-                    drop(unsafe { self.op.get() });
-                }
+                self.stage().set(Stage::Done);
+                // SAFETY: `won` has filled the slot.
+                drop(unsafe { self.op.get() });
             }
-            Stage::New | Stage::Done => {}
+            Stage::New | Stage::WonEnd | Stage::Done => {}
         }
     }
 }

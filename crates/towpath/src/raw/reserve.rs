@@ -19,8 +19,6 @@ use crate::select::ArmContext;
 /// A reservation that is under way; `Permit`s are made of it in `channel/permit.rs`.
 pub(crate) struct Reservation<'a, T> {
     chan: ChanRef<'a, T>,
-    stage: Cell<Stage>,
-    closed: Cell<bool>,
     core: Core,
     op: ReserveOp,
 }
@@ -29,22 +27,28 @@ pub(crate) struct Reservation<'a, T> {
 unsafe impl<T: Send> Send for Reservation<'_, T> {}
 
 impl<'a, T> Reservation<'a, T> {
+    #[inline]
+    fn stage(&self) -> &Cell<Stage> {
+        &self.op.node.stage
+    }
+
+    #[track_caller]
     pub(crate) fn new(end: &'a SendEnd<T>) -> Self {
         Self::on(end.chan())
     }
 
     /// A reservation whose channel the caller keeps alive.
+    #[track_caller]
     pub(super) fn on(chan: &Chan<T>) -> Self {
         Self {
             chan: ChanRef::new(chan),
-            stage: Cell::new(Stage::New),
-            closed: Cell::new(false),
             core: Core::new(PLAIN),
             op: ReserveOp { node: Node::new() },
         }
     }
 
     /// Waits on this thread. True: a place is kept; false: the receivers are gone.
+    #[track_caller]
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
@@ -55,11 +59,11 @@ impl<'a, T> Reservation<'a, T> {
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
         match unsafe { self.chan.reserve_step(&self.op, me) } {
             Step::Ready(done) => {
-                self.stage.set(Stage::Done);
+                self.stage().set(Stage::Done);
                 Some(done == Push::Done)
             }
             Step::Waiting | Step::NotNow | Step::Interrupted => {
-                self.stage.set(Stage::Waiting);
+                self.stage().set(Stage::Waiting);
                 None
             }
         }
@@ -67,7 +71,7 @@ impl<'a, T> Reservation<'a, T> {
 
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let this = self.as_ref().get_ref();
-        match this.stage.get() {
+        match this.stage().get() {
             Stage::New => {
                 this.core.arm_alone(cx.waker());
             }
@@ -77,7 +81,9 @@ impl<'a, T> Reservation<'a, T> {
                 }
                 this.core.arm_alone(cx.waker());
             }
-            Stage::Won | Stage::Done => panic!("a reservation was {POLLED_AFTER_DONE}"),
+            Stage::Won | Stage::WonEnd | Stage::Done => {
+                panic!("a reservation was {POLLED_AFTER_DONE}")
+            }
         }
         match this.advance(&plain(&this.core)) {
             Some(kept) => Poll::Ready(kept),
@@ -87,7 +93,7 @@ impl<'a, T> Reservation<'a, T> {
 
     pub(crate) fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage.get() == Stage::Waiting && this.op.node.phase() == Phase::Queued {
+        if this.stage().get() == Stage::Waiting && this.op.node.phase() == Phase::Queued {
             return Poll::Pending;
         }
         let done = if cx.may_wait() {
@@ -95,7 +101,7 @@ impl<'a, T> Reservation<'a, T> {
             match unsafe { this.chan.reserve_step(&this.op, cx.me()) } {
                 Step::Ready(done) => done,
                 Step::Waiting => {
-                    this.stage.set(Stage::Waiting);
+                    this.stage().set(Stage::Waiting);
                     cx.expose();
                     return Poll::Pending;
                 }
@@ -110,14 +116,13 @@ impl<'a, T> Reservation<'a, T> {
         if done == Push::Full {
             return Poll::Pending;
         }
-        this.closed.set(done == Push::Closed);
-        this.stage.set(Stage::Won);
+        this.stage().set(if done == Push::Closed { Stage::WonEnd } else { Stage::Won });
         Poll::Ready(())
     }
 
     /// Whether a place may be had now; a guess.
     pub(crate) fn may_be_ready(&self) -> bool {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => self.chan.may_reserve_now(),
             _ => self.op.node.phase() != Phase::Queued,
         }
@@ -126,31 +131,28 @@ impl<'a, T> Reservation<'a, T> {
     /// After `poll_arm` was ready. True: a place is kept.
     pub(crate) fn complete(self: Pin<&mut Self>) -> bool {
         let this = self.as_ref().get_ref();
-        this.stage.set(Stage::Done);
-        !this.closed.get()
+        this.stage().replace(Stage::Done) != Stage::WonEnd
     }
 
     /// Ready for the next place, after a reservation that has finished.
     #[cfg(feature = "futures")]
     pub(super) fn again(&self) {
-        debug_assert_eq!(self.stage.get(), Stage::Done);
-        self.stage.set(Stage::New);
+        debug_assert_eq!(self.stage().get(), Stage::Done);
+        self.stage().set(Stage::New);
     }
 
     pub(crate) fn take_back(&self) {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::Waiting => {
-                self.stage.set(Stage::New);
+                self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_send(&self.op.node) };
             }
             Stage::Won => {
-                self.stage.set(Stage::Done);
-                if !self.closed.get() {
-                    self.chan.unreserve();
-                }
+                self.stage().set(Stage::Done);
+                self.chan.unreserve();
             }
-            Stage::New | Stage::Done => {}
+            Stage::New | Stage::WonEnd | Stage::Done => {}
         }
     }
 }

@@ -31,7 +31,6 @@ use crate::{
 #[must_use = "a send does nothing until it is awaited or selected on"]
 pub struct Sending<'a, T> {
     chan: ChanRef<'a, T>,
-    stage: Cell<Stage>,
     core: Core,
     op: SendOp<T>,
 }
@@ -41,16 +40,18 @@ unsafe impl<T: Send> Send for Sending<'_, T> {}
 
 impl<'a, T> Sending<'a, T> {
     #[inline]
+    fn stage(&self) -> &Cell<Stage> {
+        &self.op.node.stage
+    }
+
+    #[inline]
+    #[track_caller]
     pub(crate) fn new(end: &'a SendEnd<T>, value: Option<T>) -> Self {
-        Self {
-            chan: ChanRef::new(end.chan()),
-            stage: Cell::new(Stage::New),
-            core: Core::new(PLAIN),
-            op: SendOp::new(value),
-        }
+        Self { chan: ChanRef::new(end.chan()), core: Core::new(PLAIN), op: SendOp::new(value) }
     }
 
     /// Sends on this thread.
+    #[track_caller]
     pub(crate) fn wait(end: &'a SendEnd<T>, value: T) -> Result<(), SendError<T>> {
         let mut value = Some(value);
         let mut backoff = Backoff::new();
@@ -70,18 +71,19 @@ impl<'a, T> Sending<'a, T> {
     }
 
     /// A send that has nothing to send yet.
+    #[track_caller]
     pub(super) fn idle(end: &'a SendEnd<T>) -> Self {
         let this = Self::new(end, None);
-        this.stage.set(Stage::Done);
+        this.stage().set(Stage::Done);
         this
     }
 
     /// Ready to send `value`, after a send that has finished.
     pub(super) fn again(&self, value: T) {
-        debug_assert_eq!(self.stage.get(), Stage::Done);
+        debug_assert_eq!(self.stage().get(), Stage::Done);
         // SAFETY: in no line, so the value is ours.
         self.op.value.with_mut(|slot| unsafe { *slot = Some(value) });
-        self.stage.set(Stage::New);
+        self.stage().set(Stage::New);
     }
 
     /// The value, if it has not been sent: what a lost select arm still holds.
@@ -93,7 +95,7 @@ impl<'a, T> Sending<'a, T> {
     }
 
     fn result(&self, done: &Push) -> Result<(), SendError<T>> {
-        self.stage.set(Stage::Done);
+        self.stage().set(Stage::Done);
         match done {
             Push::Done => Ok(()),
             // SAFETY: in no line, so the value is ours.
@@ -105,22 +107,22 @@ impl<'a, T> Sending<'a, T> {
     }
 
     fn advance(&self, me: &Me<'_>) -> Option<Result<(), SendError<T>>> {
-        if self.stage.get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
+        if self.stage().get() == Stage::Waiting && self.op.node.phase() == Phase::Done {
             return Some(self.result(&Push::Done));
         }
         // SAFETY: pinned by our callers, owned by this core, and `Drop` retracts.
         match unsafe { self.chan.send_step(&self.op, me) } {
             Step::Ready(done) => Some(self.result(&done)),
             Step::Waiting | Step::NotNow | Step::Interrupted => {
-                self.stage.set(Stage::Waiting);
+                self.stage().set(Stage::Waiting);
                 None
             }
         }
     }
 
     fn take_back(&self) {
-        if self.stage.get() == Stage::Waiting {
-            self.stage.set(Stage::New);
+        if self.stage().get() == Stage::Waiting {
+            self.stage().set(Stage::New);
             // SAFETY: it was stepped on this channel.
             unsafe { self.chan.retract_send(&self.op.node) };
         }
@@ -132,7 +134,7 @@ impl<T> Future for Sending<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_ref().get_ref();
-        match this.stage.get() {
+        match this.stage().get() {
             Stage::New => loop {
                 if this.chan.may_send() {
                     // SAFETY: in no line, so the value is ours.
@@ -157,7 +159,7 @@ impl<T> Future for Sending<'_, T> {
                     return Poll::Pending;
                 }
             }
-            Stage::Won | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
+            Stage::Won | Stage::WonEnd | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
         }
         // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
         if this.op.node.phase() == Phase::Granted {
@@ -179,7 +181,7 @@ impl<T> SelectArm for Sending<'_, T> {
 
     fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage.get() == Stage::Waiting
+        if this.stage().get() == Stage::Waiting
             && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
         {
             return Poll::Pending;
@@ -193,17 +195,17 @@ impl<T> SelectArm for Sending<'_, T> {
             if done == Push::Full {
                 return Poll::Pending;
             }
-            this.stage.set(Stage::Won);
+            this.stage().set(Stage::Won);
             return Poll::Ready(());
         }
         // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
         match unsafe { this.chan.send_step(&this.op, cx.me()) } {
             Step::Ready(_) => {
-                this.stage.set(Stage::Won);
+                this.stage().set(Stage::Won);
                 Poll::Ready(())
             }
             Step::Waiting => {
-                this.stage.set(Stage::Waiting);
+                this.stage().set(Stage::Waiting);
                 cx.expose();
                 Poll::Pending
             }
@@ -213,7 +215,7 @@ impl<T> SelectArm for Sending<'_, T> {
 
     fn complete(self: Pin<&mut Self>) -> Result<(), SendError<T>> {
         let this = self.as_ref().get_ref();
-        if this.stage.get() == Stage::Waiting {
+        if this.stage().get() == Stage::Waiting {
             this.chan.synchronize();
         }
         // A value that is still here could not be sent.
@@ -225,7 +227,7 @@ impl<T> SelectArm for Sending<'_, T> {
     }
 
     fn may_be_ready(&self) -> bool {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => self.chan.may_send_now(),
             _ => self.op.node.phase() != Phase::Queued,
         }

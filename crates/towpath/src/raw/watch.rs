@@ -70,6 +70,7 @@ unsafe impl<T: Send> Send for Member<T> {}
 unsafe impl<T: Send> Sync for Member<T> {}
 
 impl<T> Member<T> {
+    #[track_caller]
     pub(crate) fn new(receiver: Receiver<T>, set: Arc<SetCore>, index: u32) -> Pin<Box<Self>> {
         Box::pin(Self { node: Node::new(), set, receiver: Some(receiver), index })
     }

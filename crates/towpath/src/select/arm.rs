@@ -307,68 +307,108 @@ pub trait OptionReceiver {
     type Item;
 
     /// [`Receiver::recv`], or a disabled arm.
+    #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, Self::Item>>;
 }
 
 impl<T> OptionReceiver for Option<Receiver<T>> {
     type Item = T;
 
+    #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        self.as_mut().map(Receiver::recv)
+        match self {
+            Some(rx) => Some(rx.recv()),
+            None => None,
+        }
     }
 }
 
 impl<T> OptionReceiver for Option<SharedReceiver<T>> {
     type Item = T;
 
+    #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        self.as_mut().map(SharedReceiver::recv)
+        match self {
+            Some(rx) => Some(rx.recv()),
+            None => None,
+        }
     }
 }
 
 impl<T> OptionReceiver for Option<&mut Receiver<T>> {
     type Item = T;
 
+    #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        self.as_mut().map(|rx| rx.recv())
+        match self {
+            Some(rx) => Some(rx.recv()),
+            None => None,
+        }
     }
 }
 
 /// Sending on an `Option` of a sender, in a select: `None` disables the arm. In scope inside `select!`.
 pub trait OptionSender<T> {
     /// [`Sender::send`], or a disabled arm.
+    #[track_caller]
     fn send(&self, value: T) -> Option<Sending<'_, T>>;
     /// [`Sender::send_from`], or a disabled arm.
+    #[track_caller]
     fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> Option<SendingFrom<'a, T>>;
     /// [`Sender::reserve`], or a disabled arm.
+    #[track_caller]
     fn reserve(&self) -> Option<Reserving<'_, T>>;
 }
 
 impl<T> OptionSender<T> for Option<Sender<T>> {
+    #[track_caller]
     fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        self.as_ref().map(|tx| tx.send(value))
+        match self {
+            Some(tx) => Some(tx.send(value)),
+            None => None,
+        }
     }
 
+    #[track_caller]
     fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> Option<SendingFrom<'a, T>> {
-        self.as_ref().map(|tx| tx.send_from(slot))
+        match self {
+            Some(tx) => Some(tx.send_from(slot)),
+            None => None,
+        }
     }
 
+    #[track_caller]
     fn reserve(&self) -> Option<Reserving<'_, T>> {
-        self.as_ref().map(Sender::reserve)
+        match self {
+            Some(tx) => Some(tx.reserve()),
+            None => None,
+        }
     }
 }
 
 impl<T> OptionSender<T> for Option<&Sender<T>> {
+    #[track_caller]
     fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        self.map(|tx| tx.send(value))
+        match self {
+            Some(tx) => Some(tx.send(value)),
+            None => None,
+        }
     }
 
+    #[track_caller]
     fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> Option<SendingFrom<'a, T>> {
-        self.map(|tx| tx.send_from(slot))
+        match self {
+            Some(tx) => Some(tx.send_from(slot)),
+            None => None,
+        }
     }
 
+    #[track_caller]
     fn reserve(&self) -> Option<Reserving<'_, T>> {
-        self.map(Sender::reserve)
+        match self {
+            Some(tx) => Some(tx.reserve()),
+            None => None,
+        }
     }
 }
 

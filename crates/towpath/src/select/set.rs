@@ -76,6 +76,7 @@ impl<T> SelectSet<T> {
     }
 
     /// Adds a receiver.
+    #[track_caller]
     pub fn recv(&mut self, receiver: Receiver<T>) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place { generation: 0, member: None, listed: false });
