@@ -6,6 +6,7 @@
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
 //! - [`after`], [`tick`], [`never()`]: timers as arms.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
+//! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
 pub mod channel;
 mod error;
@@ -14,6 +15,7 @@ pub mod rt;
 pub mod select;
 mod sync;
 mod time;
+pub mod waitfor;
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
 pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};

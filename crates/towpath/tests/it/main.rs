@@ -19,3 +19,4 @@ mod stress;
 mod time;
 mod traits;
 mod ui;
+mod waitfor;
