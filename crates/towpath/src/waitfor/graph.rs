@@ -85,7 +85,8 @@ impl Graph {
         let processes = snapshot.processes.len();
         let nodes = processes + 2 * snapshot.resources.len();
         assert!(nodes < 1 << 31, "a snapshot of more than 2^31 processes and resources");
-        let waits = Waits::of(snapshot, places);
+        let states: Vec<State> = snapshot.processes.iter().map(|process| process.state).collect();
+        let waits = Waits::of(snapshot, places, &states);
         let mut graph = Self {
             processes,
             nodes,
@@ -97,9 +98,9 @@ impl Graph {
             doubted: Vec::new(),
             ready: Vec::new(),
         };
-        graph.add_processes(snapshot, &waits);
+        graph.add_processes(&states, &waits);
         graph.add_waits(snapshot, &waits);
-        graph.add_resources(snapshot, places);
+        graph.add_resources(snapshot, places, &states);
         graph.waits = waits.process;
         graph
     }
@@ -110,15 +111,15 @@ impl Graph {
         self.processes as u32 + 2 * resource + side as u32
     }
 
-    fn add_processes(&mut self, snapshot: &Snapshot, waits: &Waits) {
+    fn add_processes(&mut self, states: &[State], waits: &Waits) {
         let mut waiting = vec![false; self.processes];
         for &process in &waits.process {
             if process != NONE {
                 waiting[process as usize] = true;
             }
         }
-        for (at, process) in snapshot.processes.iter().enumerate() {
-            match process.state {
+        for (at, state) in states.iter().enumerate() {
+            match state {
                 State::Running => self.live.push(at as u32),
                 // Neither stuck nor of any help.
                 State::Ended => self.need[at] = 0,
@@ -137,9 +138,8 @@ impl Graph {
                 continue;
             }
             for (arm, &at) in wait.arms.iter().zip(resources) {
-                let resource = snapshot.resources.get(at as usize);
-                let meets = || waits.meets(at, process, arm);
-                match enabled_by(arm, resource, meets) {
+                let fact = waits.facts.get(at as usize);
+                match enabled_by(arm, fact, || waits.meets(at, process, arm)) {
                     Enabled::Now => self.live.push(process),
                     Enabled::Ready { by_meeting } => {
                         self.live.push(process);
@@ -158,23 +158,23 @@ impl Graph {
         }
     }
 
-    fn add_resources(&mut self, snapshot: &Snapshot, places: &Places) {
+    fn add_resources(&mut self, snapshot: &Snapshot, places: &Places, states: &[State]) {
         for (at, resource) in snapshot.resources.iter().enumerate() {
             let givers = self.side(at as u32, Side::Givers);
             match &resource.kind {
                 Kind::Channel(channel) => {
                     let takers = self.side(at as u32, Side::Takers);
-                    self.add_ends(snapshot, places, givers, &channel.senders, false);
-                    self.add_ends(snapshot, places, takers, &channel.receivers, false);
+                    self.add_ends(places, states, givers, &channel.senders, false);
+                    self.add_ends(places, states, takers, &channel.receivers, false);
                 }
                 Kind::Lock { holders: ends } | Kind::Group { members: ends } => {
-                    self.add_ends(snapshot, places, givers, ends, true);
+                    self.add_ends(places, states, givers, ends, true);
                 }
                 Kind::Semaphore { holders: ends, .. } | Kind::Notify { notifiers: ends, .. } => {
-                    self.add_ends(snapshot, places, givers, ends, false);
+                    self.add_ends(places, states, givers, ends, false);
                 }
                 Kind::Context { done, deadline, parent, cancellers } => {
-                    self.add_ends(snapshot, places, givers, cancellers, false);
+                    self.add_ends(places, states, givers, cancellers, false);
                     if *done || deadline.is_some() {
                         self.live.push(givers);
                     }
@@ -193,8 +193,8 @@ impl Graph {
     /// The holders of one side; `all` of them have to live, or any.
     fn add_ends(
         &mut self,
-        snapshot: &Snapshot,
         places: &Places,
+        states: &[State],
         side: u32,
         ends: &Ends,
         all: bool,
@@ -204,9 +204,7 @@ impl Graph {
         let mut holders = 0;
         for holder in &ends.holders {
             match places.processes.get(holder.process.0) {
-                Some(process)
-                    if snapshot.processes[process as usize].state != State::Ended =>
-                {
+                Some(process) if states[process as usize] != State::Ended => {
                     self.edges.push((process, side));
                     holders += 1;
                     doubted |= holder.known == Known::Observed;
@@ -238,27 +236,29 @@ struct Waits {
     process: Vec<u32>,
     /// Of each arm of each wait; `NONE` when it names no resource, or one that is not listed.
     resource: Vec<u32>,
+    /// Of each resource.
+    facts: Vec<Fact>,
     /// Of each resource the first two processes that wait to receive, and the first two that wait to send; for rendezvous
     /// only, and empty if there is none.
     meetings: Vec<[[u32; 2]; 2]>,
 }
 
 impl Waits {
-    fn of(snapshot: &Snapshot, places: &Places) -> Self {
+    fn of(snapshot: &Snapshot, places: &Places, states: &[State]) -> Self {
         let mut process = Vec::with_capacity(snapshot.waits.len());
         let mut resource = Vec::with_capacity(snapshot.waits.len());
+        let facts: Vec<Fact> = snapshot.resources.iter().map(Fact::of).collect();
         let mut meetings = Vec::new();
         for wait in &snapshot.waits {
-            let at = places.processes.get(wait.process.0).filter(|&at| {
-                snapshot.processes[at as usize].state == State::Parked
-            });
+            let at = places.processes.get(wait.process.0);
+            let at = at.filter(|&at| states[at as usize] == State::Parked);
             process.push(at.unwrap_or(NONE));
             for arm in &wait.arms {
                 let id = arm.resource();
                 let place = id.and_then(|id| places.resources.get(id.0)).unwrap_or(NONE);
                 resource.push(place);
                 let (Some(process), Some(side)) = (at, meeting_side(arm)) else { continue };
-                if snapshot.resources.get(place as usize).is_some_and(is_rendezvous) {
+                if let Some(Fact::Channel { rendezvous: true, .. }) = facts.get(place as usize) {
                     if meetings.is_empty() {
                         meetings = vec![[[NONE; 2]; 2]; snapshot.resources.len()];
                     }
@@ -271,7 +271,7 @@ impl Waits {
                 }
             }
         }
-        Self { process, resource, meetings }
+        Self { process, resource, facts, meetings }
     }
 
     /// Whether somebody else waits at the other side of this rendezvous.
@@ -292,9 +292,55 @@ fn meeting_side(arm: &Arm) -> Option<usize> {
     }
 }
 
-/// A permit that is kept has a receiver waiting for it, and that one is not free to meet anybody else.
-fn is_rendezvous(resource: &Resource) -> bool {
-    matches!(&resource.kind, Kind::Channel(channel) if channel.capacity == Some(0) && channel.kept == 0)
+/// What arms have to know about a resource, in a few bytes: arms look at resources in any order, and a whole
+/// `Resource` would be fetched from memory for each.
+#[derive(Clone, Copy)]
+enum Fact {
+    Channel {
+        /// A message fits, or would be refused at once.
+        send_ready: bool,
+        /// A message is there, or none will ever be.
+        recv_ready: bool,
+        /// Places are kept by permits.
+        kept: bool,
+        /// Sender and receiver can meet. A permit that is kept has a receiver waiting for it, and that one is not free to
+        /// meet anybody else.
+        rendezvous: bool,
+    },
+    Semaphore {
+        free: usize,
+    },
+    Lock {
+        free: bool,
+    },
+    Notify {
+        stored: bool,
+    },
+    Group {
+        complete: bool,
+    },
+    Context {
+        done: bool,
+    },
+}
+
+impl Fact {
+    fn of(resource: &Resource) -> Self {
+        match &resource.kind {
+            Kind::Channel(channel) => Self::Channel {
+                send_ready: channel.has_room() || channel.receivers.total == 0,
+                recv_ready: channel.queued > 0
+                    || (channel.senders.total == 0 && channel.kept == 0),
+                kept: channel.kept > 0,
+                rendezvous: channel.capacity == Some(0) && channel.kept == 0,
+            },
+            Kind::Lock { holders } => Self::Lock { free: holders.total == 0 },
+            Kind::Semaphore { free, .. } => Self::Semaphore { free: *free },
+            Kind::Notify { stored, .. } => Self::Notify { stored: *stored },
+            Kind::Group { members } => Self::Group { complete: members.total == 0 },
+            Kind::Context { done, .. } => Self::Context { done: *done },
+        }
+    }
 }
 
 /// What makes an arm go on.
@@ -313,35 +359,28 @@ enum Enabled {
 
 /// Whether the resource, as it is, ends this wait.
 pub(super) fn is_ready(arm: &Arm, resource: &Resource) -> bool {
-    matches!(enabled_by(arm, Some(resource), || false), Enabled::Ready { .. })
+    matches!(enabled_by(arm, Some(&Fact::of(resource)), || false), Enabled::Ready { .. })
 }
 
-fn enabled_by(arm: &Arm, resource: Option<&Resource>, meets: impl Fn() -> bool) -> Enabled {
-    let kind = resource.map(|resource| &resource.kind);
-    let (ready, otherwise) = match (arm, kind) {
+fn enabled_by(arm: &Arm, fact: Option<&Fact>, meets: impl Fn() -> bool) -> Enabled {
+    let (ready, otherwise) = match (arm, fact) {
         (Arm::Timer { .. } | Arm::Outside, _) => return Enabled::Now,
-        (Arm::Send(_) | Arm::Reserve(_), Some(Kind::Channel(channel))) => {
+        (Arm::Send(_) | Arm::Reserve(_), Some(&Fact::Channel { send_ready, kept, .. })) => {
             // Whoever keeps a place may give it up.
-            let by = if channel.kept > 0 { Enabled::ByEither } else { Enabled::By(Side::Takers) };
-            (channel.has_room() || channel.receivers.total == 0, by)
+            (send_ready, if kept { Enabled::ByEither } else { Enabled::By(Side::Takers) })
         }
-        (Arm::Recv(_), Some(Kind::Channel(channel))) => {
-            let closed = channel.senders.total == 0 && channel.kept == 0;
-            (channel.queued > 0 || closed, Enabled::By(Side::Givers))
+        (Arm::Recv(_), Some(&Fact::Channel { recv_ready, .. })) => {
+            (recv_ready, Enabled::By(Side::Givers))
         }
-        (Arm::Lock(_), Some(Kind::Lock { holders })) => {
-            (holders.total == 0, Enabled::By(Side::Givers))
-        }
-        (Arm::Acquire { permits, .. }, Some(Kind::Semaphore { free, .. })) => {
+        (Arm::Acquire { permits, .. }, Some(Fact::Semaphore { free })) => {
             (free >= permits, Enabled::By(Side::Givers))
         }
-        (Arm::Notified(_), Some(Kind::Notify { stored, .. })) => {
-            (*stored, Enabled::By(Side::Givers))
+        (Arm::Lock(_), Some(&Fact::Lock { free: ready }))
+        | (Arm::Notified(_), Some(&Fact::Notify { stored: ready }))
+        | (Arm::All(_), Some(&Fact::Group { complete: ready }))
+        | (Arm::Done(_), Some(&Fact::Context { done: ready })) => {
+            (ready, Enabled::By(Side::Givers))
         }
-        (Arm::All(_), Some(Kind::Group { members })) => {
-            (members.total == 0, Enabled::By(Side::Givers))
-        }
-        (Arm::Done(_), Some(Kind::Context { done, .. })) => (*done, Enabled::By(Side::Givers)),
         // A foreign future, a resource that is not listed, or one of another kind.
         _ => return Enabled::Unknown,
     };

@@ -9,13 +9,15 @@
 /// Positions of ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ids {
-    /// In order of ids, then of positions.
-    sorted: Vec<(u64, u32)>,
+    /// In order.
+    ids: Vec<u64>,
+    /// Of each of `ids`; empty when the ids were given in order, as they mostly are.
+    positions: Vec<u32>,
     /// The smallest id.
     base: u64,
     /// `(id - base) >> shift` is an entry of the table.
     shift: u32,
-    /// Where in `sorted` the ids of an entry begin; one more than there are entries.
+    /// Where in `ids` those of an entry begin; one more than there are entries.
     begins: Vec<u32>,
 }
 
@@ -28,21 +30,24 @@ impl Ids {
     /// # Panics
     /// With `u32::MAX` ids or more.
     pub(super) fn of(ids: impl Iterator<Item = u64>) -> Self {
-        let mut sorted: Vec<(u64, u32)> =
-            ids.enumerate().map(|(at, id)| (id, u32::try_from(at).expect("fewer than 2^32"))).collect();
-        if !sorted.is_sorted() {
+        let mut ids: Vec<u64> = ids.collect();
+        let mut positions = Vec::new();
+        let count = u32::try_from(ids.len()).expect("fewer than 2^32 ids");
+        if !ids.is_sorted() {
+            let mut sorted: Vec<(u64, u32)> = ids.into_iter().zip(0..count).collect();
             sorted.sort_unstable();
+            (ids, positions) = sorted.into_iter().unzip();
         }
-        let (Some(&(base, _)), Some(&(last, _))) = (sorted.first(), sorted.last()) else {
+        let (Some(&base), Some(&last)) = (ids.first(), ids.last()) else {
             return Self::default();
         };
         let span = last - base;
         // About as many entries as ids.
-        let wanted = (sorted.len() as u64).next_power_of_two();
+        let wanted = u64::from(count).next_power_of_two();
         let shift = (u64::BITS - span.leading_zeros()).saturating_sub(wanted.trailing_zeros());
         let entries = (span >> shift) as usize + 1;
         let mut begins = vec![0; entries + 1];
-        for &(id, _) in &sorted {
+        for &id in &ids {
             begins[((id - base) >> shift) as usize + 1] += 1;
         }
         let mut sum = 0;
@@ -50,7 +55,7 @@ impl Ids {
             sum += *begin;
             *begin = sum;
         }
-        Self { sorted, base, shift, begins }
+        Self { ids, positions, base, shift, begins }
     }
 
     /// The position of `id`.
@@ -58,13 +63,16 @@ impl Ids {
     pub(super) fn get(&self, id: u64) -> Option<u32> {
         let entry = usize::try_from(id.checked_sub(self.base)?.checked_shr(self.shift)?).ok()?;
         let end = *self.begins.get(entry.checked_add(1)?)? as usize;
-        let ids = &self.sorted[self.begins[entry] as usize..end];
+        let begin = self.begins[entry] as usize;
+        let ids = &self.ids[begin..end];
         let first = if ids.len() <= SCAN_MAX {
-            ids.iter().position(|&(other, _)| other == id)?
+            ids.iter().position(|&other| other == id)?
         } else {
-            ids.partition_point(|&(other, _)| other < id)
+            ids.partition_point(|&other| other < id)
         };
-        ids.get(first).filter(|&&(other, _)| other == id).map(|&(_, at)| at)
+        ids.get(first).filter(|&&other| other == id)?;
+        let at = begin + first;
+        Some(self.positions.get(at).copied().unwrap_or(at as u32))
     }
 }
 

@@ -40,7 +40,9 @@ pub(super) struct Set {
 /// For each stuck node the nodes it waits for.
 pub(super) fn waits_for(graph: &Graph, verdict: &Verdict) -> Lists {
     let grade = |node: u32| verdict.grade[node as usize];
-    let stuck = graph.edges.iter().filter(|&&(from, to)| {
+    let anybody = verdict.grade[..graph.processes].iter().any(|&grade| grade != LIVE);
+    let edges = if anybody { &graph.edges[..] } else { &[] };
+    let stuck = edges.iter().filter(|&&(from, to)| {
         grade(to) != LIVE && grade(from) >= grade(to)
     });
     Lists::of(graph.nodes, stuck.map(|&(from, to)| (to, from)))
