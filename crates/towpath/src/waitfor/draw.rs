@@ -10,8 +10,10 @@ use super::{Grade, report::Report, snapshot::Kind};
 impl Report {
     /// The stuck processes and what they wait for, in the language of Graphviz.
     pub fn to_dot(&self) -> String {
-        let mut dot = "digraph waits {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n".to_owned();
-        for node in self.stuck_nodes() {
+        let mut dot =
+            "digraph waits {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n".to_owned();
+        let drawn = self.drawn();
+        for node in nodes(&drawn) {
             let (key, label) = (self.key(node), quoted(&self.label(node), "\\\"", "\\\\"));
             let shape = match self.grade_at(node).filter(|_| self.is_process(node)) {
                 Some(Grade::Proven) => "box, style=bold",
@@ -21,7 +23,7 @@ impl Report {
             };
             line(&mut dot, format_args!("  {key} [label=\"{label}\", shape={shape}];"));
         }
-        for (from, to) in self.stuck_edges() {
+        for (from, to) in self.edges(&drawn) {
             line(&mut dot, format_args!("  {} -> {};", self.key(from), self.key(to)));
         }
         dot + "}\n"
@@ -30,32 +32,33 @@ impl Report {
     /// The stuck processes and what they wait for, in the language of Mermaid.
     pub fn to_mermaid(&self) -> String {
         let mut mermaid = "flowchart LR\n".to_owned();
-        for node in self.stuck_nodes() {
+        let drawn = self.drawn();
+        for node in nodes(&drawn) {
             let (key, label) = (self.key(node), quoted(&self.label(node), "#quot;", "#92;"));
             let (open, close) = if self.is_process(node) { ("[", "]") } else { ("([", "])") };
             line(&mut mermaid, format_args!("  {key}{open}\"{label}\"{close}"));
         }
-        for (from, to) in self.stuck_edges() {
+        for (from, to) in self.edges(&drawn) {
             line(&mut mermaid, format_args!("  {} --> {}", self.key(from), self.key(to)));
         }
         mermaid
     }
 
-    /// Stuck processes, and the sides they wait for.
-    fn stuck_nodes(&self) -> impl Iterator<Item = u32> {
-        let mut waited_for = vec![false; self.grade.len()];
-        for (from, to) in self.stuck_edges() {
-            waited_for[from as usize] = true;
-            waited_for[to as usize] = true;
+    /// Of each node, whether it is a stuck process or waited for by one.
+    fn drawn(&self) -> Vec<bool> {
+        let mut drawn = vec![false; self.grade.len()];
+        let processes = 0..self.snapshot.processes.len() as u32;
+        let mut found: Vec<u32> = processes.filter(|&node| self.grade_at(node).is_some()).collect();
+        while let Some(node) = found.pop() {
+            if !std::mem::replace(&mut drawn[node as usize], true) {
+                found.extend(self.waits_for.of_node(node));
+            }
         }
-        (0..self.grade.len() as u32).filter(move |&node| {
-            let stuck = self.grade_at(node).is_some();
-            stuck && (self.is_process(node) || waited_for[node as usize])
-        })
+        drawn
     }
 
-    fn stuck_edges(&self) -> impl Iterator<Item = (u32, u32)> {
-        (0..self.grade.len() as u32)
+    fn edges(&self, drawn: &[bool]) -> impl Iterator<Item = (u32, u32)> {
+        nodes(drawn)
             .flat_map(|node| self.waits_for.of_node(node).iter().map(move |&ahead| (node, ahead)))
     }
 
@@ -84,6 +87,10 @@ impl Report {
         };
         format!("{side}{}", resource.name)
     }
+}
+
+fn nodes(drawn: &[bool]) -> impl Iterator<Item = u32> {
+    drawn.iter().zip(0..).filter(|&(&drawn, _)| drawn).map(|(_, node)| node)
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

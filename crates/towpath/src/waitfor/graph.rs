@@ -87,11 +87,13 @@ impl Graph {
         assert!(nodes < 1 << 31, "a snapshot of more than 2^31 processes and resources");
         let states: Vec<State> = snapshot.processes.iter().map(|process| process.state).collect();
         let waits = Waits::of(snapshot, places, &states);
+        let holders: usize =
+            snapshot.resources.iter().map(|resource| resource.kind.holders()).sum();
         let mut graph = Self {
             processes,
             nodes,
             waits: Vec::new(),
-            edges: Vec::with_capacity(2 * (snapshot.waits.len() + snapshot.resources.len())),
+            edges: Vec::with_capacity(waits.resource.len() + holders),
             need: vec![1; nodes],
             live: Vec::new(),
             unknown: Vec::new(),
@@ -191,14 +193,7 @@ impl Graph {
     }
 
     /// The holders of one side; `all` of them have to live, or any.
-    fn add_ends(
-        &mut self,
-        places: &Places,
-        states: &[State],
-        side: u32,
-        ends: &Ends,
-        all: bool,
-    ) {
+    fn add_ends(&mut self, places: &Places, states: &[State], side: u32, ends: &Ends, all: bool) {
         let mut unknown = ends.unknown() > 0;
         let mut doubted = false;
         let mut holders = 0;
@@ -329,8 +324,7 @@ impl Fact {
         match &resource.kind {
             Kind::Channel(channel) => Self::Channel {
                 send_ready: channel.has_room() || channel.receivers.total == 0,
-                recv_ready: channel.queued > 0
-                    || (channel.senders.total == 0 && channel.kept == 0),
+                recv_ready: channel.queued > 0 || (channel.senders.total == 0 && channel.kept == 0),
                 kept: channel.kept > 0,
                 rendezvous: channel.capacity == Some(0) && channel.kept == 0,
             },

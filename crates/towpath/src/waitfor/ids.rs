@@ -86,7 +86,8 @@ mod tests {
             let first = ids.iter().position(|&other| other == id).unwrap();
             assert_eq!(table.get(id), Some(first as u32), "{id} in {ids:?}");
         }
-        for id in ids.iter().flat_map(|&id| [id.wrapping_sub(1), id.wrapping_add(1), id ^ 1 << 40]) {
+        for id in ids.iter().flat_map(|&id| [id.wrapping_sub(1), id.wrapping_add(1), id ^ 1 << 40])
+        {
             assert_eq!(table.get(id).is_some(), ids.contains(&id), "{id} in {ids:?}");
         }
     }

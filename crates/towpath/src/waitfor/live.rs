@@ -33,16 +33,18 @@ pub(super) struct Verdict {
     pub(super) because: Vec<u32>,
 }
 
-pub(super) fn verdict(graph: &Graph, snapshot: &Snapshot, options: &Options) -> Verdict {
+/// Who lives. Uses up what the nodes need.
+pub(super) fn verdict(graph: &mut Graph, snapshot: &Snapshot, options: &Options) -> Verdict {
     let out = Lists::of(graph.nodes, graph.edges.iter().copied());
     let mut run = Run {
-        need: graph.need.clone(),
+        need: std::mem::take(&mut graph.need),
         grade: vec![PROVEN; graph.nodes],
         because: vec![NONE; graph.nodes],
         queue: Vec::with_capacity(graph.nodes),
         spread: 0,
     };
-    for (grade, &need) in run.grade.iter_mut().zip(&graph.need[..graph.processes]) {
+    let graph = &*graph;
+    for (grade, &need) in run.grade.iter_mut().zip(&run.need[..graph.processes]) {
         if need == 0 {
             *grade = LIVE; // it has ended
         }

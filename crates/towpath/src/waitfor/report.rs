@@ -67,8 +67,8 @@ pub struct Why<'a> {
 impl Report {
     pub(super) fn of(snapshot: Snapshot, options: &Options) -> Self {
         let places = Places::of(&snapshot);
-        let graph = Graph::of(&snapshot, &places);
-        let verdict = verdict(&graph, &snapshot, options);
+        let mut graph = Graph::of(&snapshot, &places);
+        let verdict = verdict(&mut graph, &snapshot, options);
         let waits_for = waits_for(&graph, &verdict);
         let sets = sets(&graph, &verdict, &waits_for);
         let waits = graph.waits.iter().zip(0..).filter(|&(&process, _)| process != NONE);

@@ -42,9 +42,7 @@ pub(super) fn waits_for(graph: &Graph, verdict: &Verdict) -> Lists {
     let grade = |node: u32| verdict.grade[node as usize];
     let anybody = verdict.grade[..graph.processes].iter().any(|&grade| grade != LIVE);
     let edges = if anybody { &graph.edges[..] } else { &[] };
-    let stuck = edges.iter().filter(|&&(from, to)| {
-        grade(to) != LIVE && grade(from) >= grade(to)
-    });
+    let stuck = edges.iter().filter(|&&(from, to)| grade(to) != LIVE && grade(from) >= grade(to));
     Lists::of(graph.nodes, stuck.map(|&(from, to)| (to, from)))
 }
 

@@ -257,6 +257,22 @@ impl Snapshot {
     }
 }
 
+impl Kind {
+    /// How many holders are listed, on all sides.
+    pub(super) fn holders(&self) -> usize {
+        match self {
+            Self::Channel(channel) => {
+                channel.senders.holders.len() + channel.receivers.holders.len()
+            }
+            Self::Lock { holders: ends }
+            | Self::Semaphore { holders: ends, .. }
+            | Self::Notify { notifiers: ends, .. }
+            | Self::Group { members: ends }
+            | Self::Context { cancellers: ends, .. } => ends.holders.len(),
+        }
+    }
+}
+
 impl Channel {
     /// An empty channel with these ends; `capacity` is `None` for an unbounded one.
     pub fn empty(capacity: Option<usize>, senders: Ends, receivers: Ends) -> Self {

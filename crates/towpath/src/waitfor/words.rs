@@ -24,12 +24,15 @@ const NAMES_MAX: usize = 4;
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let grades = [Grade::Proven, Grade::Likely, Grade::Suspect];
-        let counts: Vec<_> =
-            grades.into_iter().map(|grade| (grade, self.count(grade))).filter(|c| c.1 > 0).collect();
+        let counts: Vec<_> = grades
+            .into_iter()
+            .map(|grade| (grade, self.count(grade)))
+            .filter(|c| c.1 > 0)
+            .collect();
         let stuck: usize = counts.iter().map(|count| count.1).sum();
         let all = self.snapshot.processes.len();
         if stuck == 0 {
-            writeln!(f, "no process is stuck, of {all}")?;
+            writeln!(f, "none of {all} processes is stuck")?;
         } else {
             let counts = counts.iter().map(|(grade, count)| format!("{count} {grade}"));
             let be = if stuck == 1 { "is" } else { "are" };
@@ -56,10 +59,13 @@ impl Display for StuckSet<'_> {
         let what = match (self.is_cycle(), nodes.len()) {
             (true, 1) => "waits for itself",
             (true, _) => "wait for each other",
-            (false, _) if self.grade() == Grade::Suspect => "waits for somebody unknown",
             (false, _) => "waits for what nobody can bring",
         };
-        writeln!(f, "{}: {names} {what}", self.grade())?;
+        let unless = match self.grade() {
+            Grade::Suspect => ", unless somebody unknown helps",
+            Grade::Likely | Grade::Proven => "",
+        };
+        writeln!(f, "{}: {names} {what}{unless}", self.grade())?;
         lines(f, self.report, nodes)?;
         let behind = self.follower_nodes();
         if !behind.is_empty() {

@@ -18,9 +18,10 @@ fn check_with(options: &Options, world: &str, expected: &str) {
     assert_eq!(format!("{report:#}"), trim(expected), "\nof the world:\n{world}");
 }
 
-/// Takes off the indent that the first line has.
+/// Takes off the indent that the lines after the first share.
 fn trim(text: &str) -> String {
-    let text = text.trim_start_matches('\n').trim_end();
-    let indent = text.len() - text.trim_start().len();
-    text.lines().map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect()
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let shared = text.lines().skip(1).map(indent).min().unwrap_or_default();
+    let lines = text.lines().map(|line| line.get(indent(line).min(shared)..).unwrap_or_default());
+    lines.map(|line| format!("{line}\n")).collect()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use towpath::waitfor::{
-    Arm, Channel, Ends, Grade, Holder, Kind, Known, Location, Options, ProcessId, ResourceId, Snapshot,
-    State, Wait,
+    Arm, Channel, Ends, Grade, Holder, Kind, Known, Location, Options, ProcessId, ResourceId,
+    Snapshot, State, Wait,
 };
 
 const PROCESSES: u64 = 6;
@@ -100,9 +100,8 @@ fn enabled(world: &Snapshot, me: ProcessId, arm: &Arm, stuck: u32, belief: Belie
                 || meeting && meets(|arm| matches!(arm, Arm::Send(_) | Arm::Reserve(_)))
                 || act(&c.senders, false)
         }
-        (Arm::Lock(_), Kind::Lock { holders: ends }) | (Arm::All(_), Kind::Group { members: ends }) => {
-            ends.total == 0 || act(ends, true)
-        }
+        (Arm::Lock(_), Kind::Lock { holders: ends })
+        | (Arm::All(_), Kind::Group { members: ends }) => ends.total == 0 || act(ends, true),
         (Arm::Acquire { permits, .. }, Kind::Semaphore { free, holders }) => {
             free >= permits || act(holders, false)
         }
@@ -123,8 +122,9 @@ fn greatest_stuck(world: &Snapshot, belief: Belief, candidates: u32) -> u32 {
             && !arms.into_iter().any(|arm| enabled(world, id, arm, set, belief))
     };
     let sets = (0..1_u32 << PROCESSES).filter(|set| set & !candidates == 0);
-    let stuck =
-        sets.filter(|&set| (0..PROCESSES).map(ProcessId).all(|id| !is_in(set, id) || is_stuck(set, id)));
+    let stuck = sets.filter(|&set| {
+        (0..PROCESSES).map(ProcessId).all(|id| !is_in(set, id) || is_stuck(set, id))
+    });
     stuck.fold(0, |all, set| all | set)
 }
 
@@ -157,9 +157,13 @@ fn ends() -> impl Strategy<Value = Ends> {
     });
     let unknown = prop_oneof![8 => Just(0_usize), 1 => Just(1)];
     let outside = prop_oneof![12 => Just(0_usize), 1 => Just(1)];
-    (prop::collection::vec(holder, 0..3), unknown, outside).prop_map(|(holders, unknown, outside)| {
-        Ends { total: holders.len() + unknown + outside, holders, outside }
-    })
+    (prop::collection::vec(holder, 0..3), unknown, outside).prop_map(
+        |(holders, unknown, outside)| Ends {
+            total: holders.len() + unknown + outside,
+            holders,
+            outside,
+        },
+    )
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -211,11 +215,13 @@ fn worlds() -> impl Strategy<Value = Snapshot> {
         1 => Just(State::Ended)
     ];
     let arm = (0..100_u8, 0..RESOURCES, any::<bool>());
-    let wait =
-        (0..PROCESSES, prop::bool::weighted(0.7), prop::collection::vec(arm, 0..4));
+    let wait = (0..PROCESSES, prop::bool::weighted(0.7), prop::collection::vec(arm, 0..4));
     (
         prop::collection::vec(state, PROCESSES as usize),
-        prop::collection::vec((kind(), prop::option::weighted(0.5, 0..RESOURCES)), RESOURCES as usize),
+        prop::collection::vec(
+            (kind(), prop::option::weighted(0.5, 0..RESOURCES)),
+            RESOURCES as usize,
+        ),
         prop::collection::vec(wait, 4..9),
     )
         .prop_map(|(states, kinds, waits)| {
@@ -260,7 +266,10 @@ fn grades(world: Snapshot) -> Vec<Option<Grade>> {
 
 /// Nobody is more surely stuck after than before.
 fn no_surer(before: &[Option<Grade>], after: &[Option<Grade>]) {
-    assert!(before.iter().zip(after).all(|(before, after)| after <= before), "{before:?} {after:?}");
+    assert!(
+        before.iter().zip(after).all(|(before, after)| after <= before),
+        "{before:?} {after:?}"
+    );
 }
 
 proptest! {

@@ -51,10 +51,10 @@ pub(super) fn resource_id(name: &str) -> ResourceId {
     ResourceId(number(name))
 }
 
-/// Up to eight letters, read as one number.
+/// Different names have different numbers, or `parse` would show it: the reports name people.
 fn number(name: &str) -> u64 {
-    assert!(name.len() <= 8, "`{name}` is too long for a name");
-    name.bytes().fold(0, |number, byte| number << 8 | u64::from(byte))
+    assert!(name.is_ascii(), "`{name}` is not ASCII");
+    name.bytes().fold(0, |number: u64, byte| number.wrapping_mul(131) + u64::from(byte))
 }
 
 fn process(world: &mut Snapshot, name: &str, what: &str, line: u32) {
