@@ -68,6 +68,21 @@ pub(crate) enum Wait {
     Shared,
 }
 
+/// Who waits for whom in a program that is scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Scan {
+    /// A ring of rendezvous: one stuck set of all.
+    Ring,
+    /// All wait for one producer: nobody is stuck.
+    Crowd,
+    /// Clients and servers that wait for each other, two by two.
+    Pairs,
+    /// Selects over four channels drawn at random.
+    Random,
+    /// A ring of locks.
+    Locks,
+}
+
 /// One cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Cell {
@@ -83,6 +98,8 @@ pub(crate) enum Cell {
     Spawn { tasks: usize },
     /// Resident bytes per parked task.
     Idle { wait: Wait, tasks: usize },
+    /// One analysis of who waits for whom.
+    Waitfor { shape: Scan, processes: usize },
 }
 
 /// Messages per batch, on both sides.
@@ -96,6 +113,7 @@ impl Cell {
         match self {
             Cell::Ping { .. } => "ns per round trip",
             Cell::Idle { .. } => "bytes per task",
+            Cell::Waitfor { .. } => "ns per process",
             _ => "ns per operation",
         }
     }
@@ -109,6 +127,7 @@ impl Cell {
             Cell::Ping { .. } => 12_000,
             Cell::Sel { mode, width, cap, .. } => sel_ops(mode, width, cap),
             Cell::Spawn { tasks } | Cell::Idle { tasks, .. } => tasks,
+            Cell::Waitfor { processes, .. } => processes,
         };
         // A multiple of the batch and of four senders.
         if quick { (full / 100).max(256) / 256 * 256 } else { full }
@@ -196,6 +215,9 @@ pub(crate) fn all() -> Vec<Cell> {
     for wait in [Wait::Pending, Wait::Own, Wait::Shared] {
         cells.push(Cell::Idle { wait, tasks: 200_000 });
     }
+    for shape in [Scan::Ring, Scan::Crowd, Scan::Pairs, Scan::Random, Scan::Locks] {
+        cells.push(Cell::Waitfor { shape, processes: 100_000 });
+    }
     cells
 }
 
@@ -218,6 +240,7 @@ pub(crate) const QUICK: &[&str] = &[
     "sel/*/mixed:2:128",
     "spawn/*",
     "idle/*",
+    "waitfor/*",
 ];
 
 impl fmt::Display for Cap {
@@ -260,6 +283,7 @@ macro_rules! words {
 words!(Mode: Block = "block", Async = "async", B2a = "b2a", A2b = "a2b", Mix = "mix");
 words!(Shape: Spsc = "spsc", Mpsc = "mpsc", Mpmc = "mpmc");
 words!(Arms: Recv = "recv", Mixed = "mixed");
+words!(Scan: Ring = "ring", Crowd = "crowd", Pairs = "pairs", Random = "random", Locks = "locks");
 words!(Wait: Pending = "pending", Own = "own", Shared = "shared");
 
 impl fmt::Display for Cell {
@@ -271,6 +295,7 @@ impl fmt::Display for Cell {
             Cell::Sel { mode, arms, width, cap } => write!(f, "sel/{mode}/{arms}:{width}:{cap}"),
             Cell::Spawn { tasks } => write!(f, "spawn/async/{tasks}"),
             Cell::Idle { wait, tasks } => write!(f, "idle/async/{wait}:{tasks}"),
+            Cell::Waitfor { shape, processes } => write!(f, "waitfor/scan/{shape}:{processes}"),
         }
     }
 }
@@ -303,6 +328,9 @@ impl FromStr for Cell {
             ["spawn", "async", tasks] => Cell::Spawn { tasks: number(tasks)? },
             ["idle", "async", wait, tasks] => {
                 Cell::Idle { wait: wait.parse()?, tasks: number(tasks)? }
+            }
+            ["waitfor", "scan", shape, processes] => {
+                Cell::Waitfor { shape: shape.parse()?, processes: number(processes)? }
             }
             _ => return Err(format!("`{s}` names no cell; `towpath-bench list` names them all")),
         })

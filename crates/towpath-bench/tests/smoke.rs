@@ -70,6 +70,11 @@ fn ours() {
             "sel/async/mixed:2:1",
             "batch/async/mpsc:128:8",
             "idle/async/own:200000",
+            "waitfor/scan/ring:100000",
+            "waitfor/scan/crowd:100000",
+            "waitfor/scan/pairs:100000",
+            "waitfor/scan/random:100000",
+            "waitfor/scan/locks:100000",
         ],
     );
     check(&["towpath+SelectSet", "towpath+recv_any"], &["sel/async/recv:1024:128"]);

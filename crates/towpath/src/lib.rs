@@ -6,6 +6,7 @@
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
 //! - [`after`], [`tick`], [`never()`]: timers as arms.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
+//! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
 pub mod channel;
 mod ctx;
@@ -13,7 +14,7 @@ mod error;
 mod failure;
 mod headers;
 pub mod network;
-mod observe;
+pub mod observe;
 pub mod process;
 mod raw;
 pub mod rt;
@@ -22,6 +23,7 @@ pub mod select;
 pub mod supervisor;
 mod sync;
 mod time;
+pub mod waitfor;
 mod work;
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};

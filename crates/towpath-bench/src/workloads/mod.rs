@@ -12,6 +12,8 @@ pub(crate) mod ping;
 pub(crate) mod select;
 pub(crate) mod spawn;
 pub(crate) mod stream;
+#[cfg(feature = "towpath-peer")]
+pub(crate) mod waitfor;
 
 use std::sync::{Arc, Barrier};
 use std::time::Instant;

@@ -24,3 +24,4 @@ mod supervisor;
 mod time;
 mod traits;
 mod ui;
+mod waitfor;
