@@ -54,11 +54,6 @@ impl Process {
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), name }
     }
 
-    /// Its number as a waiter notes it: the low half, which is never 0 by chance of wrapping round.
-    pub(crate) fn short(&self) -> u32 {
-        (self.id as u32).max(1)
-    }
-
     /// Its number, from 1 on. Unique as long as the program runs.
     pub fn id(&self) -> u64 {
         self.id
@@ -212,6 +207,11 @@ struct Here {
     panicked_at: Option<String>,
 }
 
+/// A process's number as a waiter notes it: the low half, and never 0.
+pub(crate) fn short(id: u64) -> u32 {
+    (id as u32).max(1)
+}
+
 /// The process that this thread runs now, as a waiter notes it; 0 if it runs none.
 #[inline]
 pub(crate) fn number() -> u32 {
@@ -225,7 +225,7 @@ pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) ->
         HERE.try_with(|here| {
             let here = &mut here.borrow_mut().process;
             std::mem::swap(here, process);
-            NUMBER.set(here.as_ref().map_or(0, Process::short));
+            NUMBER.set(here.as_ref().map_or(0, |process| short(process.id)));
         })
         .ok();
     };

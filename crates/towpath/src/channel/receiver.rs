@@ -7,6 +7,8 @@ use std::{
 
 use super::{Receiving, RecvMany};
 use crate::{error::TryRecvError, raw::chan::RecvEnd};
+#[cfg(not(towpath_loom))]
+use crate::{observe, process::Name};
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
 /// thread receives at a time. Several share the work through [`into_shared`](Self::into_shared).
@@ -169,6 +171,27 @@ impl<T> SharedReceiver<T> {
     )]
     fn fresh(&mut self) {}
 }
+
+macro_rules! naming {
+    ($($end:ident),*) => {
+        $(#[cfg(not(towpath_loom))]
+        impl<T: Send + 'static> $end<T> {
+            /// Gives the channel a name; see [`Sender::named`](crate::Sender::named).
+            #[must_use = "the named receiver is given back"]
+            pub fn named(self, name: impl Into<Name>) -> Self {
+                observe::name_channel(&self.end.visible(), name.into());
+                self
+            }
+
+            /// The channel's name, if it has one.
+            pub fn name(&self) -> Option<Name> {
+                observe::name_of(&self.end.visible())
+            }
+        })*
+    };
+}
+
+naming!(Receiver, SharedReceiver);
 
 impl<T> Clone for SharedReceiver<T> {
     fn clone(&self) -> Self {

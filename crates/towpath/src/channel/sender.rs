@@ -7,6 +7,8 @@ use crate::{
     error::{ReserveError, SendError, TryReserveError, TrySendError},
     raw::{chan::SendEnd, reserve::Reservation, ring::Push},
 };
+#[cfg(not(towpath_loom))]
+use crate::{observe, process::Name};
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and
 /// receivers get what is queued and then `None`.
@@ -174,6 +176,29 @@ impl<T> Sender<T> {
     /// Whether `other` sends into the same channel.
     pub fn same_channel(&self, other: &Self) -> bool {
         self.end.same_channel(&other.end)
+    }
+}
+
+#[cfg(not(towpath_loom))]
+impl<T: Send + 'static> Sender<T> {
+    /// Gives the channel a name, under which observers see it: [`observe`](crate::observe). A second name replaces
+    /// the first.
+    ///
+    /// ```
+    /// const ORDERS: usize = 16;
+    /// let (tx, rx) = towpath::bounded::<u32>(ORDERS);
+    /// let tx = tx.named("orders");
+    /// assert_eq!(rx.name().unwrap().as_str(), "orders");
+    /// ```
+    #[must_use = "the named sender is given back"]
+    pub fn named(self, name: impl Into<Name>) -> Self {
+        observe::name_channel(&self.end.visible(), name.into());
+        self
+    }
+
+    /// The channel's name, if it has one.
+    pub fn name(&self) -> Option<Name> {
+        observe::name_of(&self.end.visible())
     }
 }
 

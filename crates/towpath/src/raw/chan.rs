@@ -22,6 +22,7 @@ use super::{
     op::{RecvOp, ReserveOp, SendOp, Step},
     recv::Receiving,
     ring::{Push, Ring},
+    seen::{Filling, Parked, Visible},
     wait::Core,
     watch::SetCore,
 };
@@ -89,7 +90,7 @@ pub(super) fn drain<T>(pop: impl FnMut() -> Option<T>) {
 /// Runs `f` as a party that stands in no line.
 fn passing<R>(f: impl FnOnce(&Me<'_>) -> R) -> R {
     let core = Core::new(PLAIN);
-    f(&Me { core: &core, arm: 0, exposed: false, takeable: false, may_wait: false })
+    f(&Me { core: &core, arm: 0, arms: 1, exposed: false, takeable: false, may_wait: false })
 }
 
 impl<T> Chan<T> {
@@ -162,6 +163,33 @@ impl<T> Chan<T> {
                 list.gate.close_receivers();
                 list.gate.close_senders();
             }
+        }
+    }
+
+    pub(super) fn filling(&self) -> Filling {
+        Filling {
+            capacity: self.capacity(),
+            queued: self.len(),
+            senders: self.senders.load(Ordering::SeqCst),
+            receivers: self.receivers.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Shows an observer who waits.
+    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+        match &self.queue {
+            Queue::Meet(meet) => meet.look(seen),
+            Queue::Ring(ring) => ring.gate.look(seen),
+            Queue::List(list) => list.gate.look(seen),
+        }
+    }
+
+    /// How many wait.
+    pub(super) fn parked(&self) -> usize {
+        match &self.queue {
+            Queue::Meet(meet) => meet.parked(),
+            Queue::Ring(ring) => ring.gate.parked(),
+            Queue::List(list) => list.gate.parked(),
         }
     }
 
@@ -629,6 +657,20 @@ impl<T> SendEnd<T> {
 
     pub(crate) fn unreserve(&self) {
         self.0.unreserve();
+    }
+}
+
+#[cfg(not(towpath_loom))]
+impl<T: Send + 'static> SendEnd<T> {
+    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+        self.0.clone()
+    }
+}
+
+#[cfg(not(towpath_loom))]
+impl<T: Send + 'static, const SHARED: bool> RecvEnd<T, SHARED> {
+    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+        self.chan.clone()
     }
 }
 

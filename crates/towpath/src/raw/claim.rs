@@ -33,6 +33,8 @@ const COMMITTED: u32 = 4;
 pub(crate) struct Me<'a> {
     pub(crate) core: &'a Core,
     pub(crate) arm: u32,
+    /// Of so many.
+    pub(crate) arms: u32,
     /// Others can already see it in some line.
     pub(crate) exposed: bool,
     /// It is a thread whose value may be taken while it waits.

@@ -12,13 +12,14 @@ use super::{
     claim::Me,
     line::{Node, Phase, WaitList, Wakes},
     lock::Lock,
+    seen::Parked,
 };
 use crate::sync::{AtomicU32, Ordering, fence_in_models};
 
 /// Which of the two lines.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u32)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Recv = 1,
     Send = 2,
 }
@@ -156,6 +157,19 @@ impl Gate {
     pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
         let _lines = self.lines.lock();
         f()
+    }
+
+    /// Shows an observer who waits.
+    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+        let lines = self.lines.lock();
+        lines.recv.look(Side::Recv, seen);
+        lines.send.look(Side::Send, seen);
+    }
+
+    /// How many wait.
+    pub(super) fn parked(&self) -> usize {
+        let lines = self.lines.lock();
+        lines.recv.len() + lines.send.len()
     }
 
     fn notify_all(&self, side: Side) {

@@ -7,7 +7,9 @@ use std::{cell::Cell, marker::PhantomPinned, mem::MaybeUninit, panic::Location, 
 
 use super::{
     claim::{self, Me},
+    gate::Side,
     op::Stage,
+    seen::Parked,
     wait::Core,
     watch,
 };
@@ -44,8 +46,9 @@ pub(crate) struct Node {
     /// Which process waits, and since which look of an observer.
     process: Cell<MaybeUninit<u32>>,
     since: Cell<MaybeUninit<u32>>,
-    /// Which arm of a select this is.
+    /// Which arm of a select this is, of how many.
     arm: Cell<MaybeUninit<u32>>,
+    arms: Cell<MaybeUninit<u32>>,
     /// Before an operation is done: when it came, so that it keeps its place if it has to stand in line again. Once a
     /// value has been put into a receiver's hands: the order of that, so that values can be given back in order.
     ticket: Cell<MaybeUninit<u32>>,
@@ -73,6 +76,7 @@ impl Node {
             process: Cell::new(MaybeUninit::uninit()),
             since: Cell::new(MaybeUninit::uninit()),
             arm: Cell::new(MaybeUninit::uninit()),
+            arms: Cell::new(MaybeUninit::uninit()),
             ticket: Cell::new(MaybeUninit::uninit()),
             phase: AtomicU8::new(Phase::Idle as u8),
             takeable: Cell::new(false),
@@ -102,6 +106,7 @@ impl Node {
     #[inline]
     pub(super) fn belongs_to(&self, me: &Me<'_>) {
         self.belongs_to_member(me.core, me.arm);
+        self.arms.set(MaybeUninit::new(me.arms));
         self.takeable.set(me.takeable);
     }
 
@@ -136,6 +141,28 @@ impl Node {
     pub(super) unsafe fn arm(&self) -> u32 {
         // SAFETY: the caller's promise.
         unsafe { self.arm.get().assume_init() }
+    }
+
+    /// What an observer sees of it.
+    ///
+    /// # Safety
+    /// The node stands in a line whose lock the caller holds.
+    pub(super) unsafe fn seen(&self, side: Side) -> Option<Parked> {
+        // SAFETY: the caller's promise; all of it was set on entering the line.
+        unsafe {
+            let claim = self.core().claim.load(Ordering::Relaxed);
+            // A member of a set stands in line whether or not somebody waits on the set.
+            (claim != claim::SET_MEMBER).then(|| Parked {
+                side,
+                at: self.at,
+                process: self.process.get().assume_init(),
+                since: self.since.get().assume_init(),
+                waiter: self.core_ptr().addr(),
+                arms: self.arms.get().assume_init(),
+                place: (ptr::from_ref(self).addr(), self.ticket()),
+                thread: self.is_takeable(),
+            })
+        }
     }
 
     /// Whether the value of this waiting sender may be taken.
@@ -214,6 +241,18 @@ impl WaitList {
     pub(crate) unsafe fn after(&self, node: *const Node) -> *const Node {
         // SAFETY: the caller's promise.
         unsafe { (*node).next.get().assume_init() }
+    }
+
+    /// Shows an observer who stands here.
+    pub(super) fn look(&self, side: Side, seen: &mut Vec<Parked>) {
+        let mut at = self.head;
+        while !at.is_null() {
+            // SAFETY: it stands in this line, which the caller reached through its lock.
+            unsafe {
+                seen.extend((*at).seen(side));
+                at = self.after(at);
+            }
+        }
     }
 
     /// Lets `node` stand at the end; or, when it had waited before and lost its turn to a newcomer, where it stood:

@@ -40,6 +40,7 @@ pub(crate) mod pin;
 pub(crate) mod recv;
 pub(crate) mod reserve;
 pub(crate) mod ring;
+pub(crate) mod seen;
 pub(crate) mod send;
 pub(crate) mod slot;
 pub(crate) mod tree;

@@ -138,7 +138,7 @@ pub(super) const POLLED_AFTER_DONE: &str = "polled again after it had finished";
 
 /// Waits on one operation of its own; for the futures below.
 pub(super) fn plain(core: &Core) -> Me<'_> {
-    Me { core, arm: 0, exposed: false, takeable: false, may_wait: true }
+    Me { core, arm: 0, arms: 1, exposed: false, takeable: false, may_wait: true }
 }
 
 /// Whether a waiting future has news; its waker is in place if not.
@@ -199,7 +199,7 @@ pub(super) fn block<T, R>(
 ) -> R {
     loop {
         core.reset();
-        let me = Me { core, arm: 0, exposed: false, takeable: true, may_wait: true };
+        let me = Me { core, arm: 0, arms: 1, exposed: false, takeable: true, may_wait: true };
         if let Some(result) = step(&me) {
             return result;
         }

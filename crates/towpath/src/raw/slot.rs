@@ -101,6 +101,11 @@ impl<J> Slot<J> {
         }
     }
 
+    /// Whether the job is in somebody's hand just now.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.state.load(Ordering::Acquire), IDLE | EMPTY)
+    }
+
     /// Drops the job now, or at the end of the turn it is having.
     pub(crate) fn empty(&self) -> Emptied {
         let me = thread_number();

@@ -12,6 +12,7 @@ use std::{cell::RefCell, error, iter, mem, pin::Pin, sync::Arc, task::Waker};
 use super::child::Live;
 use crate::{
     BoxError, Cause, Ctx, Error,
+    observe::{self, Living, Visitable},
     process::{self, Name, Panic},
     raw::lock::Lock,
     rt,
@@ -72,6 +73,12 @@ impl Shared {
         child.set_place(place);
         books.live[place] = Some(child);
         true
+    }
+
+    /// Lets observers see it.
+    pub(super) fn be_seen(self: &Arc<Self>) {
+        let scope: Arc<dyn Visitable> = self.clone();
+        observe::enter_scope(&scope);
     }
 
     /// Strikes a process out.
@@ -251,4 +258,11 @@ fn is_told(error: &(dyn error::Error + 'static)) -> bool {
 /// The causes in an error and in what is behind it.
 fn causes<'a>(error: &'a (dyn error::Error + 'static)) -> impl Iterator<Item = &'a Cause> {
     iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref())
+}
+
+impl Visitable for Shared {
+    fn visit(&self, each: &mut dyn FnMut(Living)) {
+        let living = self.books.lock().live.clone();
+        living.iter().flatten().for_each(|child| each(child.living()));
+    }
 }

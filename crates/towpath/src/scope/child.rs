@@ -4,10 +4,10 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     BoxError, Cause,
+    observe::{Living, Wakers},
     process::{self, Name, Panic, Process},
     raw::{
         pin,
@@ -30,6 +31,8 @@ const GIVEN_UP: &str =
 /// What a process has to do: a future to poll, or a closure to call.
 pub(crate) trait Job: Send {
     type Value;
+    /// It runs on a thread of its own, which waits in one place at a time.
+    const THREAD: bool;
 
     fn advance(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Value, BoxError>>;
 }
@@ -40,6 +43,7 @@ where
     F::Output: Outcome,
 {
     type Value = <F::Output as Outcome>::Value;
+    const THREAD: bool = false;
 
     fn advance(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Value, BoxError>> {
         self.poll(cx).map(Outcome::into_result)
@@ -52,6 +56,7 @@ where
     O: Outcome,
 {
     type Value = O::Value;
+    const THREAD: bool = true;
 
     fn advance(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<O::Value, BoxError>> {
         self.0.take().map_or(Poll::Pending, |call| Poll::Ready(call().into_result()))
@@ -63,8 +68,13 @@ pub(crate) struct Child<J: Job> {
     scope: Arc<Shared>,
     /// Its place in the books; set on registration.
     place: AtomicUsize,
+    id: u64,
     name: Name,
     slot: Slot<J>,
+    /// A task's; set at its first turn.
+    bell: OnceLock<Bell>,
+    /// It was polled with another waker too.
+    uncounted: AtomicBool,
     mailbox: Mailbox<J::Value>,
 }
 
@@ -75,12 +85,56 @@ pub(super) trait Live: Send + Sync {
     fn stop(&self) -> bool;
 
     fn set_place(&self, place: usize);
+
+    /// For observers.
+    fn living(&self) -> Living;
+}
+
+/// A task's waker in a wrapping that counts its clones: an observer who sees as many waits as clones knows that nobody
+/// else can wake the task.
+struct Bell {
+    counter: Arc<Counted>,
+    waker: Waker,
+}
+
+/// The runtime's own waker.
+struct Counted(Waker);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake_by_ref();
+    }
+}
+
+impl Bell {
+    fn new(runtime: Waker) -> Self {
+        let counter = Arc::new(Counted(runtime));
+        Self { waker: counter.clone().into(), counter }
+    }
+
+    /// Clones that are out.
+    fn clones(&self) -> usize {
+        Arc::strong_count(&self.counter) - 2
+    }
 }
 
 impl<J: Job> Child<J> {
     pub(super) fn new(scope: Arc<Shared>, name: Name, job: J) -> Pin<Arc<Self>> {
-        let slot = Slot::new(Process::new(name.clone()), job);
-        Arc::pin(Self { scope, place: AtomicUsize::new(0), name, slot, mailbox: Mailbox::new() })
+        let process = Process::new(name.clone());
+        Arc::pin(Self {
+            scope,
+            place: AtomicUsize::new(0),
+            id: process.id(),
+            name,
+            slot: Slot::new(process, job),
+            bell: OnceLock::new(),
+            uncounted: AtomicBool::new(false),
+            mailbox: Mailbox::new(),
+        })
     }
 
     /// For `raw/pin.rs`.
@@ -99,6 +153,8 @@ impl<J: Job> Child<J> {
     }
 
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
+        let cx = &mut Context::from_waker(waker);
         let turn = pin::slot(self).turn(|job| match process::catch(|| job.advance(cx)) {
             Ok(Poll::Pending) => None,
             Ok(Poll::Ready(result)) => Some(Ok(result)),
@@ -117,6 +173,18 @@ impl<J: Job> Child<J> {
             Turn::Doomed(panic) => self.finish(Err(self.scope.ctx.cause()), panic),
         }
         Poll::Ready(())
+    }
+
+    /// The waker to poll the job with.
+    fn bell<'a>(&'a self, runtime: &'a Waker) -> &'a Waker {
+        let bell = self.bell.get_or_init(|| Bell::new(runtime.clone()));
+        if bell.counter.0.will_wake(runtime) {
+            &bell.waker
+        } else {
+            // No runtime that we know of changes a task's waker.
+            self.uncounted.store(true, Ordering::Relaxed);
+            runtime
+        }
     }
 
     /// The runtime will give it no other turn.
@@ -166,6 +234,23 @@ where
     fn set_place(&self, place: usize) {
         // Relaxed: set under the books' lock before the runtime gets it.
         self.place.store(place, Ordering::Relaxed);
+    }
+
+    fn living(&self) -> Living {
+        let clones = self.bell.get().map_or(0, Bell::clones);
+        Living {
+            id: self.id,
+            name: self.name.clone(),
+            // A thread has its turn from beginning to end; whether it rests is seen from where it waits.
+            running: !J::THREAD && self.slot.is_running(),
+            wakers: if J::THREAD {
+                Wakers::OneThread
+            } else if self.uncounted.load(Ordering::Relaxed) {
+                Wakers::Unknown
+            } else {
+                Wakers::Counted(clones)
+            },
+        }
     }
 }
 

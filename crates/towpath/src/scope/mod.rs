@@ -100,6 +100,7 @@ where
 {
     process::install_hook();
     let shared = Shared::new(ctx.child());
+    shared.be_seen();
     let guard = StopOnDrop(Some(shared.clone()));
     let scope = Scope { shared: shared.clone() };
     let value = run_body(&shared, || body(scope)).await;

@@ -73,8 +73,8 @@ impl<A: SelectArm> Arms for Slice<A> {
         }
     }
 
-    fn any_enabled(&self) -> bool {
-        self.0.iter().any(SelectArm::is_enabled)
+    fn enabled(&self) -> u32 {
+        self.0.iter().filter(|arm| arm.is_enabled()).count() as u32
     }
 }
 

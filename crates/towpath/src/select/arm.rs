@@ -96,6 +96,8 @@ pub struct ArmContext<'a> {
 /// What one select shares with all its arms.
 pub(super) struct Shared<'a> {
     pub(super) core: &'a crate::raw::wait::Core,
+    /// How many arms take part.
+    pub(super) arms: u32,
     /// Some arm stands in a line.
     pub(super) exposed: &'a Cell<bool>,
     /// Some arm may wake us without telling the core.
@@ -114,6 +116,7 @@ impl<'a> ArmContext<'a> {
             me: Me {
                 core: shared.core,
                 arm,
+                arms: shared.arms,
                 exposed: shared.exposed.get(),
                 takeable: shared.thread.is_some(),
                 may_wait: waker.is_some(),

@@ -49,8 +49,8 @@ pub trait Arms {
     /// Retracts every arm.
     fn retract(self: Pin<&mut Self>);
 
-    /// Whether any arm takes part.
-    fn any_enabled(&self) -> bool;
+    /// How many arms take part.
+    fn enabled(&self) -> u32;
 }
 
 impl Arms for () {
@@ -84,8 +84,8 @@ impl Arms for () {
 
     fn retract(self: Pin<&mut Self>) {}
 
-    fn any_enabled(&self) -> bool {
-        false
+    fn enabled(&self) -> u32 {
+        0
     }
 }
 
@@ -142,8 +142,8 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
         self.second().retract();
     }
 
-    fn any_enabled(&self) -> bool {
-        self.first_ref().is_enabled() || self.second_ref().any_enabled()
+    fn enabled(&self) -> u32 {
+        u32::from(self.first_ref().is_enabled()) + self.second_ref().enabled()
     }
 }
 

@@ -143,13 +143,21 @@ impl<L: Arms> Future for Selecting<L> {
             biased,
         } = pin::selecting(self);
         let meets = Cell::new(false);
-        let shared = Shared { core, exposed, foreign, meets: &meets, thread: None, insists: false };
+        let shared = Shared {
+            core,
+            arms: arms.enabled(),
+            exposed,
+            foreign,
+            meets: &meets,
+            thread: None,
+            insists: false,
+        };
         let won = |arms: Pin<&mut L>, winner| {
             finished.set(true);
             Poll::Ready(arms.finish(winner))
         };
         if !started.replace(true) {
-            assert!(arms.any_enabled(), "{ALL_DISABLED}");
+            assert!(shared.arms > 0, "{ALL_DISABLED}");
             match Self::first_look(&mut arms, &shared, biased, cx.waker()) {
                 FirstLook::Won(winner) => return won(arms, winner),
                 FirstLook::GiveARound => {
@@ -194,6 +202,7 @@ pub fn now<L: Arms>(arms: L, biased: bool) -> Option<L::Output> {
     let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
     let shared = Shared {
         core: &core,
+        arms: arms.enabled(),
         exposed: &exposed,
         foreign: &foreign,
         meets: &meets,
@@ -241,6 +250,7 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     let look_again: Cell<Option<Instant>> = Cell::new(None);
     let shared = Shared {
         core: &core,
+        arms: arms.enabled(),
         exposed: &exposed,
         foreign: &foreign,
         meets: &meets,
@@ -250,7 +260,7 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     let mut arms = pin!(arms);
     // After the core, so that the arms leave their lines before it goes, also when a panic passes through.
     let mut running = Retracting { arms: arms.as_mut(), finished: false };
-    assert!(running.arms.any_enabled(), "{ALL_DISABLED}");
+    assert!(shared.arms > 0, "{ALL_DISABLED}");
     rt::with_thread_waker(|waker| {
         // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
         let mut backoff = Backoff::new();

@@ -25,10 +25,12 @@ mod state;
 use self::state::{Held, Offer, State, Take};
 use super::{
     claim::Me,
+    gate::Side,
     line::{Node, Phase, WaitList, Wakes},
     lock::{Guard, Lock},
     op::{RecvOp, ReserveOp, SendOp, Step},
     ring::Push,
+    seen::Parked,
     wait::Core,
 };
 use crate::sync::{AtomicU32, Ordering};
@@ -407,6 +409,19 @@ impl<T> Meet<T> {
     pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
         let _state = self.state.lock();
         f()
+    }
+
+    /// Shows an observer who waits.
+    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+        let state = self.state.lock();
+        state.recv.look(Side::Recv, seen);
+        state.send.look(Side::Send, seen);
+    }
+
+    /// How many wait.
+    pub(super) fn parked(&self) -> usize {
+        let state = self.state.lock();
+        state.recv.len() + state.send.len()
     }
 
     /// Waits until whoever completes `op` for us has let go of it.

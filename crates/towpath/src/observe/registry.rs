@@ -1,0 +1,130 @@
+//! What can be seen: channels that have a name, and scopes. Both are held weakly.
+//!
+//! What always holds: entries whose things have gone are taken out when the table has doubled since the last time, so
+//! the table is at most twice as long as there are things. A channel keeps no room for its name.
+//!
+//! Why the standard library's lock: this is not on the way of any message, and tables may be long.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use crate::{
+    process::Name,
+    raw::{gate::Side, seen::Visible},
+};
+
+/// A scope, as an observer visits it.
+pub(crate) trait Visitable: Send + Sync {
+    /// Shows each process that lives in it.
+    fn visit(&self, each: &mut dyn FnMut(Living));
+}
+
+/// A process of a scope, as an observer sees it.
+pub(crate) struct Living {
+    pub(crate) id: u64,
+    pub(crate) name: Name,
+    /// It has a turn just now.
+    pub(crate) running: bool,
+    pub(crate) wakers: Wakers,
+}
+
+/// Who can wake a process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wakers {
+    /// A thread: only whoever it waits for.
+    OneThread,
+    /// A task: so many have its waker.
+    Counted(usize),
+    /// A task: nobody knows.
+    Unknown,
+}
+
+/// Whose an end is, for good: a network lends it to this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Lent {
+    pub(crate) side: Side,
+    pub(crate) process: u64,
+}
+
+/// A channel that has a name.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub(super) name: Name,
+    pub(super) lent: Vec<Lent>,
+}
+
+/// By address, which nothing else has while the entry is there: a weak pointer keeps the allocation.
+struct Table<V: ?Sized, I> {
+    entries: BTreeMap<usize, (Weak<V>, I)>,
+    /// The length at which those that have gone are taken out.
+    sweep_at: usize,
+}
+
+const SWEEP_AT_LEAST: usize = 64;
+
+static CHANNELS: Mutex<Table<dyn Visible, Named>> = Mutex::new(Table::new());
+static SCOPES: Mutex<Table<dyn Visitable, ()>> = Mutex::new(Table::new());
+
+impl<V: ?Sized, I> Table<V, I> {
+    const fn new() -> Self {
+        Self { entries: BTreeMap::new(), sweep_at: SWEEP_AT_LEAST }
+    }
+
+    fn entry(&mut self, thing: &Arc<V>, info: impl FnOnce() -> I) -> &mut I {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|_, (thing, _)| thing.strong_count() > 0);
+            self.sweep_at = SWEEP_AT_LEAST.max(2 * self.entries.len());
+        }
+        let entry = self.entries.entry(address(thing));
+        &mut entry.or_insert_with(|| (Arc::downgrade(thing), info())).1
+    }
+
+    fn living(&self) -> impl Iterator<Item = (Arc<V>, &I)> {
+        self.entries.values().filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
+    }
+}
+
+fn address<V: ?Sized>(thing: &Arc<V>) -> usize {
+    Arc::as_ptr(thing).addr()
+}
+
+/// A panic under the lock leaves the table as it was or with one entry more.
+fn table<V: ?Sized, I>(table: &Mutex<Table<V, I>>) -> MutexGuard<'_, Table<V, I>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a channel a name, or another one.
+pub(crate) fn name_channel(channel: &Arc<dyn Visible>, name: Name) {
+    let mut table = table(&CHANNELS);
+    let named = table.entry(channel, || Named { name: name.clone(), lent: Vec::new() });
+    named.name = name;
+}
+
+/// Says for good whose an end of a named channel is.
+pub(crate) fn lend(channel: &Arc<dyn Visible>, lent: Lent) {
+    if let Some((_, named)) = table(&CHANNELS).entries.get_mut(&address(channel)) {
+        named.lent.push(lent);
+    }
+}
+
+/// The name of a channel, if it has one.
+pub(crate) fn name_of(channel: &Arc<dyn Visible>) -> Option<Name> {
+    table(&CHANNELS).entries.get(&address(channel)).map(|(_, named)| named.name.clone())
+}
+
+/// Lets a scope be seen for as long as it lives.
+pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
+    table(&SCOPES).entry(scope, || ());
+}
+
+/// The channels there are.
+pub(super) fn channels() -> Vec<(Arc<dyn Visible>, Named)> {
+    table(&CHANNELS).living().map(|(channel, named)| (channel, named.clone())).collect()
+}
+
+/// The scopes there are.
+pub(super) fn scopes() -> Vec<Arc<dyn Visitable>> {
+    table(&SCOPES).living().map(|(scope, ())| scope).collect()
+}

@@ -1,0 +1,54 @@
+//! What an observer sees of a channel: how full it is, how many ends it has, and who stands in its lines.
+
+use std::panic::Location;
+
+use super::{chan::Chan, gate::Side};
+
+/// An operation that stands in a line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Parked {
+    pub(crate) side: Side,
+    /// Where the program began it.
+    pub(crate) at: &'static Location<'static>,
+    /// The process that waits, as `process::number` gives it; 0 for none.
+    pub(crate) process: u32,
+    /// The first look that could have seen it.
+    pub(crate) since: u32,
+    /// Whose wait it is: the arms of one select have the same.
+    pub(crate) waiter: usize,
+    /// How many arms that wait has.
+    pub(crate) arms: u32,
+    /// Where it stands: no later wait has the same place and number.
+    pub(crate) place: (usize, u32),
+    /// A thread waits, which can do nothing else meanwhile.
+    pub(crate) thread: bool,
+}
+
+/// How full a channel is, and how many ends it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Filling {
+    pub(crate) capacity: Option<usize>,
+    pub(crate) queued: usize,
+    pub(crate) senders: usize,
+    pub(crate) receivers: usize,
+}
+
+/// A channel, whatever its messages.
+pub(crate) trait Visible: Send + Sync {
+    fn filling(&self) -> Filling;
+
+    /// Adds those who wait. Takes the lock of the lines for as long as that lasts.
+    fn look(&self, seen: &mut Vec<Parked>);
+}
+
+impl<T: Send> Visible for Chan<T> {
+    fn filling(&self) -> Filling {
+        self.filling()
+    }
+
+    fn look(&self, seen: &mut Vec<Parked>) {
+        // Room for them is made outside the lock, as far as can be told.
+        seen.reserve(self.parked() + 1);
+        self.look(seen);
+    }
+}
