@@ -154,9 +154,15 @@ impl<T> Receiver<T> {
     }
 }
 
-#[cfg(towpath_loom)]
 impl<T: Send> Receiver<T> {
-    /// Lets the models shut the senders out, as the draining of a network does.
+    /// Shuts the senders out when called, see `Chan::seal`; does not keep the channel open.
+    #[cfg(not(towpath_loom))]
+    pub(crate) fn sealer(&self) -> impl Fn() + Send + Sync + use<T> {
+        self.end.sealer()
+    }
+
+    /// The same for the models, which cannot run a network.
+    #[cfg(towpath_loom)]
     #[doc(hidden)]
     pub fn sealer(&self) -> impl Fn() + Send + Sync + use<T> {
         self.end.sealer()
