@@ -11,7 +11,7 @@
 //! port of the wrong type or direction does not compile. What the compiler cannot see, a name that occurs twice or a
 //! port that nobody got, [`Network::check`] says.
 //!
-//! What is not promised: a [`Sender`](crate::Sender) can be cloned, and a clone can be sent out of the network. Its
+//! What is not promised: a [`Sender`] can be cloned, and a clone can be sent out of the network. Its
 //! channel then stays open as long as the clone lives, and the graph does not show it.
 
 mod check;
