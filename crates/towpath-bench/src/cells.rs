@@ -68,6 +68,26 @@ pub(crate) enum Wait {
     Shared,
 }
 
+/// Which context is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// One that can be cancelled.
+    Root,
+    /// A child of such a one.
+    Child,
+    /// A child with a deadline, which is far off.
+    Deadline,
+}
+
+/// Who waits for the contexts that are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Waiters {
+    /// Nobody.
+    None,
+    /// A task each.
+    Tasks,
+}
+
 /// One cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Cell {
@@ -83,6 +103,10 @@ pub(crate) enum Cell {
     Spawn { tasks: usize },
     /// Resident bytes per parked task.
     Idle { wait: Wait, tasks: usize },
+    /// Looks at a context that goes on.
+    Check { place: Place },
+    /// Cancelling a context with so many children.
+    Cancel { waiters: Waiters, children: usize },
 }
 
 /// Messages per batch, on both sides.
@@ -109,6 +133,8 @@ impl Cell {
             Cell::Ping { .. } => 12_000,
             Cell::Sel { mode, width, cap, .. } => sel_ops(mode, width, cap),
             Cell::Spawn { tasks } | Cell::Idle { tasks, .. } => tasks,
+            Cell::Check { .. } => 8_000_000,
+            Cell::Cancel { children, .. } => children,
         };
         // A multiple of the batch and of four senders.
         if quick { (full / 100).max(256) / 256 * 256 } else { full }
@@ -196,6 +222,12 @@ pub(crate) fn all() -> Vec<Cell> {
     for wait in [Wait::Pending, Wait::Own, Wait::Shared] {
         cells.push(Cell::Idle { wait, tasks: 200_000 });
     }
+    for place in [Place::Root, Place::Child, Place::Deadline] {
+        cells.push(Cell::Check { place });
+    }
+    for waiters in [Waiters::None, Waiters::Tasks] {
+        cells.push(Cell::Cancel { waiters, children: 100_000 });
+    }
     cells
 }
 
@@ -218,6 +250,8 @@ pub(crate) const QUICK: &[&str] = &[
     "sel/*/mixed:2:128",
     "spawn/*",
     "idle/*",
+    "check/*/child",
+    "cancel/*",
 ];
 
 impl fmt::Display for Cap {
@@ -261,6 +295,8 @@ words!(Mode: Block = "block", Async = "async", B2a = "b2a", A2b = "a2b", Mix = "
 words!(Shape: Spsc = "spsc", Mpsc = "mpsc", Mpmc = "mpmc");
 words!(Arms: Recv = "recv", Mixed = "mixed");
 words!(Wait: Pending = "pending", Own = "own", Shared = "shared");
+words!(Place: Root = "root", Child = "child", Deadline = "deadline");
+words!(Waiters: None = "none", Tasks = "tasks");
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -271,6 +307,8 @@ impl fmt::Display for Cell {
             Cell::Sel { mode, arms, width, cap } => write!(f, "sel/{mode}/{arms}:{width}:{cap}"),
             Cell::Spawn { tasks } => write!(f, "spawn/async/{tasks}"),
             Cell::Idle { wait, tasks } => write!(f, "idle/async/{wait}:{tasks}"),
+            Cell::Check { place } => write!(f, "check/async/{place}"),
+            Cell::Cancel { waiters, children } => write!(f, "cancel/async/{waiters}:{children}"),
         }
     }
 }
@@ -303,6 +341,10 @@ impl FromStr for Cell {
             ["spawn", "async", tasks] => Cell::Spawn { tasks: number(tasks)? },
             ["idle", "async", wait, tasks] => {
                 Cell::Idle { wait: wait.parse()?, tasks: number(tasks)? }
+            }
+            ["check", "async", place] => Cell::Check { place: place.parse()? },
+            ["cancel", "async", waiters, children] => {
+                Cell::Cancel { waiters: waiters.parse()?, children: number(children)? }
             }
             _ => return Err(format!("`{s}` names no cell; `towpath-bench list` names them all")),
         })
