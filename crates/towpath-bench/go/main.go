@@ -80,6 +80,10 @@ func sample(lib, cell string, ops int) report {
 		return selects(part[2], number(part[3]), number(part[4]), ops, false)
 	case "spawn":
 		return spawn(ops)
+	case "check":
+		return check(part[2], ops)
+	case "cancel":
+		return cancelling(part[2], ops)
 	case "idle":
 		return idle(part[2], ops)
 	}

@@ -83,6 +83,26 @@ pub(crate) enum Scan {
     Locks,
 }
 
+/// Which context is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// One that can be cancelled.
+    Root,
+    /// A child of such a one.
+    Child,
+    /// A child with a deadline, which is far off.
+    Deadline,
+}
+
+/// Who waits for the contexts that are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Waiters {
+    /// Nobody.
+    None,
+    /// A task each.
+    Tasks,
+}
+
 /// One cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Cell {
@@ -100,6 +120,10 @@ pub(crate) enum Cell {
     Idle { wait: Wait, tasks: usize },
     /// One analysis of who waits for whom.
     Waitfor { shape: Scan, processes: usize },
+    /// Looks at a context that goes on.
+    Check { place: Place },
+    /// Cancelling a context with so many children.
+    Cancel { waiters: Waiters, children: usize },
 }
 
 /// Messages per batch, on both sides.
@@ -128,6 +152,8 @@ impl Cell {
             Cell::Sel { mode, width, cap, .. } => sel_ops(mode, width, cap),
             Cell::Spawn { tasks } | Cell::Idle { tasks, .. } => tasks,
             Cell::Waitfor { processes, .. } => processes,
+            Cell::Check { .. } => 8_000_000,
+            Cell::Cancel { children, .. } => children,
         };
         // A multiple of the batch and of four senders.
         if quick { (full / 100).max(256) / 256 * 256 } else { full }
@@ -218,6 +244,12 @@ pub(crate) fn all() -> Vec<Cell> {
     for shape in [Scan::Ring, Scan::Crowd, Scan::Pairs, Scan::Random, Scan::Locks] {
         cells.push(Cell::Waitfor { shape, processes: 100_000 });
     }
+    for place in [Place::Root, Place::Child, Place::Deadline] {
+        cells.push(Cell::Check { place });
+    }
+    for waiters in [Waiters::None, Waiters::Tasks] {
+        cells.push(Cell::Cancel { waiters, children: 100_000 });
+    }
     cells
 }
 
@@ -241,6 +273,8 @@ pub(crate) const QUICK: &[&str] = &[
     "spawn/*",
     "idle/*",
     "waitfor/*",
+    "check/*/child",
+    "cancel/*",
 ];
 
 impl fmt::Display for Cap {
@@ -285,6 +319,8 @@ words!(Shape: Spsc = "spsc", Mpsc = "mpsc", Mpmc = "mpmc");
 words!(Arms: Recv = "recv", Mixed = "mixed");
 words!(Scan: Ring = "ring", Crowd = "crowd", Pairs = "pairs", Random = "random", Locks = "locks");
 words!(Wait: Pending = "pending", Own = "own", Shared = "shared");
+words!(Place: Root = "root", Child = "child", Deadline = "deadline");
+words!(Waiters: None = "none", Tasks = "tasks");
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -296,6 +332,8 @@ impl fmt::Display for Cell {
             Cell::Spawn { tasks } => write!(f, "spawn/async/{tasks}"),
             Cell::Idle { wait, tasks } => write!(f, "idle/async/{wait}:{tasks}"),
             Cell::Waitfor { shape, processes } => write!(f, "waitfor/scan/{shape}:{processes}"),
+            Cell::Check { place } => write!(f, "check/async/{place}"),
+            Cell::Cancel { waiters, children } => write!(f, "cancel/async/{waiters}:{children}"),
         }
     }
 }
@@ -331,6 +369,10 @@ impl FromStr for Cell {
             }
             ["waitfor", "scan", shape, processes] => {
                 Cell::Waitfor { shape: shape.parse()?, processes: number(processes)? }
+            }
+            ["check", "async", place] => Cell::Check { place: place.parse()? },
+            ["cancel", "async", waiters, children] => {
+                Cell::Cancel { waiters: waiters.parse()?, children: number(children)? }
             }
             _ => return Err(format!("`{s}` names no cell; `towpath-bench list` names them all")),
         })

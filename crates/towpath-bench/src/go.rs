@@ -12,10 +12,11 @@ use std::process::Command;
 use crate::cells::Cell;
 use crate::machine::first_line;
 
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 4] = [
     ("main.go", include_str!("../go/main.go")),
     ("stream.go", include_str!("../go/stream.go")),
     ("select.go", include_str!("../go/select.go")),
+    ("context.go", include_str!("../go/context.go")),
 ];
 
 /// The version of the Go that was found.

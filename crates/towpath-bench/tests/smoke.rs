@@ -77,6 +77,9 @@ fn ours() {
             "waitfor/scan/locks:100000",
         ],
     );
+    check(&["towpath", "tokio-util"], &["check/async/child", "cancel/async/tasks:100000"]);
+    check(&["towpath+scope", "tokio-util"], &["spawn/async/1000000"]);
+    check(&["towpath+scope"], &["idle/async/pending:200000"]);
     check(&["towpath+SelectSet", "towpath+recv_any"], &["sel/async/recv:1024:128"]);
 }
 

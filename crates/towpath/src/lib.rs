@@ -5,6 +5,8 @@
 //! - [`channel`]: what a channel promises, and its two ends.
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
 //! - [`after`], [`tick`], [`never()`]: timers as arms.
+//! - [`Network`]: a graph of processes that is declared, checked and drawn before it runs.
+//! - [`Supervisor`]: processes that are started again when they crash.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
@@ -31,8 +33,10 @@ pub use ctx::{CancelOnDrop, Canceller, Cause, Ctx, Done};
 pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};
 pub use failure::{BoxError, Error};
 pub use headers::Headers;
+pub use network::Network;
 pub use rt::block_on;
 pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
+pub use supervisor::Supervisor;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
 pub use work::Work;

@@ -10,12 +10,15 @@ mod flume;
 mod kanal;
 mod loole;
 mod may;
+#[cfg(feature = "towpath-peer")]
+mod processes;
 mod std_mpsc;
 mod streams;
 mod tachyonix;
 mod thingbuf;
 mod tokio_mpsc;
 mod tokio_tasks;
+mod tokio_util;
 #[cfg(feature = "towpath-peer")]
 mod towpath;
 
@@ -33,6 +36,8 @@ pub(crate) struct Peer {
 pub(crate) const PEERS: &[Peer] = &[
     #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath", sample: towpath::sample },
+    #[cfg(feature = "towpath-peer")]
+    Peer { name: "towpath+scope", sample: processes::scope },
     #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath+SelectSet", sample: towpath::select_set },
     #[cfg(feature = "towpath-peer")]
@@ -55,6 +60,7 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer { name: "tokio-mpsc", sample: tokio_mpsc::sample },
     Peer { name: "tokio-mpsc+SelectAll", sample: streams::tokio },
     Peer { name: "tokio-mpsc+poll_fn", sample: streams::tokio_poll_fn },
+    Peer { name: "tokio-util", sample: tokio_util::sample },
 ];
 
 /// Go's columns: its own statements, and `reflect.Select` where the number of channels is not known beforehand.

@@ -15,7 +15,7 @@ use crate::link::{
 use crate::workloads::arms::{numbered, numbered_pairs};
 use crate::workloads::batch::{self, BatchRx, BatchTx, BlockBatchRx, BlockBatchTx, messages};
 use crate::workloads::select::{Ledger, block_mixed, block_recv, many, task_mixed, task_recv};
-use crate::workloads::{Job, Outcome, both, spawn, waitfor};
+use crate::workloads::{Job, Outcome, both, context, spawn, waitfor};
 
 fn channel<T>(cap: Cap) -> (Sender<T>, Receiver<T>) {
     match cap {
@@ -111,6 +111,7 @@ pub(crate) fn sample(job: Job) -> Outcome {
         Cell::Sel { mode, arms, width, cap } => selects(mode, arms, width, cap, job.ops),
         Cell::Spawn { .. } => spawn::towpath_tasks(job.ops),
         Cell::Waitfor { shape, processes } => waitfor::scan(shape, processes),
+        Cell::Check { .. } | Cell::Cancel { .. } => context::sample::<::towpath::Ctx>(job),
         _ => both::<Owned>(job),
     }
 }

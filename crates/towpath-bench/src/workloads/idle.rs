@@ -69,6 +69,28 @@ pub(crate) fn tokio_pending(tasks: usize) -> Outcome {
     })
 }
 
+/// Parks `tasks` processes of a scope on nothing.
+#[cfg(feature = "towpath-peer")]
+pub(crate) fn towpath_scope(tasks: usize) -> Outcome {
+    let (hand_out, handle) = std::sync::mpsc::channel();
+    let runtime = runtime();
+    let held = runtime.spawn(towpath::scope(&towpath::Ctx::root(), |s| async move {
+        hand_out.send(s).expect("the measuring side waits for it");
+        std::future::pending().await
+    }));
+    let s: towpath::Scope = handle.recv().expect("the scope hands itself out");
+    let _held: tokio::task::JoinHandle<Result<(), towpath::Error>> = held;
+    measure(tasks, |parked| {
+        for _ in 0..tasks {
+            let parked = Arc::clone(parked);
+            s.spawn("parked", |_| async move {
+                parked.fetch_add(1, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            });
+        }
+    })
+}
+
 async fn park(mut rx: impl TaskRx<P8>, parked: Arc<AtomicUsize>) {
     parked.fetch_add(1, Ordering::Relaxed);
     rx.recv_task().await;

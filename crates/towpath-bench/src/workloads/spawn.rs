@@ -37,6 +37,47 @@ pub(crate) fn tokio_joinset(ops: usize) -> Outcome {
     run(spawner, ops)
 }
 
+/// `tokio_util::task::TaskTracker`, which waits for all, beside the handles that hold the values.
+pub(crate) fn tokio_tracker(ops: usize) -> Outcome {
+    let spawner = Part::of_task(async move {
+        let tracker = tokio_util::task::TaskTracker::new();
+        let mut handles = Vec::with_capacity(ops);
+        for seq in 1..=ops as u64 {
+            handles.push(tracker.spawn(async move { P8::new(seq) }));
+        }
+        tracker.close();
+        tracker.wait().await;
+        let mut tally = Tally::default();
+        for handle in handles {
+            tally.add(&handle.await.expect("a task does not panic"));
+        }
+        tally
+    });
+    run(spawner, ops)
+}
+
+/// `towpath::scope` and a `Vec` of its joins.
+#[cfg(feature = "towpath-peer")]
+pub(crate) fn towpath_scope(ops: usize) -> Outcome {
+    let spawner = Part::of_task(async move {
+        let tally = towpath::scope(&towpath::Ctx::root(), |s| async move {
+            let mut joins = Vec::with_capacity(ops);
+            for seq in 1..=ops as u64 {
+                joins.push(s.spawn("one of many", move |_| async move {
+                    Ok::<_, towpath::Cause>(P8::new(seq))
+                }));
+            }
+            let mut tally = Tally::default();
+            for join in joins {
+                tally.add(&join.await?);
+            }
+            Ok(tally)
+        });
+        tally.await.expect("nobody fails")
+    });
+    run(spawner, ops)
+}
+
 /// `towpath::rt::spawn`, which catches panics as values, and a `Vec` of its tasks.
 #[cfg(feature = "towpath-peer")]
 pub(crate) fn towpath_tasks(ops: usize) -> Outcome {

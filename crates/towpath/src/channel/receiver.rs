@@ -8,7 +8,9 @@ use std::{
 use super::{Receiving, RecvMany};
 use crate::{error::TryRecvError, raw::chan::RecvEnd};
 #[cfg(not(towpath_loom))]
-use crate::{observe, process::Name};
+use crate::{observe, process::Name, raw::seen::Visible};
+#[cfg(not(towpath_loom))]
+use std::sync::Arc;
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
 /// thread receives at a time. Several share the work through [`into_shared`](Self::into_shared).
@@ -151,9 +153,15 @@ impl<T> Receiver<T> {
     }
 }
 
-#[cfg(towpath_loom)]
 impl<T: Send> Receiver<T> {
-    /// Lets the models shut the senders out, as the draining of a network does.
+    /// Shuts the senders out when called, see `Chan::seal`; does not keep the channel open.
+    #[cfg(not(towpath_loom))]
+    pub(crate) fn sealer(&self) -> impl Fn() + Send + Sync + use<T> {
+        self.end.sealer()
+    }
+
+    /// The same for the models, which cannot run a network.
+    #[cfg(towpath_loom)]
     #[doc(hidden)]
     pub fn sealer(&self) -> impl Fn() + Send + Sync + use<T> {
         self.end.sealer()
@@ -181,6 +189,10 @@ macro_rules! naming {
             pub fn named(self, name: impl Into<Name>) -> Self {
                 observe::name_channel(&self.end.visible(), name.into());
                 self
+            }
+
+            pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+                self.end.visible()
             }
 
             /// The channel's name, if it has one.

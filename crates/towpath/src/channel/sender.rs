@@ -8,7 +8,9 @@ use crate::{
     raw::{chan::SendEnd, reserve::Reservation, ring::Push},
 };
 #[cfg(not(towpath_loom))]
-use crate::{observe, process::Name};
+use crate::{observe, process::Name, raw::seen::Visible};
+#[cfg(not(towpath_loom))]
+use std::sync::Arc;
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and
 /// receivers get what is queued and then `None`.
@@ -194,6 +196,10 @@ impl<T: Send + 'static> Sender<T> {
     pub fn named(self, name: impl Into<Name>) -> Self {
         observe::name_channel(&self.end.visible(), name.into());
         self
+    }
+
+    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+        self.end.visible()
     }
 
     /// The channel's name, if it has one.

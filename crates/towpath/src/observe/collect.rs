@@ -17,7 +17,7 @@ use crate::{
         seen::{Parked, Visible},
     },
     waitfor::{
-        Arm, Channel, Ends, Holder, Kind, Known, Process, ProcessId, Resource, ResourceId,
+        Arm, Channel, Ends, Holder, Kind, Known, ProcessId, Resource, ResourceId,
         Snapshot, State, Wait,
     },
 };

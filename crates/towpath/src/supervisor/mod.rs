@@ -88,6 +88,11 @@ impl Supervisor {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Gives up after more restarts than this; by default more than three within five seconds. What is restarted
     /// together counts once.
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {

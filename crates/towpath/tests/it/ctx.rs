@@ -376,6 +376,29 @@ fn a_cancelled_wait_with_a_deadline_takes_its_timer_along() {
 }
 
 #[test]
+fn deadlines_and_cancels_meet() {
+    for round in 0..200_u64 {
+        let (ctx, canceller) = Ctx::root().with_cancel();
+        let late = ctx.with_timeout(Duration::from_micros(10 * round));
+        let causes = run(30, async move {
+            let waits = [late.child(), late.clone(), ctx.with_timeout(AN_HOUR)]
+                .map(|ctx| tokio::spawn(async move { ctx.done().await }));
+            let thread = rt::spawn_blocking(move || late.done_blocking());
+            rt::sleep(Duration::from_micros(1_000)).await;
+            canceller.cancel("now");
+            let mut causes = vec![thread.await.unwrap()];
+            for wait in waits {
+                causes.push(wait.await.unwrap());
+            }
+            causes
+        });
+        assert_cancelled(&causes[3], "now");
+        let either = |cause: &Cause| matches!(cause, Cause::DeadlineExceeded | Cause::Cancelled(_));
+        assert!(causes[..3].iter().all(either), "{causes:?}");
+    }
+}
+
+#[test]
 fn select_prefers_nobody_between_an_end_and_a_message() {
     let (ctx, _) = cancelled();
     let mut ends = 0;

@@ -7,6 +7,8 @@ mod drops;
 mod harness;
 mod memory;
 mod model;
+mod network;
+mod network_drain;
 mod network_graph;
 mod order;
 mod pairing;

@@ -161,14 +161,9 @@ proptest! {
         let graph = graph_of(7, &channels);
         let arc = |from: usize, to: usize| channels.contains(&(from, 0, to));
         // How many arcs lead from one process to another, at least one.
-        let mut far = [[usize::MAX / 2; 7]; 7];
-        for from in 0..7 {
-            for to in 0..7 {
-                if arc(from, to) {
-                    far[from][to] = 1;
-                }
-            }
-        }
+        let one = |from, to| if arc(from, to) { 1 } else { usize::MAX / 2 };
+        let mut far: [[usize; 7]; 7] =
+            std::array::from_fn(|from| std::array::from_fn(|to| one(from, to)));
         for over in 0..7 {
             for from in 0..7 {
                 for to in 0..7 {

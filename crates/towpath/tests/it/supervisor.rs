@@ -365,7 +365,7 @@ async fn no_two_runs_of_a_child_are_ever_alive() {
         async move |_, runs: &mut Arc<AtomicUsize>| {
             let _alive = Alive::new(&count);
             tokio::task::yield_now().await;
-            if runs.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+            if runs.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 panic!("every other time");
             }
         },
