@@ -74,7 +74,8 @@
 //!
 //! # Cost
 //!
-//! Linear in processes, resources, arms and holders: for 100,000 processes 3 to 50 ms on one core, by how tangled they are (`waitfor/scan` in the bench).
+//! Linear in processes, resources, arms and holders: for 100,000 processes 3 to 50 ms on one core that is not shared, by how tangled they are
+//! (`waitfor/scan` in the bench).
 //! 100,000 workers that wait on one channel are 100,000 edges to one node.
 
 mod draw;

@@ -46,27 +46,25 @@ fn in_graphviz() {
 #[test]
 fn in_mermaid() {
     let report = world::parse(&WORLD.replace("a? c", "a?")).analyse(&Options::new());
-    assert_eq!(
-        report.to_mermaid(),
-        trim(
-            r#"flowchart LR
-              p0["a"]
-              p1["b"]
-              p3["d"]
-              r0t(["receivers of x"])
-              r1(["senders of y"])
-              r3(["lock m"])
-              r4(["context e"])
-              p0 --> r0t
-              p0 --> r3
-              p1 --> r1
-              p3 --> r4
-              r0t --> p1
-              r1 --> p0
-              r3 --> p1
-              r4 --> p0"#
-        )
-    );
+    let lines = [
+        "flowchart LR",
+        r#"p0["a"]"#,
+        r#"p1["b"]"#,
+        r#"p3["d"]"#,
+        r#"r0t(["receivers of x"])"#,
+        r#"r1(["senders of y"])"#,
+        r#"r3(["lock m"])"#,
+        r#"r4(["context e"])"#,
+        "p0 --> r0t",
+        "p0 --> r3",
+        "p1 --> r1",
+        "p3 --> r4",
+        "r0t --> p1",
+        "r1 --> p0",
+        "r3 --> p1",
+        "r4 --> p0",
+    ];
+    assert_eq!(report.to_mermaid(), lines.join("\n  ") + "\n");
 }
 
 #[test]
