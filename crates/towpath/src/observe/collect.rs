@@ -17,8 +17,8 @@ use crate::{
         seen::{Parked, Visible},
     },
     waitfor::{
-        Arm, Channel, Ends, Holder, Kind, Known, ProcessId, Resource, ResourceId,
-        Snapshot, State, Wait,
+        Arm, Channel, Ends, Holder, Kind, Known, ProcessId, Resource, ResourceId, Snapshot, State,
+        Wait,
     },
 };
 

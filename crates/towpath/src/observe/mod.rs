@@ -21,7 +21,7 @@
 //!     }
 //!     let seen = observe::snapshot();
 //!     assert_eq!(&*seen.resources[0].name, "orders");
-//!     assert!(seen.analyse(Options::new()).is_clear()); // we still hold the sender
+//!     assert!(seen.analyse(&Options::new()).is_clear()); // we still hold the sender
 //!     drop(orders);
 //!     Ok(())
 //! });

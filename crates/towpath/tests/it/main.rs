@@ -10,6 +10,7 @@ mod model;
 mod network;
 mod network_drain;
 mod network_graph;
+mod observe;
 mod order;
 mod pairing;
 mod parked;

@@ -1,0 +1,276 @@
+//! What observers see: names, waits with their places, and stuck processes of a network. Every test filters for its own
+//! names, since they all run in one program.
+
+use std::{panic::Location, time::Duration};
+
+use towpath::{
+    Ctx, Receiver, Sender, bounded,
+    network::Network,
+    observe::snapshot,
+    rendezvous, select,
+    waitfor::{Arm, Grade, Kind, Options, Report, Snapshot},
+};
+
+const PLACES: usize = 4;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn channel<'a>(seen: &'a Snapshot, name: &str) -> Option<&'a towpath::waitfor::Channel> {
+    seen.resources.iter().find(|resource| &*resource.name == name).map(|resource| {
+        let Kind::Channel(channel) = &resource.kind else { panic!("{name} is a channel") };
+        channel
+    })
+}
+
+/// Looks until `seen` is content, which a test that hangs is not.
+fn look_until<R>(mut seen: impl FnMut(Snapshot) -> Option<R>) -> R {
+    loop {
+        if let Some(found) = seen(snapshot()) {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The process `name` in `report`'s stuck sets.
+fn grade(report: &Report, seen: &Snapshot, name: &str) -> Option<Grade> {
+    let process = seen.processes.iter().find(|process| &*process.name == name)?;
+    report.grade(process.id)
+}
+
+#[test]
+fn a_name_is_the_channels_and_can_be_replaced() {
+    let (tx, rx) = bounded::<u32>(PLACES);
+    assert_eq!(tx.name(), None);
+    let tx = tx.named("names/first");
+    let other = tx.clone();
+    assert_eq!(rx.name().unwrap().as_str(), "names/first");
+    let rx = rx.named(String::from("names/second")).into_shared();
+    assert_eq!(other.name().unwrap().as_str(), "names/second");
+    assert_eq!(rx.name(), tx.name());
+}
+
+#[test]
+fn a_channel_is_seen_as_it_is_until_it_goes() {
+    let (tx, mut rx) = bounded::<u32>(PLACES);
+    let tx = tx.named("filling/orders");
+    let more = [tx.clone(), tx.clone()];
+    tx.try_send(1).unwrap();
+    tx.try_send(2).unwrap();
+    let seen = snapshot();
+    let orders = channel(&seen, "filling/orders").unwrap();
+    assert_eq!((orders.capacity, orders.queued), (Some(PLACES), 2));
+    assert_eq!((orders.senders.total, orders.receivers.total), (3, 1));
+    drop(more);
+    rx.try_recv().unwrap();
+    let seen = snapshot();
+    let orders = channel(&seen, "filling/orders").unwrap();
+    assert_eq!((orders.queued, orders.senders.total), (1, 1));
+    drop((tx, rx));
+    assert!(channel(&snapshot(), "filling/orders").is_none());
+}
+
+#[test]
+fn ten_thousand_names_of_channels_that_have_gone_are_forgotten() {
+    for i in 0..10_000 {
+        drop(bounded::<u32>(PLACES).0.named(format!("gone/{i}")));
+    }
+    let seen = snapshot();
+    assert!(seen.resources.iter().all(|resource| !resource.name.starts_with("gone/")));
+}
+
+#[track_caller]
+fn here() -> &'static Location<'static> {
+    Location::caller()
+}
+
+#[test]
+fn a_wait_is_seen_with_its_place_in_the_program() {
+    runtime().block_on(async {
+        let (tx, mut rx) = rendezvous::<u32>();
+        let tx = tx.named("place/orders");
+        let ctx = Ctx::root();
+        let running = towpath::scope(&ctx, |s| async move {
+            s.spawn("place-cook", move |_| async move {
+                rx.recv().await; // the line that is looked for
+                Ok::<_, towpath::BoxError>(())
+            });
+            let at = look_until(|seen| {
+                let process = seen.processes.iter().find(|it| &*it.name == "place-cook")?;
+                let wait = seen.waits.iter().find(|wait| wait.process == process.id)?;
+                let orders = channel(&seen, "place/orders")?;
+                assert_eq!(orders.receivers.holders.len(), 1);
+                assert!(matches!(wait.arms[..], [Arm::Recv(_)]), "{:?}", wait.arms);
+                wait.at.clone()
+            });
+            assert_eq!(at.file, here().file());
+            assert!(at.line < here().line() && at.line > here().line() - 25, "{at}");
+            drop(tx);
+            Ok(())
+        });
+        running.await.unwrap();
+    });
+}
+
+#[test]
+fn arms_that_are_not_seen_count_as_somebody_else() {
+    runtime().block_on(async {
+        let (tx, mut rx) = rendezvous::<u32>();
+        let tx = tx.named("arms/orders");
+        let running = towpath::scope(&Ctx::root(), |s| async move {
+            s.spawn("arms-cook", move |ctx| async move {
+                select! {
+                    _ = rx.recv() => {},
+                    _ = ctx.done() => {},
+                }
+            });
+            look_until(|seen| {
+                let process = seen.processes.iter().find(|it| &*it.name == "arms-cook")?;
+                let wait = seen.waits.iter().find(|wait| wait.process == process.id)?;
+                assert!(matches!(wait.arms[..], [Arm::Recv(_), Arm::Foreign]), "{:?}", wait.arms);
+                Some(())
+            });
+            drop(tx);
+            Ok(())
+        });
+        running.await.unwrap();
+    });
+}
+
+type Both = (Receiver<u32>, Sender<u32>);
+
+/// Receives before it sends: two of them in a circle wait for each other.
+async fn polite(_: Ctx, (rx, tx): &mut Both) {
+    while let Some(order) = rx.recv().await {
+        if tx.send(order).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// As `polite`, but gives up waiting after an hour, by the runtime's timer, of which we know nothing.
+async fn impatient(_: Ctx, (rx, tx): &mut Both) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    while let Ok(Some(order)) = tokio::time::timeout(HOUR, rx.recv()).await {
+        if tx.send(order).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// A circle of two, as a network called `name`.
+fn circle(
+    name: &'static str,
+) -> (Network, [(towpath::network::In<u32>, towpath::network::Out<u32>); 2]) {
+    let mut net = Network::new(name);
+    let (to_b, from_a) = net.channel::<u32>("there", PLACES);
+    let (to_a, from_b) = net.channel::<u32>("back", PLACES);
+    (net, [(from_b, to_b), (from_a, to_a)])
+}
+
+#[test]
+fn a_circle_of_processes_that_all_receive_first_is_proved_stuck() {
+    runtime().block_on(async {
+        let (mut net, [a, b]) = circle("stuck");
+        net.process("stuck-a", a, polite);
+        net.process("stuck-b", b, polite);
+        let running = net.start(&Ctx::root()).unwrap();
+        let (seen, report) = look_until(|seen| {
+            let report = seen.clone().analyse(&Options::new());
+            grade(&report, &seen, "stuck-a")?;
+            Some((seen, report))
+        });
+        assert_eq!(grade(&report, &seen, "stuck-a"), Some(Grade::Proven));
+        assert_eq!(grade(&report, &seen, "stuck-b"), Some(Grade::Proven));
+        let words = report.to_string();
+        for word in ["stuck-a", "stuck-b", "stuck/there", "stuck/back", "observe.rs"] {
+            assert!(words.contains(word), "{word} in:\n{words}");
+        }
+        drop(running);
+    });
+}
+
+#[test]
+fn a_timeout_that_nobody_sees_keeps_a_process_from_being_called_stuck() {
+    runtime().block_on(async {
+        let (mut net, [a, b]) = circle("timeout");
+        net.process("timeout-a", a, polite);
+        net.process("timeout-b", b, impatient);
+        let running = net.start(&Ctx::root()).unwrap();
+        let both_wait = |seen: &Snapshot| {
+            let waits = |name: &str| {
+                let process = seen.processes.iter().find(|it| &*it.name == name);
+                process.is_some_and(|it| seen.waits.iter().any(|wait| wait.process == it.id))
+            };
+            waits("timeout-a") && waits("timeout-b")
+        };
+        let seen = look_until(|seen| both_wait(&seen).then_some(seen));
+        let report = seen.clone().analyse(&Options::new());
+        assert_eq!(grade(&report, &seen, "timeout-a"), None, "{report}");
+        assert_eq!(grade(&report, &seen, "timeout-b"), None, "{report}");
+        drop(running);
+    });
+}
+
+#[test]
+fn threads_that_wait_for_each_other_are_proved_stuck() {
+    let (mut net, [a, b]) = circle("threads");
+    let polite = |_: Ctx, (rx, tx): &mut Both| {
+        while let Some(order) = rx.recv_blocking() {
+            if tx.send_blocking(order).is_err() {
+                break;
+            }
+        }
+    };
+    net.process_blocking("threads-a", a, polite);
+    // The way out: whoever looks for trouble also ends it.
+    let (stop, stops) = net.input::<()>("stop", PLACES);
+    net.process_blocking(
+        "threads-b",
+        (b, stops),
+        |_, ((rx, tx), stops): &mut (Both, Receiver<()>)| {
+            towpath::select_blocking! {
+                order = rx.recv() => drop(tx.send_blocking(order.unwrap_or(0))),
+                _ = stops.recv() => {}
+            }
+        },
+    );
+    let network = std::thread::spawn(move || towpath::block_on(net.run(&Ctx::root())));
+    let seen = look_until(|seen| {
+        let waits = |name: &str| {
+            let process = seen.processes.iter().find(|it| &*it.name == name);
+            process.is_some_and(|it| seen.waits.iter().any(|wait| wait.process == it.id))
+        };
+        (waits("threads-a") && waits("threads-b")).then_some(seen)
+    });
+    // While somebody outside holds the sender of the stop channel, nobody is stuck for good.
+    let report = seen.clone().analyse(&Options::new());
+    assert_eq!(grade(&report, &seen, "threads-a"), None, "{report}");
+    drop(stop);
+    network.join().unwrap().unwrap();
+}
+
+#[test]
+fn ages_grow_from_look_to_look() {
+    runtime().block_on(async {
+        let (tx, mut rx) = rendezvous::<u32>();
+        let tx = tx.named("ages/orders");
+        let running = towpath::scope(&Ctx::root(), |s| async move {
+            s.spawn("ages-cook", move |_| async move {
+                rx.recv().await;
+            });
+            let age = |seen: &Snapshot| {
+                let process = seen.processes.iter().find(|it| &*it.name == "ages-cook")?;
+                Some(seen.waits.iter().find(|wait| wait.process == process.id)?.age)
+            };
+            let first = look_until(|seen| age(&seen));
+            let later = look_until(|seen| age(&seen).filter(|later| *later > first));
+            assert!(later > first);
+            drop(tx);
+            Ok(())
+        });
+        running.await.unwrap();
+    });
+}
