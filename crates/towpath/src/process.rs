@@ -22,7 +22,7 @@ use std::{
     thread,
 };
 
-use crate::raw::backoff::Backoff;
+use crate::raw::{backoff::Backoff, slot};
 
 /// A process: one run of a task or a thread that a scope, a supervisor or a network has started.
 ///
@@ -187,34 +187,17 @@ impl fmt::Display for Name {
 
 /// The process that runs here now; `None` outside any.
 pub fn current() -> Option<Process> {
-    HERE.try_with(|here| here.borrow().process.clone()).ok().flatten()
+    slot::with_current(|process| process.cloned())
 }
 
 /// The name of the process that runs here now, or `otherwise`.
 pub(crate) fn current_name(otherwise: &'static str) -> Name {
-    current().map_or(Name::from(otherwise), |process| process.name)
+    slot::with_current(|process| process.map_or(Name::from(otherwise), |it| it.name.clone()))
 }
 
 thread_local! {
-    static HERE: RefCell<Here> = const { RefCell::new(Here { process: None, panicked_at: None }) };
-}
-
-/// What a thread knows about whom it runs.
-struct Here {
-    process: Option<Process>,
-    panicked_at: Option<String>,
-}
-
-/// Runs `f`, which does not unwind, as `process`.
-pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) -> R {
-    let mut swap = || {
-        // While a thread ends its locals may be gone; then it runs without a name.
-        HERE.try_with(|here| std::mem::swap(&mut here.borrow_mut().process, process)).ok();
-    };
-    swap();
-    let result = f();
-    swap();
-    result
+    /// Where this thread panicked last.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// A panic that was caught.
@@ -245,7 +228,8 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 
 /// Where this thread panicked last, and forgets it.
 fn take_place() -> Option<String> {
-    HERE.try_with(|here| here.borrow_mut().panicked_at.take()).ok().flatten()
+    // While a thread ends its locals may be gone.
+    PLACE.try_with(RefCell::take).ok().flatten()
 }
 
 /// From here on panics leave a note of their place.
@@ -273,11 +257,6 @@ pub(crate) fn install_hook() {
 }
 
 fn note_place(info: &panic::PanicHookInfo<'_>) {
-    HERE.try_with(|here| {
-        // A panic while this is borrowed cannot be: nothing above panics then.
-        if let Ok(mut here) = here.try_borrow_mut() {
-            here.panicked_at = info.location().map(ToString::to_string);
-        }
-    })
-    .ok();
+    let place = info.location().map(ToString::to_string);
+    PLACE.try_with(|noted| noted.replace(place)).ok();
 }

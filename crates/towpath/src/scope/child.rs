@@ -63,7 +63,7 @@ pub(crate) struct Child<J: Job> {
     scope: Arc<Shared>,
     /// Its place in the books; set on registration.
     place: AtomicUsize,
-    name: Name,
+    process: Process,
     slot: Slot<J>,
     mailbox: Mailbox<J::Value>,
 }
@@ -79,8 +79,13 @@ pub(super) trait Live: Send + Sync {
 
 impl<J: Job> Child<J> {
     pub(super) fn new(scope: Arc<Shared>, name: Name, job: J) -> Pin<Arc<Self>> {
-        let slot = Slot::new(Process::new(name.clone()), job);
-        Arc::pin(Self { scope, place: AtomicUsize::new(0), name, slot, mailbox: Mailbox::new() })
+        Arc::pin(Self {
+            scope,
+            place: AtomicUsize::new(0),
+            process: Process::new(name),
+            slot: Slot::new(job),
+            mailbox: Mailbox::new(),
+        })
     }
 
     /// For `raw/pin.rs`.
@@ -90,7 +95,7 @@ impl<J: Job> Child<J> {
 
     /// Answers for a process that may not begin.
     pub(super) fn refuse(&self) {
-        if let Emptied::Now(panic) = self.slot.empty() {
+        if let Emptied::Now(panic) = self.slot.empty(&self.process) {
             self.mailbox.post(Err(self.scope.ctx.cause()));
             if let Some(panic) = panic {
                 panic.resume();
@@ -99,18 +104,21 @@ impl<J: Job> Child<J> {
     }
 
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let turn = pin::slot(self).turn(|job| match process::catch(|| job.advance(cx)) {
-            Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(result)) => Some(Ok(result)),
-            Err(panic) => Some(Err(panic)),
-        });
+        let turn =
+            pin::slot(self).turn(&self.process, |job| match process::catch(|| job.advance(cx)) {
+                Ok(Poll::Pending) => None,
+                Ok(Poll::Ready(result)) => Some(Ok(result)),
+                Err(panic) => Some(Err(panic)),
+            });
         match turn {
             Turn::Missed => {}
             Turn::Pending => return Poll::Pending,
             Turn::Done(result, after) => {
                 let result = match result {
-                    Ok(result) => result.map_err(|error| self.scope.fail(&self.name, error)),
-                    Err(panic) => Err(self.scope.panicked(&self.name, panic)),
+                    Ok(result) => {
+                        result.map_err(|error| self.scope.fail(self.process.name(), error))
+                    }
+                    Err(panic) => Err(self.scope.panicked(self.process.name(), panic)),
                 };
                 self.finish(result, after);
             }
@@ -121,8 +129,8 @@ impl<J: Job> Child<J> {
 
     /// The runtime will give it no other turn.
     fn give_up(&self) {
-        if let Emptied::Now(panic) = self.slot.empty() {
-            let cause = self.scope.fail(&self.name, GIVEN_UP.into());
+        if let Emptied::Now(panic) = self.slot.empty(&self.process) {
+            let cause = self.scope.fail(self.process.name(), GIVEN_UP.into());
             self.finish(Err(cause), panic);
         }
     }
@@ -131,7 +139,7 @@ impl<J: Job> Child<J> {
     fn finish(&self, result: Result<J::Value, Cause>, panic: Option<Panic>) {
         let mut result = result;
         if let Some(panic) = panic {
-            let cause = self.scope.panicked(&self.name, panic);
+            let cause = self.scope.panicked(self.process.name(), panic);
             // A value beside a panic is none.
             let value = std::mem::replace(&mut result, Err(cause));
             self.guarded(|| drop(value));
@@ -143,7 +151,7 @@ impl<J: Job> Child<J> {
     /// Runs what may drop a value of the user's, whose panic belongs into the books.
     fn guarded(&self, f: impl FnOnce()) {
         if let Err(panic) = process::catch(f) {
-            self.scope.panicked(&self.name, panic);
+            self.scope.panicked(self.process.name(), panic);
         }
     }
 }
@@ -153,7 +161,7 @@ where
     J::Value: Send,
 {
     fn stop(&self) -> bool {
-        match self.slot.empty() {
+        match self.slot.empty(&self.process) {
             Emptied::Now(panic) => {
                 self.finish(Err(self.scope.ctx.cause()), panic);
                 false
