@@ -1,10 +1,12 @@
-//! Channels and `select` for tasks and threads. The README follows; the map of the modules is at its end.
+//! Channels, `select` and processes for tasks and threads. The README follows; the map of the modules is at its end.
 #![cfg_attr(not(towpath_loom), doc = include_str!("../../../README.md"))]
 //!
 //! # Where to look
 //! - [`channel`]: what a channel promises, and its two ends.
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
 //! - [`after`], [`tick`], [`never()`]: timers as arms.
+//! - [`Ctx`]: whether to go on, until when, and what rides along.
+//! - [`scope`](scope()): processes, tasks or threads, that end before their scope does.
 //! - [`Network`]: a graph of processes that is declared, checked and drawn before it runs.
 //! - [`Supervisor`]: processes that are started again when they crash.
 //! - [`rt`]: the ambient runtime that serves time and tasks.

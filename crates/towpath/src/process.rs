@@ -11,7 +11,7 @@
 use std::{
     any::Any,
     borrow::Borrow,
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fmt,
     ops::Deref,
     panic::{self, AssertUnwindSafe},
@@ -22,7 +22,7 @@ use std::{
     thread,
 };
 
-use crate::raw::backoff::Backoff;
+use crate::raw::{backoff::Backoff, slot};
 
 /// A process: one run of a task or a thread that a scope, a supervisor or a network has started.
 ///
@@ -187,24 +187,17 @@ impl fmt::Display for Name {
 
 /// The process that runs here now; `None` outside any.
 pub fn current() -> Option<Process> {
-    HERE.try_with(|here| here.borrow().process.clone()).ok().flatten()
+    slot::with_current(|process| process.cloned())
 }
 
 /// The name of the process that runs here now, or `otherwise`.
 pub(crate) fn current_name(otherwise: &'static str) -> Name {
-    current().map_or(Name::from(otherwise), |process| process.name)
+    slot::with_current(|process| process.map_or(Name::from(otherwise), |it| it.name.clone()))
 }
 
 thread_local! {
-    /// The number of the process that this thread runs now, for those who are about to wait.
-    static NUMBER: Cell<u32> = const { Cell::new(0) };
-    static HERE: RefCell<Here> = const { RefCell::new(Here { process: None, panicked_at: None }) };
-}
-
-/// What a thread knows about whom it runs.
-struct Here {
-    process: Option<Process>,
-    panicked_at: Option<String>,
+    /// Where this thread panicked last.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// A process's number as a waiter notes it: the low half, and never 0.
@@ -215,24 +208,7 @@ pub(crate) fn short(id: u64) -> u32 {
 /// The process that this thread runs now, as a waiter notes it; 0 if it runs none.
 #[inline]
 pub(crate) fn number() -> u32 {
-    NUMBER.get()
-}
-
-/// Runs `f`, which does not unwind, as `process`.
-pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) -> R {
-    let mut swap = || {
-        // While a thread ends its locals may be gone; then it runs without a name.
-        HERE.try_with(|here| {
-            let here = &mut here.borrow_mut().process;
-            std::mem::swap(here, process);
-            NUMBER.set(here.as_ref().map_or(0, |process| short(process.id)));
-        })
-        .ok();
-    };
-    swap();
-    let result = f();
-    swap();
-    result
+    slot::with_current(|process| process.map_or(0, |process| short(process.id)))
 }
 
 /// A panic that was caught.
@@ -263,7 +239,8 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 
 /// Where this thread panicked last, and forgets it.
 fn take_place() -> Option<String> {
-    HERE.try_with(|here| here.borrow_mut().panicked_at.take()).ok().flatten()
+    // While a thread ends its locals may be gone.
+    PLACE.try_with(RefCell::take).ok().flatten()
 }
 
 /// From here on panics leave a note of their place.
@@ -291,11 +268,6 @@ pub(crate) fn install_hook() {
 }
 
 fn note_place(info: &panic::PanicHookInfo<'_>) {
-    HERE.try_with(|here| {
-        // A panic while this is borrowed cannot be: nothing above panics then.
-        if let Ok(mut here) = here.try_borrow_mut() {
-            here.panicked_at = info.location().map(ToString::to_string);
-        }
-    })
-    .ok();
+    let place = info.location().map(ToString::to_string);
+    PLACE.try_with(|noted| noted.replace(place)).ok();
 }

@@ -14,7 +14,8 @@
 //! 3. Rendezvous: the receive happens before the send completes, and the other way round.
 //! 4. Dropping the last sender happens before a receive returns `None`; dropping the receiver before a send returns
 //!    an error.
-//! 5. Messages of one sender arrive in order. Those who wait are served first come, first served on each side;
+//! 5. Cancelling a [`Ctx`](crate::Ctx) happens before its `done()` completes.
+//! 6. Messages of one sender arrive in order. Those who wait are served first come, first served on each side;
 //!    somebody who does not have to wait may be faster than one who is just being woken.
 //!
 //! # Cancel safety

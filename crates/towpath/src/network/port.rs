@@ -254,8 +254,12 @@ macro_rules! tuples {
         impl<$($name: Ports),*> Ports for ($($name,)*) {
             type Lent = ($($name::Lent,)*);
 
-            #[expect(clippy::allow_attributes, reason = "true of all but the empty tuple")]
-            #[allow(non_snake_case, unused_variables, clippy::unused_unit, reason = "one name for type and field")]
+            #[allow(
+                non_snake_case,
+                unused_variables,
+                clippy::unused_unit,
+                reason = "one name for type and field; the empty tuple uses nothing"
+            )]
             fn connect(self, wiring: &mut Wiring<'_>) -> Self::Lent {
                 let ($($name,)*) = self;
                 ($($name.connect(wiring),)*)

@@ -89,6 +89,30 @@ impl Running {
 
     /// Waits until all processes have ended.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use towpath::{BoxError, Ctx, Network, Receiver, network::Running, select};
+    /// /// Until the service ends by itself, or is told to.
+    /// async fn serve(mut running: Running, mut stop: Receiver<()>) -> Result<(), towpath::Error> {
+    ///     select! {
+    ///         result = select::future(running.join()) => return result,
+    ///         _ = stop.recv() => {}
+    ///     }
+    ///     running.drain(Duration::from_secs(10)).await
+    /// }
+    /// # towpath::block_on(async {
+    /// # let mut net = Network::new("service");
+    /// # let (tx, rx) = net.input::<u32>("numbers", 1);
+    /// # net.process("reader", rx, async |_, rx: &mut Receiver<u32>| {
+    /// #     while rx.recv().await.is_some() {}
+    /// # });
+    /// # let (stop, stopped) = towpath::rendezvous();
+    /// # drop(stop);
+    /// # serve(net.start(&Ctx::root())?, stopped).await?;
+    /// # drop(tx);
+    /// # Ok::<(), BoxError>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`Network::run`](super::Network::run). The result is told once: after that, the answer is `Ok`.
     ///
@@ -105,10 +129,11 @@ impl Running {
 
     /// Lets the network finish what it has begun, and ends it.
     ///
-    /// The inputs are sealed: the outside gets its messages back from here on, also those that wait to be sent, while
-    /// everything that is queued is still received; then the receivers see the end. Processes without a receiving port,
-    /// the sources, are told to stop: their context ends with [`Cause::Stopped`]. The rest follows by itself: a
-    /// process that has seen the end of its inputs returns, its ports are dropped, and the next one sees the end.
+    /// The inputs are sealed: the outside gets its messages back from here on, also those that wait to be sent (to a
+    /// sender it looks as if the receiver had gone), while everything that is queued is still received; then the
+    /// receivers see the end. Processes without a receiving port, the sources, are told to stop: their context ends
+    /// with [`Cause::Stopped`]. The rest follows by itself: a process that has seen the end of its inputs returns, its
+    /// ports are dropped, and the next one sees the end.
     ///
     /// A network whose processes feed each other in a circle does not end like this, nor does one whose outputs are
     /// full and not received from, or a process that has given a clone of a sender away. After `within` the context of

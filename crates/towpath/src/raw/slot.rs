@@ -11,7 +11,7 @@
 //! What always holds: whoever moves the word away from `IDLE` has the job alone, and whoever brings it to `EMPTY` has
 //! dropped the job and sees to what follows, once.
 
-use std::pin::Pin;
+use std::{cell::Cell, pin::Pin, ptr};
 
 use crate::{
     process::{self, Panic, Process},
@@ -26,12 +26,7 @@ const DOOMED: usize = 2;
 pub(crate) struct Slot<J> {
     /// One of the above, or the number of the thread that has the job in hand.
     state: AtomicUsize,
-    inside: UnsafeCell<Inside<J>>,
-}
-
-struct Inside<J> {
-    process: Option<Process>,
-    job: Option<J>,
+    job: UnsafeCell<Option<J>>,
 }
 
 // SAFETY: the state lets one thread at a time at what is inside. Attacked by `it::scope_stress` under ThreadSanitizer.
@@ -64,16 +59,14 @@ pub(crate) enum Emptied {
 }
 
 impl<J> Slot<J> {
-    pub(crate) fn new(process: Process, job: J) -> Self {
-        Self {
-            state: AtomicUsize::new(IDLE),
-            inside: UnsafeCell::new(Inside { process: Some(process), job: Some(job) }),
-        }
+    pub(crate) fn new(job: J) -> Self {
+        Self { state: AtomicUsize::new(IDLE), job: UnsafeCell::new(Some(job)) }
     }
 
-    /// Gives the job a turn, as its process. `turn` does not unwind; `Some` means that the job is done.
+    /// Gives the job a turn, as `process`. `turn` does not unwind; `Some` means that the job is done.
     pub(crate) fn turn<R>(
         self: Pin<&Self>,
+        process: &Process,
         turn: impl FnOnce(Pin<&mut J>) -> Option<R>,
     ) -> Turn<R> {
         let me = thread_number();
@@ -81,21 +74,19 @@ impl<J> Slot<J> {
         if won.is_err() {
             return Turn::Missed;
         }
-        let result = self.inside.with_mut(|inside| {
+        let result = self.job.with_mut(|job| {
             // SAFETY: the exchange above gave the job to this thread alone; it is pinned because the slot is, and is
             // dropped where it stands. Attacked by `it::scope_stress`.
-            let Inside { process, job } = unsafe { &mut *inside };
-            let job = job.as_mut()?;
-            // SAFETY: as above.
-            process::run_as(process, || turn(unsafe { Pin::new_unchecked(job) }))
+            let job = unsafe { (*job).as_mut().map(|job| Pin::new_unchecked(job))? };
+            run_as(process, || turn(job))
         });
         match result {
-            Some(result) => Turn::Done(result, self.clear()),
+            Some(result) => Turn::Done(result, self.clear(process)),
             // Release: seen by the Acquire of the next turn, or of the one that empties.
             None => {
                 match self.state.compare_exchange(me, IDLE, Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => Turn::Pending,
-                    Err(_doomed) => Turn::Doomed(self.clear()),
+                    Err(_doomed) => Turn::Doomed(self.clear(process)),
                 }
             }
         }
@@ -107,7 +98,7 @@ impl<J> Slot<J> {
     }
 
     /// Drops the job now, or at the end of the turn it is having.
-    pub(crate) fn empty(&self) -> Emptied {
+    pub(crate) fn empty(&self, process: &Process) -> Emptied {
         let me = thread_number();
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -117,7 +108,7 @@ impl<J> Slot<J> {
                 running => running | DOOMED,
             };
             match self.state.compare_exchange(state, next, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(IDLE) => return Emptied::Now(self.clear()),
+                Ok(IDLE) => return Emptied::Now(self.clear(process)),
                 Ok(running) if running & !DOOMED == me => return Emptied::Here,
                 Ok(_) => return Emptied::Elsewhere,
                 Err(now) => state = now,
@@ -126,11 +117,10 @@ impl<J> Slot<J> {
     }
 
     /// Drops the job, which this thread has in hand, as its process.
-    fn clear(&self) -> Option<Panic> {
-        let panic = self.inside.with_mut(|inside| {
+    fn clear(&self, process: &Process) -> Option<Panic> {
+        let panic = self.job.with_mut(|job| {
             // SAFETY: the caller has moved the state away from `IDLE`; a job that was pinned is dropped in its place.
-            let Inside { process, job } = unsafe { &mut *inside };
-            process::run_as(process, || process::catch(|| *job = None).err())
+            run_as(process, || process::catch(|| unsafe { *job = None }).err())
         });
         // Release: the drop happens before whoever sees the job gone goes on.
         self.state.store(EMPTY, Ordering::Release);
@@ -138,12 +128,36 @@ impl<J> Slot<J> {
     }
 }
 
+thread_local! {
+    /// Whom this thread runs. Set in `run_as` only, for as long as that call lasts.
+    static HERE: Cell<*const Process> = const { Cell::new(ptr::null()) };
+}
+
+/// Runs `f` as `process`, in place of whom the thread ran before.
+fn run_as<R>(process: &Process, f: impl FnOnce() -> R) -> R {
+    struct Back(*const Process);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            HERE.set(self.0);
+        }
+    }
+    let _back = Back(HERE.replace(ptr::from_ref(process)));
+    f()
+}
+
+/// Lends the process that this thread runs.
+pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Process>) -> R) -> R {
+    let process = HERE.get();
+    // SAFETY: not null only while a `run_as` further up this stack borrows the process.
+    f(unsafe { process.as_ref() })
+}
+
 /// A number of this thread that no running thread shares, above `DOOMED` and with its bit clear.
 fn thread_number() -> usize {
     thread_local! {
-        static HERE: u64 = const { 0 };
+        static NUMBER: u64 = const { 0 };
     }
-    HERE.with(|here| std::ptr::from_ref(here).addr())
+    NUMBER.with(|here| ptr::from_ref(here).addr())
 }
 
 /// A closure as a job: it is taken out to be called, so it may be moved although its slot is pinned.

@@ -35,9 +35,9 @@ use std::{
 use crate::raw::pin;
 pub use task::{Task, TaskError};
 #[cfg(not(feature = "tokio"))]
-use threads::poll_inline;
+use threads::{clock, poll_inline};
 #[cfg(feature = "tokio")]
-use tokio::poll_inline;
+use tokio::{clock, poll_inline};
 
 #[cfg(not(feature = "tokio"))]
 pub(crate) use threads::InlineSleep;
@@ -165,11 +165,7 @@ pub fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static)
 
 /// The time now, by the clock of the current runtime (tokio's may be paused in tests).
 pub fn now() -> Instant {
-    #[cfg(feature = "tokio")]
-    if let Some(now) = tokio::now() {
-        return now;
-    }
-    Instant::now()
+    clock()
 }
 
 /// Waits for `duration`.

@@ -168,6 +168,13 @@ impl Timer {
     }
 }
 
+/// The machine's clock.
+#[cfg(not(feature = "tokio"))]
+#[inline]
+pub(super) fn clock() -> Instant {
+    Instant::now()
+}
+
 /// Without a runtime there is no timer but the thread's.
 #[cfg(not(feature = "tokio"))]
 pub(crate) type InlineSleep = ();

@@ -68,8 +68,7 @@ pub(crate) struct Child<J: Job> {
     scope: Arc<Shared>,
     /// Its place in the books; set on registration.
     place: AtomicUsize,
-    id: u64,
-    name: Name,
+    process: Process,
     slot: Slot<J>,
     /// A task's; set at its first turn.
     bell: OnceLock<Bell>,
@@ -124,13 +123,11 @@ impl Bell {
 
 impl<J: Job> Child<J> {
     pub(super) fn new(scope: Arc<Shared>, name: Name, job: J) -> Pin<Arc<Self>> {
-        let process = Process::new(name.clone());
         Arc::pin(Self {
             scope,
             place: AtomicUsize::new(0),
-            id: process.id(),
-            name,
-            slot: Slot::new(process, job),
+            process: Process::new(name),
+            slot: Slot::new(job),
             bell: OnceLock::new(),
             uncounted: AtomicBool::new(false),
             mailbox: Mailbox::new(),
@@ -144,7 +141,7 @@ impl<J: Job> Child<J> {
 
     /// Answers for a process that may not begin.
     pub(super) fn refuse(&self) {
-        if let Emptied::Now(panic) = self.slot.empty() {
+        if let Emptied::Now(panic) = self.slot.empty(&self.process) {
             self.mailbox.post(Err(self.scope.ctx.cause()));
             if let Some(panic) = panic {
                 panic.resume();
@@ -155,18 +152,21 @@ impl<J: Job> Child<J> {
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
         let cx = &mut Context::from_waker(waker);
-        let turn = pin::slot(self).turn(|job| match process::catch(|| job.advance(cx)) {
-            Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(result)) => Some(Ok(result)),
-            Err(panic) => Some(Err(panic)),
-        });
+        let turn =
+            pin::slot(self).turn(&self.process, |job| match process::catch(|| job.advance(cx)) {
+                Ok(Poll::Pending) => None,
+                Ok(Poll::Ready(result)) => Some(Ok(result)),
+                Err(panic) => Some(Err(panic)),
+            });
         match turn {
             Turn::Missed => {}
             Turn::Pending => return Poll::Pending,
             Turn::Done(result, after) => {
                 let result = match result {
-                    Ok(result) => result.map_err(|error| self.scope.fail(&self.name, error)),
-                    Err(panic) => Err(self.scope.panicked(&self.name, panic)),
+                    Ok(result) => {
+                        result.map_err(|error| self.scope.fail(self.process.name(), error))
+                    }
+                    Err(panic) => Err(self.scope.panicked(self.process.name(), panic)),
                 };
                 self.finish(result, after);
             }
@@ -189,8 +189,8 @@ impl<J: Job> Child<J> {
 
     /// The runtime will give it no other turn.
     fn give_up(&self) {
-        if let Emptied::Now(panic) = self.slot.empty() {
-            let cause = self.scope.fail(&self.name, GIVEN_UP.into());
+        if let Emptied::Now(panic) = self.slot.empty(&self.process) {
+            let cause = self.scope.fail(self.process.name(), GIVEN_UP.into());
             self.finish(Err(cause), panic);
         }
     }
@@ -199,7 +199,7 @@ impl<J: Job> Child<J> {
     fn finish(&self, result: Result<J::Value, Cause>, panic: Option<Panic>) {
         let mut result = result;
         if let Some(panic) = panic {
-            let cause = self.scope.panicked(&self.name, panic);
+            let cause = self.scope.panicked(self.process.name(), panic);
             // A value beside a panic is none.
             let value = std::mem::replace(&mut result, Err(cause));
             self.guarded(|| drop(value));
@@ -211,7 +211,7 @@ impl<J: Job> Child<J> {
     /// Runs what may drop a value of the user's, whose panic belongs into the books.
     fn guarded(&self, f: impl FnOnce()) {
         if let Err(panic) = process::catch(f) {
-            self.scope.panicked(&self.name, panic);
+            self.scope.panicked(self.process.name(), panic);
         }
     }
 }
@@ -221,7 +221,7 @@ where
     J::Value: Send,
 {
     fn stop(&self) -> bool {
-        match self.slot.empty() {
+        match self.slot.empty(&self.process) {
             Emptied::Now(panic) => {
                 self.finish(Err(self.scope.ctx.cause()), panic);
                 false
@@ -239,8 +239,8 @@ where
     fn living(&self) -> Living {
         let clones = self.bell.get().map_or(0, Bell::clones);
         Living {
-            id: self.id,
-            name: self.name.clone(),
+            id: self.process.id(),
+            name: self.process.name().clone(),
             // A thread has its turn from beginning to end; whether it rests is seen from where it waits.
             running: !J::THREAD && self.slot.is_running(),
             wakers: if J::THREAD {

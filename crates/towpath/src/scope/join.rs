@@ -75,7 +75,8 @@ pub(super) struct Mailbox<T>(Lock<Post<T>>);
 
 enum Post<T> {
     Awaited(Option<Waker>),
-    Here(Result<T, Cause>),
+    /// A cause is large and rare.
+    Here(Result<T, Box<Cause>>),
     /// It was collected, or nobody will.
     Closed,
 }
@@ -87,6 +88,7 @@ impl<T> Mailbox<T> {
 
     /// Puts the result in place, once, or drops it if nobody will ask for it.
     pub(super) fn post(&self, result: Result<T, Cause>) {
+        let result = result.map_err(Box::new);
         let mut post = self.0.lock();
         if let Post::Awaited(waker) = &mut *post {
             let waker = waker.take();
@@ -118,7 +120,7 @@ impl<T> Mailbox<T> {
         };
         drop(post);
         match taken {
-            Some(Post::Here(result)) => Poll::Ready(result),
+            Some(Post::Here(result)) => Poll::Ready(result.map_err(|cause| *cause)),
             _ => Poll::Pending,
         }
     }

@@ -3,9 +3,11 @@
 use std::{cell::Cell, rc::Rc};
 
 use towpath::{
-    After, MissedTick, Never, NextTick, Permit, Receiver, ReserveError, SelectSet, SendError,
-    Sender, SharedReceiver, Tick, TryRecvError, TryReserveError, TrySendError,
+    After, CancelOnDrop, Canceller, Cause, Ctx, Done, Error, Headers, Join, MissedTick, Never,
+    NextTick, Permit, Receiver, ReserveError, Scope, SelectSet, SendError, Sender, SharedReceiver,
+    Tick, TryRecvError, TryReserveError, TrySendError,
     channel::{Receiving, RecvMany, Reserving, SendAll, Sending, SendingFrom},
+    process::{Name, Process},
     rt, select,
 };
 
@@ -122,6 +124,33 @@ fn timers_tasks_and_errors() {
 }
 
 #[test]
+fn contexts_and_scopes() {
+    table! {
+        Ctx: Send Sync Unpin Clone, not Copy;
+        Canceller: Send Sync Unpin Clone, not Copy;
+        CancelOnDrop: Send Sync Unpin, not Clone;
+        Cause: Send Sync Unpin Clone, not Copy;
+        Done<'static>: Send, not Unpin Clone;
+        Headers: Send Sync Unpin Clone, not Copy;
+        Error: Send Sync Unpin, not Clone;
+        Scope: Send Sync Unpin Clone, not Copy;
+        Join<OnlySend>: Send Unpin, not Sync Clone;
+        Join<Neither>: Unpin, not Send Sync Clone;
+        Process: Send Sync Unpin Clone, not Copy;
+        Name: Send Sync Unpin Clone, not Copy;
+    }
+}
+
+#[test]
+fn a_scope_of_what_can_be_sent_can_be_sent_itself() {
+    fn is_send<T: Send + 'static>(_: &T) {}
+    is_send(&towpath::scope(&Ctx::root(), |s| async move {
+        let join = s.spawn("sends", |_| async { Ok::<_, Cause>(OnlySend::new(1)) });
+        Ok(join.await?)
+    }));
+}
+
+#[test]
 fn errors_are_errors_whatever_they_carry() {
     fn is_error<E: std::error::Error>() {}
     struct NoDebug;
@@ -131,6 +160,8 @@ fn errors_are_errors_whatever_they_carry() {
     is_error::<ReserveError>();
     is_error::<TryReserveError>();
     is_error::<rt::TaskError>();
+    is_error::<Cause>();
+    is_error::<Error>();
     let _ = NoDebug;
 }
 

@@ -1,6 +1,6 @@
 //! Sealing: a network that drains shuts the senders of its inputs out, while the receiver goes on.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use loom::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -31,6 +31,45 @@ fn seal_vs_send() {
             assert_eq!(got, sent);
         });
     }
+}
+
+/// The same for a thread that waits for its turn.
+#[test]
+fn seal_vs_waiting_thread() {
+    seal_vs_waiting(false);
+}
+
+/// The same for a task, which may have been granted its turn when the seal comes.
+#[test]
+fn seal_vs_waiting_task() {
+    seal_vs_waiting(true);
+}
+
+fn seal_vs_waiting(task: bool) {
+    /// One message, received or given back.
+    struct Ledger(AtomicUsize);
+    impl Drop for Ledger {
+        fn drop(&mut self) {
+            assert_eq!(*self.0.get_mut(), 1);
+        }
+    }
+    // On other channels a send waits when they are full: `seal_wakes_*`.
+    model(move || {
+        let (tx, mut rx) = channel(Some(0));
+        thread::spawn(rx.sealer());
+        let ledger = Arc::new(Ledger(AtomicUsize::new(0)));
+        let given_back = ledger.clone();
+        thread::spawn(move || {
+            let sent = if task { block_on(tx.send(7)) } else { tx.send_blocking(7) };
+            if let Err(SendError(value)) = sent {
+                given_back.0.fetch_add(1, Relaxed);
+                assert_eq!(value, 7);
+            }
+        });
+        while rx.recv_blocking().is_some() {
+            ledger.0.fetch_add(1, Relaxed);
+        }
+    });
 }
 
 /// A thread that waits to send into a full channel has its value back, and what was queued is received.
