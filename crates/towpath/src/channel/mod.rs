@@ -37,7 +37,7 @@ pub use permit::{Permit, Reserving};
 pub use receiver::{Receiver, SharedReceiver};
 pub use sender::Sender;
 
-use crate::raw::chan::channel;
+use crate::raw::ends::channel;
 pub use crate::raw::{
     compose::{RecvMany, SendAll, SendingFrom},
     recv::Receiving,

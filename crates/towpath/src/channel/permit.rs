@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     error::{ReserveError, SendError},
-    raw::{chan::SendEnd, pin, reserve::Reservation},
+    raw::{ends::SendEnd, pin, reserve::Reservation},
     select::{ArmContext, SelectArm},
 };
 

@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{Receiving, RecvMany};
-use crate::{error::TryRecvError, raw::chan::RecvEnd};
-#[cfg(not(towpath_loom))]
-use crate::{observe, process::Name, raw::seen::Visible};
-#[cfg(not(towpath_loom))]
-use std::sync::Arc;
+use crate::{
+    error::TryRecvError,
+    observe,
+    process::Name,
+    raw::{ends::RecvEnd, seen::Shown},
+};
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
 /// thread receives at a time. Several share the work through [`into_shared`](Self::into_shared).
@@ -182,8 +183,7 @@ impl<T> SharedReceiver<T> {
 
 macro_rules! naming {
     ($($end:ident),*) => {
-        $(#[cfg(not(towpath_loom))]
-        impl<T: Send + 'static> $end<T> {
+        $(impl<T: Send + 'static> $end<T> {
             /// Gives the channel a name; see [`Sender::named`](crate::Sender::named).
             #[must_use = "the named receiver is given back"]
             pub fn named(self, name: impl Into<Name>) -> Self {
@@ -191,7 +191,7 @@ macro_rules! naming {
                 self
             }
 
-            pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+            pub(crate) fn visible(&self) -> Shown {
                 self.end.visible()
             }
 

@@ -5,12 +5,10 @@ use std::fmt;
 use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
 use crate::{
     error::{ReserveError, SendError, TryReserveError, TrySendError},
-    raw::{chan::SendEnd, reserve::Reservation, ring::Push},
+    observe,
+    process::Name,
+    raw::{ends::SendEnd, reserve::Reservation, ring::Push, seen::Shown},
 };
-#[cfg(not(towpath_loom))]
-use crate::{observe, process::Name, raw::seen::Visible};
-#[cfg(not(towpath_loom))]
-use std::sync::Arc;
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and
 /// receivers get what is queued and then `None`.
@@ -181,7 +179,6 @@ impl<T> Sender<T> {
     }
 }
 
-#[cfg(not(towpath_loom))]
 impl<T: Send + 'static> Sender<T> {
     /// Gives the channel a name, under which observers see it: [`observe`](crate::observe). A second name replaces
     /// the first.
@@ -198,7 +195,7 @@ impl<T: Send + 'static> Sender<T> {
         self
     }
 
-    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
+    pub(crate) fn visible(&self) -> Shown {
         self.end.visible()
     }
 

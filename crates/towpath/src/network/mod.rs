@@ -190,7 +190,7 @@ impl Network {
             let ctx = if is_source { valves.source(&outer) } else { outer.clone() };
             scope.spawn(name, move |_| async move {
                 let _alive = alive;
-                lent.to_this_process();
+                lent.lend();
                 let result = work_with(work, ctx.clone(), &mut ports).await;
                 unless_drained(result, &ctx, &outer)
             });
@@ -219,7 +219,7 @@ impl Network {
             let ctx = if is_source { valves.source(&outer) } else { outer.clone() };
             scope.spawn_blocking(name, move |_| {
                 let _alive = alive;
-                lent.to_this_process();
+                lent.lend();
                 let result = work(ctx.clone(), &mut ports).into_result();
                 unless_drained(result, &ctx, &outer)
             });

@@ -3,7 +3,7 @@
 //! What always holds: a token holds no end of its channel. The ends stay in the network until a process is given its
 //! ports, and what nobody was given is dropped when the network starts; so a token kept by mistake keeps no channel open.
 
-use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
+use std::{any::Any, fmt, marker::PhantomData};
 
 use super::{
     check::Problem,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Receiver, Sender, SharedReceiver, observe,
     process::{self, Name},
-    raw::{gate::Side, seen::Visible},
+    raw::{gate::Side, seen::Shown},
     rendezvous,
 };
 
@@ -125,11 +125,11 @@ pub struct Wiring<'a> {
 
 /// The ends that a process is lent, for observers.
 #[derive(Default)]
-pub(super) struct Lent(Vec<(Arc<dyn Visible>, Side)>);
+pub(super) struct Lent(Vec<(Shown, Side)>);
 
 impl Lent {
     /// Says that the process which runs now has them, and nobody else.
-    pub(super) fn to_this_process(self) {
+    pub(super) fn lend(self) {
         if let Some(process) = process::current() {
             for (channel, side) in self.0 {
                 observe::lend(&channel, observe::Lent { side, process: process.id() });

@@ -14,7 +14,7 @@ use crate::{
     process,
     raw::{
         gate::Side,
-        seen::{Parked, Visible},
+        seen::{Parked, Shown},
     },
     waitfor::{
         Arm, Channel, Ends, Holder, Kind, Known, ProcessId, Resource, ResourceId, Snapshot, State,
@@ -77,8 +77,8 @@ fn living() -> BTreeMap<u64, Living> {
 }
 
 /// Who stands in the lines of each channel.
-fn read(channels: &[(Arc<dyn Visible>, Named)]) -> Vec<Vec<Parked>> {
-    let look = |(channel, _): &(Arc<dyn Visible>, Named)| {
+fn read(channels: &[(Shown, Named)]) -> Vec<Vec<Parked>> {
+    let look = |(channel, _): &(Shown, Named)| {
         let mut seen = Vec::new();
         channel.look(&mut seen);
         seen
@@ -86,7 +86,7 @@ fn read(channels: &[(Arc<dyn Visible>, Named)]) -> Vec<Vec<Parked>> {
     channels.iter().map(look).collect()
 }
 
-fn resource_id(channel: &Arc<dyn Visible>) -> ResourceId {
+fn resource_id(channel: &Shown) -> ResourceId {
     ResourceId(Arc::as_ptr(channel).addr() as u64)
 }
 
@@ -146,7 +146,7 @@ fn observed(stayed: &[WaitsOn], living: &BTreeMap<u64, Living>) -> Observed {
 }
 
 fn resource(
-    channel: &Arc<dyn Visible>,
+    channel: &Shown,
     named: &Named,
     observed: &Observed,
     living: &BTreeMap<u64, Living>,

@@ -12,7 +12,10 @@ use std::{
 
 use crate::{
     process::Name,
-    raw::{gate::Side, seen::Visible},
+    raw::{
+        gate::Side,
+        seen::{Shown, Visible},
+    },
 };
 
 /// A scope, as an observer visits it.
@@ -96,21 +99,21 @@ fn table<V: ?Sized, I>(table: &Mutex<Table<V, I>>) -> MutexGuard<'_, Table<V, I>
 }
 
 /// Gives a channel a name, or another one.
-pub(crate) fn name_channel(channel: &Arc<dyn Visible>, name: Name) {
+pub(crate) fn name_channel(channel: &Shown, name: Name) {
     let mut table = table(&CHANNELS);
     let named = table.entry(channel, || Named { name: name.clone(), lent: Vec::new() });
     named.name = name;
 }
 
 /// Says for good whose an end of a named channel is.
-pub(crate) fn lend(channel: &Arc<dyn Visible>, lent: Lent) {
+pub(crate) fn lend(channel: &Shown, lent: Lent) {
     if let Some((_, named)) = table(&CHANNELS).entries.get_mut(&address(channel)) {
         named.lent.push(lent);
     }
 }
 
 /// The name of a channel, if it has one.
-pub(crate) fn name_of(channel: &Arc<dyn Visible>) -> Option<Name> {
+pub(crate) fn name_of(channel: &Shown) -> Option<Name> {
     table(&CHANNELS).entries.get(&address(channel)).map(|(_, named)| named.name.clone())
 }
 
@@ -120,7 +123,7 @@ pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
 }
 
 /// The channels there are.
-pub(super) fn channels() -> Vec<(Arc<dyn Visible>, Named)> {
+pub(super) fn channels() -> Vec<(Shown, Named)> {
     table(&CHANNELS).living().map(|(channel, named)| (channel, named.clone())).collect()
 }
 

@@ -1,16 +1,6 @@
-//! The three queues behind one face, and the two ends that share them.
-//!
-//! What always holds: an `Exclusive` receiving end is the only one of its channel, and receives through `&mut`; that
-//! is what makes the single-receiver paths of `ring.rs` and `list.rs` sound.
+//! The three queues behind one face. `ends.rs` has the two ends that share them.
 
-use std::{
-    fmt,
-    future::Future,
-    mem::ManuallyDrop,
-    pin::Pin,
-    ptr,
-    task::{Context, Poll},
-};
+use std::{fmt, pin::Pin};
 
 use super::{
     backoff::{Linger, Patience},
@@ -22,14 +12,11 @@ use super::{
     op::{RecvOp, ReserveOp, SendOp, Step},
     recv::Receiving,
     ring::{Push, Ring},
-    seen::{Filling, Parked, Visible},
+    seen::{Filling, Parked},
     wait::Core,
     watch::SetCore,
 };
-use crate::{
-    select::SelectArm,
-    sync::{Arc, AtomicUsize, Ordering, UnsafeCell},
-};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
 /// than a ring: with capacity 1 a waiting receiver's hands are a second place, so a task switch moves two messages.
@@ -48,7 +35,7 @@ pub(crate) struct Chan<T> {
     receivers: AtomicUsize,
     /// What `poll_recv` keeps between its calls: the exclusive receiving end's own, reached through `&mut` on it. Here
     /// so that a receiver takes one word.
-    kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
+    pub(super) kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
     /// How tasks on each side wait.
     send_patience: Patience,
     recv_patience: Patience,
@@ -94,13 +81,13 @@ fn passing<R>(f: impl FnOnce(&Me<'_>) -> R) -> R {
 }
 
 impl<T> Chan<T> {
-    fn new(capacity: Option<usize>) -> Arc<Self> {
+    pub(super) fn new(capacity: Option<usize>) -> Self {
         let queue = match capacity {
             Some(capacity) if capacity < MEET_BELOW => Queue::Meet(Meet::new(capacity)),
             Some(capacity) => Queue::Ring(Box::new(Ring::new(capacity))),
             None => Queue::List(Box::new(List::new())),
         };
-        Arc::new(Self {
+        Self {
             queue,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -109,7 +96,7 @@ impl<T> Chan<T> {
             recv_patience: Patience::new(),
             send_linger: Linger::new(),
             recv_linger: Linger::new(),
-        })
+        }
     }
 
     pub(crate) fn capacity(&self) -> Option<usize> {
@@ -165,6 +152,56 @@ impl<T> Chan<T> {
             }
         }
     }
+
+    // ---- the ends -----------------------------------------------------------------------------------------------
+
+    pub(super) fn add_sender(&self) {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last sender to go tells the receivers.
+    pub(super) fn remove_sender(&self) {
+        if self.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            match &self.queue {
+                Queue::Meet(meet) => meet.close_senders(),
+                Queue::Ring(ring) => ring.gate.close_senders(),
+                Queue::List(list) => list.gate.close_senders(),
+            }
+        }
+    }
+
+    /// From here several receivers share their end.
+    pub(super) fn share(&self) {
+        if let Queue::Meet(meet) = &self.queue {
+            meet.share();
+        }
+    }
+
+    pub(super) fn add_receiver(&self) {
+        self.receivers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last receiver to go tells the senders, and drops what is queued.
+    pub(super) fn remove_receiver(&self) {
+        if self.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return;
+        }
+        match &self.queue {
+            Queue::Meet(meet) => meet.close_receivers(),
+            Queue::Ring(ring) => {
+                ring.close();
+                ring.gate.close_receivers();
+                drain(|| ring.pop_shared());
+            }
+            Queue::List(list) => {
+                list.close();
+                list.gate.close_receivers();
+                drain(|| list.pop_shared());
+            }
+        }
+    }
+
+    // ---- for observers ------------------------------------------------------------------------------------------
 
     pub(super) fn filling(&self) -> Filling {
         Filling {
@@ -594,213 +631,6 @@ impl<T> Chan<T> {
                 (Queue::Meet(meet), _) => meet.unwatch(node),
                 (_, Some(gate)) => gate.leave(Side::Recv, node),
                 (_, None) => {}
-            }
-        }
-    }
-}
-
-/// One of the sending ends; the channel's last one to go tells the receivers.
-pub(crate) struct SendEnd<T>(Arc<Chan<T>>);
-
-/// A receiving end; the channel's last one to go drops what is queued and tells the senders. How it shares its channel
-/// is part of its type, so that it takes one word.
-pub(crate) struct RecvEnd<T, const SHARED: bool = false> {
-    chan: Arc<Chan<T>>,
-}
-
-// What the parts give anyway, said once more so that the compiler names `T` and the end, not what is inside, to
-// somebody who sends the wrong thing across threads.
-// SAFETY: `Chan<T>` is `Send` and `Sync` for `T: Send`.
-unsafe impl<T: Send> Send for SendEnd<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for SendEnd<T> {}
-// SAFETY: as above; receiving takes `&mut`.
-unsafe impl<T: Send, const SHARED: bool> Send for RecvEnd<T, SHARED> {}
-// SAFETY: as above.
-unsafe impl<T: Send, const SHARED: bool> Sync for RecvEnd<T, SHARED> {}
-
-/// A new channel; `None` is unbounded.
-pub(crate) fn channel<T>(capacity: Option<usize>) -> (SendEnd<T>, RecvEnd<T>) {
-    let chan = Chan::new(capacity);
-    (SendEnd(chan.clone()), RecvEnd { chan })
-}
-
-impl<T> SendEnd<T> {
-    #[inline]
-    pub(crate) fn chan(&self) -> &Chan<T> {
-        &self.0
-    }
-
-    #[cfg(feature = "futures")]
-    pub(super) fn arc(&self) -> Arc<Chan<T>> {
-        self.0.clone()
-    }
-
-    pub(crate) fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    #[inline]
-    pub(crate) fn try_send(&self, value: &mut Option<T>) -> Push {
-        self.0.try_send(value)
-    }
-
-    #[inline]
-    pub(crate) fn try_reserve(&self) -> Push {
-        self.0.try_reserve()
-    }
-
-    /// Sends on a place that `try_reserve` or a `ReserveOp` has kept.
-    pub(crate) fn send_reserved(&self, value: T) -> Result<(), T> {
-        self.0.send_reserved(value)
-    }
-
-    pub(crate) fn unreserve(&self) {
-        self.0.unreserve();
-    }
-}
-
-#[cfg(not(towpath_loom))]
-impl<T: Send + 'static> SendEnd<T> {
-    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
-        self.0.clone()
-    }
-}
-
-#[cfg(not(towpath_loom))]
-impl<T: Send + 'static, const SHARED: bool> RecvEnd<T, SHARED> {
-    pub(crate) fn visible(&self) -> Arc<dyn Visible> {
-        self.chan.clone()
-    }
-}
-
-impl<T> Clone for SendEnd<T> {
-    fn clone(&self) -> Self {
-        self.0.senders.fetch_add(1, Ordering::Relaxed);
-        Self(self.0.clone())
-    }
-}
-
-impl<T> Drop for SendEnd<T> {
-    fn drop(&mut self) {
-        if self.0.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
-            match &self.0.queue {
-                Queue::Meet(meet) => meet.close_senders(),
-                Queue::Ring(ring) => ring.gate.close_senders(),
-                Queue::List(list) => list.gate.close_senders(),
-            }
-        }
-    }
-}
-
-impl<T> RecvEnd<T> {
-    /// From here the end may be cloned.
-    pub(crate) fn into_shared(mut self) -> RecvEnd<T, true> {
-        self.forget_kept();
-        if let Queue::Meet(meet) = &self.chan.queue {
-            meet.share();
-        }
-        let this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so its `Arc` moves.
-        RecvEnd { chan: unsafe { ptr::read(&raw const this.chan) } }
-    }
-
-    /// Polls the receive that is kept between the calls of `poll_recv`.
-    pub(crate) fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.chan.kept.with_mut(|kept| {
-            // SAFETY: `&mut self` on the only receiving end, see `Chan::kept`. Attacked by `it::streams`.
-            let kept = unsafe { &mut *kept };
-            let receiving = kept.get_or_insert_with(|| {
-                // SAFETY: it goes away before the channel does (`Drop`), and `fresh` takes it back before any other
-                // receive begins.
-                Box::pin(unsafe { Receiving::on(&self.chan, Mode::Exclusive) })
-            });
-            let polled = receiving.as_mut().poll(cx);
-            if polled.is_ready() {
-                receiving.again();
-            }
-            polled
-        })
-    }
-
-    /// Takes a half-done `poll_kept` back before another way of receiving begins.
-    #[inline]
-    pub(crate) fn fresh(&mut self) {
-        self.chan.kept.with_mut(|kept| {
-            // SAFETY: as in `poll_kept`.
-            if let Some(kept) = unsafe { &mut *kept } {
-                SelectArm::retract(kept.as_mut());
-            }
-        });
-    }
-
-    fn forget_kept(&mut self) {
-        // SAFETY: as in `poll_kept`.
-        drop(self.chan.kept.with_mut(|kept| unsafe { (*kept).take() }));
-    }
-
-    /// Shuts the senders out when called, see `Chan::seal`; does not keep the end alive.
-    pub(crate) fn sealer(&self) -> impl Fn() + Send + Sync + use<T>
-    where
-        T: Send,
-    {
-        let chan = self.chan.clone();
-        move || chan.seal()
-    }
-}
-
-impl<T> RecvEnd<T, true> {
-    pub(crate) fn clone_shared(&self) -> Self {
-        self.chan.receivers.fetch_add(1, Ordering::Relaxed);
-        Self { chan: self.chan.clone() }
-    }
-}
-
-impl<T, const SHARED: bool> RecvEnd<T, SHARED> {
-    const MODE: Mode = if SHARED { Mode::Shared } else { Mode::Exclusive };
-
-    #[inline]
-    pub(crate) fn chan(&self) -> &Chan<T> {
-        &self.chan
-    }
-
-    #[inline]
-    pub(crate) fn mode(&self) -> Mode {
-        Self::MODE
-    }
-
-    #[inline]
-    pub(crate) fn try_recv(&mut self) -> Result<Option<T>, ()> {
-        // SAFETY: `&mut` on the end: if it is the only one, nobody else receives.
-        unsafe { self.chan.try_recv(Self::MODE, true) }
-    }
-
-    pub(crate) fn take_many(&mut self, limit: usize, out: &mut Vec<T>) -> usize {
-        // SAFETY: as above.
-        unsafe { self.chan.take_many(Self::MODE, limit, out) }
-    }
-}
-
-impl<T, const SHARED: bool> Drop for RecvEnd<T, SHARED> {
-    fn drop(&mut self) {
-        if !SHARED {
-            // SAFETY: as in `poll_kept`; a shared end has given it up in `into_shared`.
-            drop(self.chan.kept.with_mut(|kept| unsafe { (*kept).take() }));
-        }
-        if self.chan.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
-            return;
-        }
-        match &self.chan.queue {
-            Queue::Meet(meet) => meet.close_receivers(),
-            Queue::Ring(ring) => {
-                ring.close();
-                ring.gate.close_receivers();
-                drain(|| ring.pop_shared());
-            }
-            Queue::List(list) => {
-                list.close();
-                list.gate.close_receivers();
-                drain(|| list.pop_shared());
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    chan::{RecvEnd, SendEnd},
+    ends::{RecvEnd, SendEnd},
     recv::Receiving,
     ring::Push,
     send::Sending,
@@ -193,10 +193,7 @@ pub(crate) use kept::KeptReservation;
 #[cfg(feature = "futures")]
 mod kept {
     use super::{
-        super::{
-            chan::{Chan, SendEnd},
-            reserve::Reservation,
-        },
+        super::{chan::Chan, ends::SendEnd, reserve::Reservation},
         Context, Pin, Poll,
     };
     use crate::sync::Arc;

@@ -11,7 +11,9 @@
 //! | `ring.rs` | bounded queue, stamped slots | `loom::ring_*`, `it::model` |
 //! | `list.rs` | unbounded queue, linked blocks | `loom::list_*`, `it::model` |
 //! | `meet/mod.rs`, `meet/state.rs` | rendezvous and tiny capacities under one lock | `loom::meet_*`, `it::model` |
-//! | `chan.rs` | the three queues behind one face, and the two ends | `it::model` |
+//! | `chan.rs` | the three queues behind one face | `it::model` |
+//! | `ends.rs` | the two ends of a channel | `it::streams`, `it::model` |
+//! | `seen.rs` | what an observer sees of a channel | `it::observe` |
 //! | `op.rs`, `recv.rs`, `send.rs`, `reserve.rs` | operations that can wait, pinned | `it::cancel`, `it::drops` |
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
 //! | `tree.rs` | the tree of contexts, counted and linked | `loom::ctx_*`, `it::ctx` |
@@ -30,6 +32,7 @@ pub(crate) mod chan;
 pub(crate) mod claim;
 pub(crate) mod compose;
 pub(crate) mod done;
+pub(crate) mod ends;
 pub(crate) mod gate;
 pub(crate) mod line;
 pub(crate) mod list;

@@ -10,8 +10,9 @@ use std::{
 
 use super::{
     backoff::Backoff,
-    chan::{Chan, Mode, RecvEnd},
+    chan::{Chan, Mode},
     claim::{Me, PLAIN},
+    ends::RecvEnd,
     line::Phase,
     op::{
         ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, block, first_wait, has_news,
@@ -86,7 +87,8 @@ impl<'a, T> Receiving<'a, T> {
                 if let Ok(end_or_value) = end.try_recv() {
                     return end_or_value;
                 }
-                if !(backoff.is_new() && end.chan().gather_messages()) && !backoff.spin_or_yield() {
+                let gathered = backoff.is_new() && end.chan().gather_messages();
+                if !gathered && !backoff.spin_or_yield() {
                     break;
                 }
             }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    chan::{Chan, SendEnd},
+    chan::Chan,
     claim::{Me, PLAIN},
+    ends::SendEnd,
     line::{Node, Phase},
     op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, block, has_news, plain},
     ring::Push,

@@ -1,8 +1,9 @@
 //! What an observer sees of a channel: how full it is, how many ends it has, and who stands in its lines.
 
-use std::panic::Location;
+use std::{panic::Location, sync};
 
 use super::{chan::Chan, gate::Side};
+use crate::sync::Arc;
 
 /// An operation that stands in a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,4 +52,27 @@ impl<T: Send> Visible for Chan<T> {
         seen.reserve(self.parked() + 1);
         self.look(seen);
     }
+}
+
+/// A channel as an observer keeps it. The standard library's `Arc` also in models.
+pub(crate) type Shown = sync::Arc<dyn Visible>;
+
+/// The channel as a thing to be seen.
+#[cfg(not(towpath_loom))]
+pub(super) fn visible<T: Send + 'static>(channel: &Arc<Chan<T>>) -> Shown {
+    channel.clone()
+}
+
+/// Loom's `Arc` has no weak form, so in models a channel shows nothing.
+#[cfg(towpath_loom)]
+pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
+    struct Unseen;
+    impl Visible for Unseen {
+        fn filling(&self) -> Filling {
+            Filling { capacity: None, queued: 0, senders: 0, receivers: 0 }
+        }
+
+        fn look(&self, _: &mut Vec<Parked>) {}
+    }
+    Shown::new(Unseen)
 }

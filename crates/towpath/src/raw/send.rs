@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     backoff::Backoff,
-    chan::SendEnd,
     claim::{Me, PLAIN},
+    ends::SendEnd,
     line::Phase,
     op::{
         ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, block, first_wait, has_news,
@@ -61,7 +61,8 @@ impl<'a, T> Sending<'a, T> {
                 (Push::Full, Some(back)) => value = Some(back),
                 _ => return Ok(()),
             }
-            if !(backoff.is_new() && end.chan().gather_room()) && !backoff.spin_or_yield() {
+            let gathered = backoff.is_new() && end.chan().gather_room();
+            if !gathered && !backoff.spin_or_yield() {
                 break;
             }
         }

@@ -8,8 +8,8 @@
 use std::{collections::VecDeque, pin::Pin};
 
 use super::{
-    chan::RecvEnd,
     claim::SET_MEMBER,
+    ends::RecvEnd,
     line::{Node, Phase},
     lock::Lock,
     wait::Core,

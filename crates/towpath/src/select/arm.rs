@@ -319,10 +319,7 @@ impl<T> OptionReceiver for Option<Receiver<T>> {
 
     #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        match self {
-            Some(rx) => Some(rx.recv()),
-            None => None,
-        }
+        Some(self.as_mut()?.recv())
     }
 }
 
@@ -331,10 +328,7 @@ impl<T> OptionReceiver for Option<SharedReceiver<T>> {
 
     #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        match self {
-            Some(rx) => Some(rx.recv()),
-            None => None,
-        }
+        Some(self.as_mut()?.recv())
     }
 }
 
@@ -343,10 +337,7 @@ impl<T> OptionReceiver for Option<&mut Receiver<T>> {
 
     #[track_caller]
     fn recv(&mut self) -> Option<Receiving<'_, T>> {
-        match self {
-            Some(rx) => Some(rx.recv()),
-            None => None,
-        }
+        Some(self.as_mut()?.recv())
     }
 }
 
@@ -366,52 +357,34 @@ pub trait OptionSender<T> {
 impl<T> OptionSender<T> for Option<Sender<T>> {
     #[track_caller]
     fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        match self {
-            Some(tx) => Some(tx.send(value)),
-            None => None,
-        }
+        Some(self.as_ref()?.send(value))
     }
 
     #[track_caller]
     fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> Option<SendingFrom<'a, T>> {
-        match self {
-            Some(tx) => Some(tx.send_from(slot)),
-            None => None,
-        }
+        Some(self.as_ref()?.send_from(slot))
     }
 
     #[track_caller]
     fn reserve(&self) -> Option<Reserving<'_, T>> {
-        match self {
-            Some(tx) => Some(tx.reserve()),
-            None => None,
-        }
+        Some(self.as_ref()?.reserve())
     }
 }
 
 impl<T> OptionSender<T> for Option<&Sender<T>> {
     #[track_caller]
     fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        match self {
-            Some(tx) => Some(tx.send(value)),
-            None => None,
-        }
+        Some(self.as_ref()?.send(value))
     }
 
     #[track_caller]
     fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> Option<SendingFrom<'a, T>> {
-        match self {
-            Some(tx) => Some(tx.send_from(slot)),
-            None => None,
-        }
+        Some(self.as_ref()?.send_from(slot))
     }
 
     #[track_caller]
     fn reserve(&self) -> Option<Reserving<'_, T>> {
-        match self {
-            Some(tx) => Some(tx.reserve()),
-            None => None,
-        }
+        Some(self.as_ref()?.reserve())
     }
 }
 
