@@ -8,9 +8,9 @@ use std::{
 use super::{Receiving, RecvMany};
 use crate::{
     error::TryRecvError,
-    observe,
+    observe::{self, Shown},
     process::Name,
-    raw::{ends::RecvEnd, seen::Shown},
+    raw::ends::RecvEnd,
 };
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or

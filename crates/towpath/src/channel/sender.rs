@@ -5,9 +5,9 @@ use std::fmt;
 use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
 use crate::{
     error::{ReserveError, SendError, TryReserveError, TrySendError},
-    observe,
+    observe::{self, Shown},
     process::Name,
-    raw::{ends::SendEnd, reserve::Reservation, ring::Push, seen::Shown},
+    raw::{ends::SendEnd, reserve::Reservation, ring::Push},
 };
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and

@@ -10,9 +10,10 @@ use super::{
     graph::{Direction, Graph},
 };
 use crate::{
-    Receiver, Sender, SharedReceiver, observe,
+    Receiver, Sender, SharedReceiver,
+    observe::{self, Shown},
     process::{self, Name},
-    raw::{gate::Side, seen::Shown},
+    raw::gate::Side,
     rendezvous,
 };
 

@@ -8,14 +8,11 @@ use std::{
 
 use super::{
     looks,
-    registry::{self, Living, Named, Wakers},
+    registry::{self, Living, Named, Shown, Wakers},
 };
 use crate::{
     process,
-    raw::{
-        gate::Side,
-        seen::{Parked, Shown},
-    },
+    raw::{gate::Side, seen::Parked},
     waitfor::{
         Arm, Channel, Ends, Holder, Kind, Known, ProcessId, Resource, ResourceId, Snapshot, State,
         Wait,

@@ -12,11 +12,11 @@ use std::{
 
 use crate::{
     process::Name,
-    raw::{
-        gate::Side,
-        seen::{Shown, Visible},
-    },
+    raw::{gate::Side, seen::Visible},
 };
+
+/// A channel, as an observer keeps it.
+pub(crate) type Shown = Arc<dyn Visible>;
 
 /// A scope, as an observer visits it.
 pub(crate) trait Visitable: Send + Sync {

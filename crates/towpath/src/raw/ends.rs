@@ -14,9 +14,9 @@ use super::{
     chan::{Chan, Mode},
     recv::Receiving,
     ring::Push,
-    seen::{self, Shown},
+    seen,
 };
-use crate::{select::SelectArm, sync::Arc};
+use crate::{observe::Shown, select::SelectArm, sync::Arc};
 
 /// One of the sending ends; the channel's last one to go tells the receivers.
 pub(crate) struct SendEnd<T>(Arc<Chan<T>>);

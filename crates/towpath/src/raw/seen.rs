@@ -1,9 +1,9 @@
 //! What an observer sees of a channel: how full it is, how many ends it has, and who stands in its lines.
 
-use std::{panic::Location, sync};
+use std::panic::Location;
 
 use super::{chan::Chan, gate::Side};
-use crate::sync::Arc;
+use crate::{observe::Shown, sync::Arc};
 
 /// An operation that stands in a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -54,9 +54,6 @@ impl<T: Send> Visible for Chan<T> {
     }
 }
 
-/// A channel as an observer keeps it. The standard library's `Arc` also in models.
-pub(crate) type Shown = sync::Arc<dyn Visible>;
-
 /// The channel as a thing to be seen.
 #[cfg(not(towpath_loom))]
 pub(super) fn visible<T: Send + 'static>(channel: &Arc<Chan<T>>) -> Shown {
@@ -74,5 +71,5 @@ pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
 
         fn look(&self, _: &mut Vec<Parked>) {}
     }
-    Shown::new(Unseen)
+    std::sync::Arc::new(Unseen)
 }
