@@ -1,5 +1,5 @@
-//! Scans of who waits for whom. Nobody else offers that, so these figures stand alone; the goal is 500 ns per process, 50 ms
-//! for 100,000.
+//! Scans of who waits for whom. Nobody else offers that, so these figures stand alone; the goal is 500 ns per
+//! process, 50 ms for 100,000.
 //!
 //! Building the snapshot is not measured: in a running program that is the work of whoever collects it.
 

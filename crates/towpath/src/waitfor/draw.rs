@@ -1,7 +1,7 @@
 //! The stuck as a drawing, for Graphviz and for Mermaid.
 //!
-//! Boxes are processes, round nodes are sides of resources; arrows point at what is waited for. Only the stuck are drawn, each with the
-//! edges that its verdict rests on, so a closed loop of arrows is a deadlock.
+//! Boxes are processes, round nodes are sides of resources; arrows point at what is waited for. Only the stuck are
+//! drawn, each with the edges that its verdict rests on, so a closed loop of arrows is a deadlock.
 
 use std::fmt::Write as _;
 

@@ -233,8 +233,8 @@ struct Waits {
     resource: Vec<u32>,
     /// Of each resource.
     facts: Vec<Fact>,
-    /// Of each resource the first two processes that wait to receive, and the first two that wait to send; for rendezvous
-    /// only, and empty if there is none.
+    /// Of each resource the first two processes that wait to receive, and the first two that wait to send; for
+    /// rendezvous only, and empty if there is none.
     meetings: Vec<[[u32; 2]; 2]>,
 }
 
@@ -298,8 +298,8 @@ enum Fact {
         recv_ready: bool,
         /// Places are kept by permits.
         kept: bool,
-        /// Sender and receiver can meet. A permit that is kept has a receiver waiting for it, and that one is not free to
-        /// meet anybody else.
+        /// Sender and receiver can meet. A permit that is kept has a receiver waiting for it, and that one is not
+        /// free to meet anybody else.
         rendezvous: bool,
     },
     Semaphore {

@@ -2,9 +2,9 @@
 //!
 //! What always holds: the first of several equal ids is found.
 //!
-//! Why no hash map: ids come from counters, so they lie about evenly; a table over their upper bits leads to the place in the
-//! sorted list in one step, in fixed order and without chance. If they lie unevenly, a binary search within one entry
-//! of the table remains.
+//! Why no hash map: ids come from counters, so they lie about evenly; a table over their upper bits leads to the
+//! place in the sorted list in one step, in fixed order and without chance. If they lie unevenly, a binary search
+//! within one entry of the table remains.
 
 /// Positions of ids.
 #[derive(Clone, Debug, Default)]

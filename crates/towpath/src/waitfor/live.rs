@@ -8,9 +8,9 @@
 //!   Dowling and J. H. Gallier, "Linear-time algorithms for testing the satisfiability of propositional Horn formulae",
 //!   1984): "process lives if side lives", "lock lives if holder 1 and holder 2 live".
 //!
-//! Why the grades cost no further runs: believing less only adds life. First live those who are alive for certain, then those
-//! whom only somebody unknown could bring on, then those whose verdict rests on an end being where it was last seen. Who
-//! is left is proved to be stuck.
+//! Why the grades cost no further runs: believing less only adds life. First live those who are alive for certain,
+//! then those whom only somebody unknown could bring on, then those whose verdict rests on an end being where it was
+//! last seen. Who is left is proved to be stuck.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! Who waits for whom, and who will wait for ever.
 //!
-//! What always holds: data goes in, a report comes out. Nothing here reads a clock, wakes anybody or changes anything, so the same
-//! snapshot always gives the same report.
+//! What always holds: data goes in, a report comes out. Nothing here reads a clock, wakes anybody or changes
+//! anything, so the same snapshot always gives the same report.
 //!
-//! A process is *stuck* when nothing that can still happen brings it on. Its wait may have several arms, as in a `select`, and
-//! one that can be served is enough; so to be stuck, every arm has to be dead, and an arm is dead when everybody who could serve
-//! it is stuck too.
+//! A process is *stuck* when nothing that can still happen brings it on. Its wait may have several arms, as in a
+//! `select`, and one that can be served is enough; so to be stuck, every arm has to be dead, and an arm is dead when
+//! everybody who could serve it is stuck too.
 //!
 //! ```
 //! use std::time::Duration;
@@ -44,7 +44,8 @@
 //! - And nobody else. Life is only what follows from these; that two processes could bring each other on, if only one of them moved, does
 //!   not make them live. Nor does a process live by what it could send to itself.
 //!
-//! Two that wait at both sides of one rendezvous could go on at once. That is no deadlock but a [`LostWakeup`], and is reported as one.
+//! Two that wait at both sides of one rendezvous could go on at once. That is no deadlock but a [`LostWakeup`], and
+//! is reported as one.
 //!
 //! # What the grades mean
 //!
@@ -56,27 +57,30 @@
 //! | [`Likely`](Grade::Likely) | also ends that are held by whoever used them last | such an end was passed on, and not used since |
 //! | [`Suspect`](Grade::Suspect) | nobody known can help, and the wait is older than a limit of yours | somebody unknown helps after all |
 //!
-//! An end that nobody is known to hold is held by somebody unknown, and somebody unknown counts as alive. So is a process that is
-//! not in the snapshot, and whatever a foreign future waits for. That is why the first two grades raise no false alarm by ignorance: to leave something
-//! out makes processes live, never stuck. What a grade says of one process it says of all those that process depends on: the weakest link counts.
+//! An end that nobody is known to hold is held by somebody unknown, and somebody unknown counts as alive. So is a
+//! process that is not in the snapshot, and whatever a foreign future waits for. That is why the first two grades
+//! raise no false alarm by ignorance: to leave out a process or a holder makes others live, never stuck. (The number
+//! of ends has to be right: a notification without notifiers is never given.) What a grade says of
+//! one process it says of all those that process depends on: the weakest link counts.
 //!
-//! Nobody who did something a moment ago is a suspect, and neither is who waits for such a process: a limit of a minute and a
-//! source that speaks every ten seconds make no suspects downstream.
+//! Nobody who did something a moment ago is a suspect, and neither is who waits for such a process: a limit of a
+//! minute and a source that speaks every ten seconds make no suspects downstream.
 //!
 //! What is not found: a live process that could send and never will. Only the program knows.
 //!
 //! # A snapshot need not be taken at one instant
 //!
-//! To stop a program in order to look at it would be too dear, so a snapshot is collected bit by bit. Let every listed wait have lasted through the
-//! whole collecting (who moved meanwhile is listed as running), and let S be those whom the report calls stuck with declared ends only. Nobody in S has
-//! moved, so no end that S held has moved, and no message has left S. When a channel was looked at, all the ends that matter were held in S; nobody else could get
-//! one later, for only a holder can give one away. So nothing has come or will come, and S is stuck now.
+//! To stop a program in order to look at it would be too dear, so a snapshot is collected bit by bit. Let every
+//! listed wait have lasted through the whole collecting (who moved meanwhile is listed as running), and let S be
+//! those whom the report calls stuck with declared ends only. Nobody in S has moved, so no end that S held has moved,
+//! and no message has left S. When a channel was looked at, all the ends that matter were held in S; nobody else
+//! could get one later, for only a holder can give one away. So nothing has come or will come, and S is stuck now.
 //!
 //! # Cost
 //!
-//! Linear in processes, resources, arms and holders: for 100,000 processes 3 to 50 ms on one core that is not shared, by how tangled they are
-//! (`waitfor/scan` in the bench).
-//! 100,000 workers that wait on one channel are 100,000 edges to one node.
+//! Linear in processes, resources, arms and holders: for 100,000 processes 3 to 50 ms on one core that is not shared,
+//! by how tangled they are (`waitfor/scan` in the bench). 100,000 workers that wait on one channel are 100,000 edges
+//! to one node.
 
 mod draw;
 mod graph;
@@ -108,8 +112,8 @@ pub enum Grade {
 
 /// What to believe, and from when on to speak up.
 ///
-/// The default reports what is certain from a single snapshot: neither suspicions nor lost wake-ups, which both rest on how long something
-/// has lasted.
+/// The default reports what is certain from a single snapshot: neither suspicions nor lost wake-ups, which both rest
+/// on how long something has lasted.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Options {
@@ -119,8 +123,8 @@ pub struct Options {
     /// A wake-up counts as lost when a wait that could be over has gone on for this long. Zero in a world that has come
     /// to rest; in a running one, longer than any wake-up takes.
     pub lost_after: Option<Duration>,
-    /// The snapshot lists every process there is, as in a simulation. Then an unknown holder is one of them: if all processes
-    /// listed are parked for good, so is every unknown holder.
+    /// The snapshot lists every process there is, as in a simulation. Then an unknown holder is one of them: if all
+    /// processes listed are parked for good, so is every unknown holder.
     pub closed: bool,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! What always holds: it owns the snapshot it speaks of, so it can be kept, sent and printed later.
 //!
-//! Why positions inside and views outside: a report about 100,000 processes is a few flat lists; names, places and sentences are
-//! looked up for those somebody asks about.
+//! Why positions inside and views outside: a report about 100,000 processes is a few flat lists; names, places and
+//! sentences are looked up for those somebody asks about.
 
 use std::collections::BTreeMap;
 
@@ -177,8 +177,8 @@ impl<'a> StuckSet<'a> {
         Grade::of(self.set.grade).expect("only the stuck are in sets")
     }
 
-    /// Whether the members wait for each other, or the only member for itself. If not, the only member waits for something
-    /// that nobody can bring.
+    /// Whether the members wait for each other, or the only member for itself. If not, the only member waits for
+    /// something that nobody can bring.
     pub fn is_cycle(&self) -> bool {
         self.set.cycle
     }
@@ -189,8 +189,8 @@ impl<'a> StuckSet<'a> {
         self.member_nodes().iter().map(|&node| report.process_at(node))
     }
 
-    /// Those who are stuck only since they wait for the members or for each other. Who waits behind several sets is listed
-    /// with one of them.
+    /// Those who are stuck only since they wait for the members or for each other. Who waits behind several sets is
+    /// listed with one of them.
     pub fn followers(&self) -> impl ExactSizeIterator<Item = &'a Process> {
         let report = self.report;
         self.follower_nodes().iter().map(|&node| report.process_at(node))

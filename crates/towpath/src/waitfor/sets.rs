@@ -7,8 +7,9 @@
 //! - A follower waits for a set and is not waited for by it.
 //! - Sets are in order of grade, the surest first.
 //!
-//! The members are the strongly connected components of "waits for", found with one depth-first walk (R. Tarjan, "Depth-first
-//! search and linear graph algorithms", 1972), here without recursion: a chain may be as long as there are processes.
+//! The members are the strongly connected components of "waits for", found with one depth-first walk (R. Tarjan,
+//! "Depth-first search and linear graph algorithms", 1972), here without recursion: a chain may be as long as there
+//! are processes.
 //!
 //! Why an edge counts only from a node to one at least as sure: a wait for a lock with two readers is proved by the one
 //! that is proved to be stuck, and the other, perhaps alive, has no part in it.
@@ -96,7 +97,8 @@ pub(super) fn sets(graph: &Graph, verdict: &Verdict, waits_for: &Lists) -> Sets 
     Sets { sets, members, followers }
 }
 
-/// Calls `found` with each strongly connected component that can be reached from `roots`; one that waits for another comes after it.
+/// Calls `found` with each strongly connected component that can be reached from `roots`; one that waits for another
+/// comes after it.
 fn components(
     roots: impl Iterator<Item = u32>,
     nodes: usize,

@@ -13,8 +13,8 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 /// Everything that is known about who waits for whom, at one moment.
 ///
 /// A snapshot of a running program is collected piece by piece. The verdict is still right if every listed wait began
-/// before the collecting began and lasted until it had ended; a process whose wait is shorter belongs in the snapshot as
-/// [`State::Running`]. The [module](super#a-snapshot-need-not-be-taken-at-one-instant) says why.
+/// before the collecting began and lasted until it had ended; a process whose wait is shorter belongs in the snapshot
+/// as [`State::Running`]. The [module](super#a-snapshot-need-not-be-taken-at-one-instant) says why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Every process that is known, each once.
@@ -138,8 +138,8 @@ pub struct Ends {
     pub total: usize,
     /// Who holds them, as far as known. If one end may be with either of two processes, both are listed.
     pub holders: Vec<Holder>,
-    /// Ends that the world outside holds, by declaration: a listening socket, a signal handler, a test. Something may come
-    /// from there at any time, however long nothing came.
+    /// Ends that the world outside holds, by declaration: a listening socket, a signal handler, a test. Something may
+    /// come from there at any time, however long nothing came.
     pub outside: usize,
 }
 
@@ -159,7 +159,8 @@ pub struct Holder {
 pub enum Known {
     /// The process used the end before. It may have given it to another since.
     Observed,
-    /// The end cannot leave the process: it is a port of a network, lent with `&mut`, or a guard that lives on its stack.
+    /// The end cannot leave the process: it is a port of a network, lent with `&mut`, or a guard that lives on its
+    /// stack.
     Declared,
 }
 

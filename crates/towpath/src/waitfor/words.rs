@@ -1,6 +1,7 @@
 //! The report in words.
 //!
-//! One sentence a process: who waits, for what, where, for how long, and who alone could help. A `select` has a line for each arm.
+//! One sentence a process: who waits, for what, where, for how long, and who alone could help. A `select` has a line
+//! for each arm.
 
 use std::{
     fmt::{self, Display, Formatter, Write as _},

@@ -1,7 +1,7 @@
 //! Shapes of hangs in real programs, each at the moment when it hangs.
 //!
-//! Named after the kernel whose shape it is. Where owned ends make a value of the hang, this is the twin in which both ends sit in a
-//! handle that everybody shares, the habit that brings the hang back.
+//! Named after the kernel whose shape it is. Where owned ends make a value of the hang, this is the twin in which
+//! both ends sit in a handle that everybody shares, the habit that brings the hang back.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,8 @@
 //! The fast analysis against an oracle that tries every set of processes.
 //!
-//! The oracle reads the definition as it stands: a set of parked processes is stuck if none of their arms can be enabled by
-//! anybody outside the set. It knows no graph, no order and no fixed point; the greatest such set is the union of all.
+//! The oracle reads the definition as it stands: a set of parked processes is stuck if none of their arms can be
+//! enabled by anybody outside the set. It knows no graph, no order and no fixed point; the greatest such set is the
+//! union of all.
 
 use std::time::Duration;
 
@@ -322,8 +323,8 @@ proptest! {
     fn waking_somebody_makes_nobody_surer_stuck(world in worlds(), at in 0..PROCESSES as usize) {
         let mut world = world;
         for resource in &mut world.resources {
-            // Of two who meet, the other would lose its partner's wait, and these worlds do not see to it that who waits on a
-            // channel also holds an end of it.
+            // Of two who meet, the other would lose its partner's wait, and these worlds do not see to it that who
+            // waits on a channel also holds an end of it.
             if let Kind::Channel(channel) = &mut resource.kind {
                 channel.capacity = channel.capacity.map(|capacity| capacity.max(1));
                 channel.queued = channel.queued.max(1);
