@@ -1,5 +1,7 @@
 //! How long to look before parking: `Backoff` for threads, `Patience` for tasks, `Linger` for streams.
 
+use std::cell::Cell;
+
 #[cfg(towpath_loom)]
 use crate::sync::skip_branch;
 use crate::sync::{AtomicU32, Ordering, spin_loop};
@@ -176,5 +178,51 @@ impl Linger {
         let batch = batch();
         self.state.store(if batch >= GOOD_BATCH { STREAM } else { 0 }, Ordering::Relaxed);
         batch > 0
+    }
+}
+
+/// As `Linger`, for the selects of one thread, whose arms change: what has gathered is how many selects then find
+/// something at once.
+pub(crate) struct SelectLinger {
+    state: Cell<u32>,
+    /// Selects that found something at once since the last that did not.
+    found: Cell<usize>,
+    lingered: Cell<bool>,
+}
+
+impl SelectLinger {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: Cell::new(PROBE_LINGER_EVERY - 1),
+            found: Cell::new(0),
+            lingered: Cell::new(false),
+        }
+    }
+
+    /// A select has found something at once.
+    #[inline]
+    pub(crate) fn found(&self) {
+        self.found.set(self.found.get().saturating_add(1));
+    }
+
+    /// Call when a select finds nothing. True: it has lingered, so it should look again.
+    pub(crate) fn gather(&self) -> bool {
+        if cfg!(towpath_loom) {
+            return false;
+        }
+        let found = self.found.take();
+        if self.lingered.take() {
+            self.state.set(if found >= GOOD_BATCH { STREAM } else { 0 });
+        }
+        let state = self.state.get();
+        if state < PROBE_LINGER_EVERY {
+            self.state.set(state + 1);
+            return false;
+        }
+        for _ in 0..LINGER_PAUSES {
+            spin_loop();
+        }
+        self.lingered.set(true);
+        true
     }
 }

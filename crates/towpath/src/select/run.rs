@@ -13,7 +13,12 @@ use super::{
     arm::{Shared, Shuffle},
 };
 use crate::{
-    raw::{backoff::Backoff, claim::OPEN, pin, wait::Core},
+    raw::{
+        backoff::{Backoff, SelectLinger},
+        claim::OPEN,
+        pin,
+        wait::Core,
+    },
     rt,
 };
 
@@ -244,6 +249,11 @@ impl<L: Arms> Drop for Retracting<'_, L> {
     }
 }
 
+thread_local! {
+    /// Whether this thread's selects see a stream.
+    static LINGER: SelectLinger = const { SelectLinger::new() };
+}
+
 fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     let core = Core::new(OPEN);
     let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
@@ -266,7 +276,14 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
         let mut backoff = Backoff::new();
         loop {
             match Selecting::first_look(&mut running.arms, &shared, biased, waker) {
-                FirstLook::Won(winner) => return running.finish(winner),
+                FirstLook::Won(winner) => {
+                    if backoff.is_new() {
+                        LINGER.with(SelectLinger::found);
+                    }
+                    return running.finish(winner);
+                }
+                FirstLook::Nothing
+                    if !meets.get() && backoff.is_new() && LINGER.with(SelectLinger::gather) => {}
                 FirstLook::Nothing if !meets.get() && backoff.spin_or_yield() => {}
                 FirstLook::Nothing => break,
                 FirstLook::GiveARound => {
