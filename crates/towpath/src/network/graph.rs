@@ -134,6 +134,24 @@ impl Graph {
             .map(|(index, _)| index)
     }
 
+    /// The holders of every channel, senders and receivers, in one pass over the ports.
+    fn all_holders(&self) -> Vec<[Vec<usize>; 2]> {
+        let mut all = vec![[const { Vec::new() }; 2]; self.channels.len()];
+        for (index, process) in self.processes.iter().enumerate() {
+            for port in &process.ports {
+                let [senders, receivers] = &mut all[port.channel];
+                let side = match port.direction {
+                    Direction::Out => senders,
+                    Direction::In => receivers,
+                };
+                if side.last() != Some(&index) {
+                    side.push(index);
+                }
+            }
+        }
+        all
+    }
+
     /// The graph as a [Mermaid](https://mermaid.js.org) flowchart, which many web pages of code hosts draw.
     pub fn to_mermaid(&self) -> String {
         let drawing = Drawing::of(self);
@@ -209,12 +227,11 @@ impl Graph {
             let (name, ports) = (json_string(&process.name), joined(ports, ", "));
             format!("    {{\"name\": {name}, \"kind\": \"{kind}\", \"ports\": [{ports}]}}")
         });
-        let channels = self.channels.iter().enumerate().map(|(index, channel)| {
-            let holders = |direction| {
-                let names =
-                    self.holders(index, direction).map(|it| json_string(&self.processes[it].name));
-                joined(names, ", ")
-            };
+        let names = |holders: &[usize]| {
+            joined(holders.iter().map(|it| json_string(&self.processes[*it].name)), ", ")
+        };
+        let channels = self.channels.iter().zip(self.all_holders()).map(|(channel, holders)| {
+            let [from, to] = holders.each_ref().map(|holders| names(holders));
             let capacity = channel.capacity.map_or("null".to_owned(), |it| it.to_string());
             let outside = match channel.outside {
                 None => "null",
@@ -222,10 +239,8 @@ impl Graph {
                 Some(Outside::Receives) => "\"receives\"",
             };
             format!(
-                "    {{\"name\": {}, \"capacity\": {capacity}, \"from\": [{}], \"to\": [{}], \"outside\": {outside}}}",
+                "    {{\"name\": {}, \"capacity\": {capacity}, \"from\": [{from}], \"to\": [{to}], \"outside\": {outside}}}",
                 json_string(&channel.name),
-                holders(Direction::Out),
-                holders(Direction::In),
             )
         });
         let list = |lines: String| if lines.is_empty() { lines } else { format!("\n{lines}\n  ") };
@@ -282,22 +297,23 @@ impl Drawing {
             points: graph.processes.iter().enumerate().map(point).collect(),
             lines: Vec::new(),
         };
-        for (index, channel) in graph.channels.iter().enumerate() {
-            this.add_channel(graph, index, channel);
+        for (index, (channel, holders)) in
+            graph.channels.iter().zip(graph.all_holders()).enumerate()
+        {
+            this.add_channel(index, channel, &holders);
         }
         this
     }
 
-    fn add_channel(&mut self, graph: &Graph, index: usize, channel: &ChannelEdge) {
+    fn add_channel(&mut self, index: usize, channel: &ChannelEdge, holders: &[Vec<usize>; 2]) {
         let size = match channel.capacity {
             Some(0) => "rendezvous".to_owned(),
             Some(capacity) => capacity.to_string(),
             None => "unbounded".to_owned(),
         };
         let label = format!("{} ({size})", channel.name);
-        let mut side = |direction, outside, id| {
-            let mut ids: Vec<_> =
-                graph.holders(index, direction).map(|process| format!("p{process}")).collect();
+        let mut side = |holders: &[usize], outside, id| {
+            let mut ids: Vec<_> = holders.iter().map(|process| format!("p{process}")).collect();
             let is_outside = channel.outside == Some(outside);
             if is_outside || ids.is_empty() {
                 let id = format!("{id}{index}");
@@ -311,8 +327,8 @@ impl Drawing {
             }
             ids
         };
-        let senders = side(Direction::Out, Outside::Sends, 's');
-        let receivers = side(Direction::In, Outside::Receives, 'r');
+        let senders = side(&holders[0], Outside::Sends, 's');
+        let receivers = side(&holders[1], Outside::Receives, 'r');
         if let ([from], [to]) = (&senders[..], &receivers[..]) {
             let (from, to) = (from.clone(), to.clone());
             self.lines.push(Line { from, to, label: Some(label) });

@@ -358,10 +358,11 @@ impl Network {
     }
 }
 
-/// That a source stopped because the network drains is no error.
+/// That a source stopped because the network drains is no error. If meanwhile the network has ended it was cut short by
+/// that, whichever of the two it has seen.
 fn unless_drained(result: Result<(), BoxError>, ctx: &Ctx, outer: &Ctx) -> Result<(), BoxError> {
     match result {
-        Err(error) if !outer.is_done() && is_echo(&*error, &ctx.cause()) => Ok(()),
+        Err(error) if is_echo(&*error, &ctx.cause()) => Ok(outer.check()?),
         result => result,
     }
 }

@@ -40,20 +40,20 @@ pub struct Running {
     /// The context the network was started under; the canceller is for the one below it.
     ctx: Ctx,
     canceller: Canceller,
-    work: Arc<Mutex<Option<Work>>>,
+    work: Arc<Mutex<Option<Job>>>,
     result: Receiver<Result<(), Error>>,
     /// Its drop tells the driving task that nobody waits any more.
     _alive: Sender<()>,
 }
 
 /// The network's scope, as a future.
-type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Job = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 impl Running {
     pub(super) fn new(graph: Graph, ctx: &Ctx, launch: Launch) -> Self {
         let (inner, canceller) = ctx.with_cancel();
         let valves = launch.valves.clone();
-        let work: Work = Box::pin(async move { launch.run(&inner).await });
+        let work: Job = Box::pin(async move { launch.run(&inner).await });
         let work = Arc::new(Mutex::new(Some(work)));
         let (tx, result) = bounded(RESULT);
         let (alive, mut gone) = crate::rendezvous::<()>();

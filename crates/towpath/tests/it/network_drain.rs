@@ -7,6 +7,7 @@ use towpath::{
     TrySendError,
     network::{Network, NotDrained, Running},
     rendezvous,
+    supervisor::{OnExit, Strategy, Supervisor},
 };
 
 use crate::harness::{Polled, Task, run, watchdog};
@@ -150,6 +151,44 @@ fn draining_ends_sources_and_goes_from_stage_to_stage() {
         }
         assert_eq!(rx.recv().await, None);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_has_not_begun_is_told_too() {
+    let mut net = Network::new("net");
+    let (out, mut rx) = net.output::<()>("output", 1);
+    net.process("task", out, async |ctx, _: &mut Sender<()>| Err::<(), Cause>(ctx.done().await));
+    let calm = Supervisor::new("calm", Strategy::OneForOne);
+    net.supervised(calm, |group| {
+        group.child("child", OnExit::Restart, (), async |ctx, ()| {
+            Err::<(), Cause>(ctx.done().await)
+        });
+    });
+    // On one thread nothing of it has run yet.
+    net.start(&Ctx::root()).unwrap().drain(LONG).await.unwrap();
+    assert_eq!(rx.recv().await, None);
+}
+
+#[test]
+fn a_thread_is_a_source_too() {
+    run(60, async {
+        let mut net = Network::new("net");
+        net.process_blocking("thread", (), |ctx, ()| Err::<(), Cause>(ctx.done_blocking()));
+        net.start(&Ctx::root()).unwrap().drain(LONG).await.unwrap();
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_slow_to_end_was_cut_short_and_did_not_fail() {
+    let mut net = Network::new("net");
+    net.process("slow", (), async |ctx, ()| {
+        let cause = ctx.done().await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Err::<(), Cause>(cause)
+    });
+    let error = net.start(&Ctx::root()).unwrap().drain(Duration::from_secs(1)).await.unwrap_err();
+    let Error::Cancelled { cause: Cause::Cancelled(why), .. } = &error else { panic!("{error:?}") };
+    assert!(why.downcast_ref::<NotDrained>().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,6 +72,19 @@ fn eight_workers_on_one_channel_are_nine_arrows() {
 }
 
 #[test]
+fn who_holds_a_channel_is_told_once() {
+    let mut graph = graph_of(3, &[(1, 0, 0)]);
+    for _ in 0..2 {
+        graph.connect(2, Direction::Out, 0);
+        graph.connect(2, Direction::In, 0);
+    }
+    assert_eq!(graph.holders(0, Direction::Out).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(graph.holders(0, Direction::In).collect::<Vec<_>>(), [0, 2]);
+    assert!(graph.to_json().contains(r#""from": ["p1", "p2"], "to": ["p0", "p2"]"#));
+    assert_eq!(graph.to_dot().matches("->").count(), 4);
+}
+
+#[test]
 #[should_panic(expected = "no channel has the index 3")]
 fn a_port_of_a_channel_that_is_not_there_is_refused() {
     let mut graph = Graph::new("x");
