@@ -10,6 +10,7 @@
 //! - [`Network`]: a graph of processes that is declared, checked and drawn before it runs.
 //! - [`Supervisor`]: processes that are started again when they crash.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
+//! - [`observe`]: a snapshot of a running program: who waits where, and since when.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
 pub mod channel;
