@@ -5,15 +5,41 @@
 //! - [`channel`]: what a channel promises, and its two ends.
 //! - [`select!`] and [`select`](mod@select): waiting for several things at once.
 //! - [`after`], [`tick`], [`never()`]: timers as arms.
+//! - [`sync`]: locks, for what is shared all the same.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
 
 pub mod channel;
 mod error;
+mod locks;
+#[path = "sync.rs"]
+mod primitives;
 mod raw;
 pub mod rt;
 pub mod select;
-mod sync;
 mod time;
+
+/// Locks that tasks and threads wait for alike: [`Mutex`](sync::Mutex), [`RwLock`](sync::RwLock),
+/// [`Semaphore`](sync::Semaphore), [`Notify`](sync::Notify), [`Barrier`](sync::Barrier) and
+/// [`WaitGroup`](sync::WaitGroup).
+///
+/// Sharing by talking comes first here ([`channel`]); these are for what is shared all the same. One object serves
+/// tasks (`lock().await`) and threads (`lock_blocking()`), and every wait but that of a barrier is an arm of
+/// [`select!`], which leaves no trace when it loses: a mutex whose arm has lost is not locked.
+///
+/// - First come, first served. Only who does not have to wait takes no place in line.
+/// - A wait that is dropped did nothing; what it had been given already goes to the next in line.
+/// - A guard that is dropped releases, also when a panic drops it. There is no poison.
+/// - What came before a release is seen by whoever is given what was released.
+pub mod sync {
+    pub use crate::locks::{
+        AcquireError, Acquiring, AcquiringOwned, Barrier, BarrierWaitResult, Finishing, Gathering,
+        Locking, LockingOwned, Mutex, MutexGuard, Notified, Notify, OwnedMutexGuard,
+        OwnedSemaphorePermit, Reading, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+        SemaphorePermit, TryAcquireError, WaitGroup, Working, Writing,
+    };
+    // What the crate itself is built from, under the path that it has always had.
+    pub(crate) use crate::primitives::*;
+}
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
 pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};

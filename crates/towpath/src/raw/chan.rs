@@ -14,7 +14,7 @@ use super::{
     meet::Meet,
     op::{RecvOp, ReserveOp, SendOp, Step},
     ring::{Push, Ring},
-    wait::Core,
+    wait::{Core, Line},
     watch::SetCore,
 };
 use crate::sync::{Arc, AtomicUsize, Ordering};
@@ -452,15 +452,6 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Runs `f` under the lock of the waiting lines. `f` is a few instructions and runs no foreign code.
-    pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
-        match &self.queue {
-            Queue::Meet(meet) => meet.with_line(f),
-            Queue::Ring(ring) => ring.gate.with_line(f),
-            Queue::List(list) => list.gate.with_line(f),
-        }
-    }
-
     /// Waits until whoever completes one of our operations has let go of it.
     pub(super) fn synchronize(&self) {
         if let Queue::Meet(meet) = &self.queue {
@@ -641,6 +632,16 @@ impl<T> Drop for RecvEnd<T> {
                 list.gate.close_receivers();
                 drain(|| list.pop_shared());
             }
+        }
+    }
+}
+
+impl<T> Line for Chan<T> {
+    fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.queue {
+            Queue::Meet(meet) => meet.with_line(f),
+            Queue::Ring(ring) => ring.gate.with_line(f),
+            Queue::List(list) => list.gate.with_line(f),
         }
     }
 }

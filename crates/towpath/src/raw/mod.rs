@@ -14,6 +14,8 @@
 //! | `chan.rs` | the three queues behind one face, and the two ends | `it::model` |
 //! | `op.rs`, `recv.rs`, `send.rs`, `reserve.rs` | operations that can wait, pinned | `it::cancel`, `it::drops` |
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
+//! | `turnstile.rs`, `turn.rs`, `turns.rs` | permits with a waiting line, and waits for them | `loom::locks_*`, `it::locks` |
+//! | `guarded.rs` | a value behind a turnstile | `loom::locks_*`, `it::locks` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
 //! `backoff.rs` has no unsafe code: how long to look before parking.
@@ -27,6 +29,7 @@ pub(crate) mod chan;
 pub(crate) mod claim;
 pub(crate) mod compose;
 pub(crate) mod gate;
+pub(crate) mod guarded;
 pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod lock;
@@ -37,5 +40,8 @@ pub(crate) mod recv;
 pub(crate) mod reserve;
 pub(crate) mod ring;
 pub(crate) mod send;
+pub(crate) mod turn;
+pub(crate) mod turns;
+pub(crate) mod turnstile;
 pub(crate) mod wait;
 pub(crate) mod watch;
