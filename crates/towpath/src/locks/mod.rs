@@ -35,7 +35,7 @@ pub use crate::raw::turns::{
 };
 
 pub(crate) use notify::Listen;
-pub(crate) use wait_group::Finish;
+pub(crate) use wait_group::Group;
 
 /// `Name(value)`, or `Name(<locked>)`.
 fn debug<T: fmt::Debug>(

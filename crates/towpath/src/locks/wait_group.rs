@@ -36,11 +36,9 @@ pub struct WaitGroup {
     group: Arc<Group>,
 }
 
-struct Group {
+pub(crate) struct Group {
     turnstile: Turnstile,
     working: AtomicUsize,
-    /// How often there was no work any more. Changes under the line's lock, and only while there is none.
-    rounds: AtomicUsize,
 }
 
 impl WaitGroup {
@@ -60,18 +58,18 @@ impl WaitGroup {
         self.group.working.load(Ordering::Acquire)
     }
 
-    /// Waits until no work is under way. One that was made before the last work was done does not miss that moment,
-    /// although new work may have begun when it is polled; an end that new work follows at once may be passed over.
+    /// Waits until no work is under way, from when it is first polled. One that waits and is told so is done, although
+    /// new work may have begun meanwhile; an end that new work follows at once may be passed over.
     ///
     /// # Cancel safety
     /// Dropped before completion, it did nothing.
     pub fn wait(&self) -> Finishing<'_> {
-        Finishing::new(self.group.finish(), 1)
+        Finishing::new(&self.group, 1)
     }
 
     /// As [`wait`](Self::wait), on a thread. Do not call it inside a task: it keeps the runtime's worker.
     pub fn wait_blocking(&self) {
-        Turn::wait(self.group.finish(), 1);
+        Turn::wait(&*self.group, 1);
     }
 }
 
@@ -94,14 +92,8 @@ impl Drop for Working {
         if group.working.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        group.turnstile.tell_all(|| {
-            let none = group.working.load(Ordering::Acquire) == 0;
-            if none {
-                // `Release`: pairs with the `Acquire` in `is_over`.
-                group.rounds.fetch_add(1, Ordering::Release);
-            }
-            none
-        });
+        // Seen under the line's lock: whoever stands in line came before this moment without work, whatever begins now.
+        group.turnstile.tell_all(|| group.working.load(Ordering::Acquire) == 0);
     }
 }
 
@@ -113,35 +105,18 @@ impl fmt::Debug for Working {
 
 impl Default for Group {
     fn default() -> Self {
-        Self {
-            turnstile: Turnstile::new(0),
-            working: AtomicUsize::new(0),
-            rounds: AtomicUsize::new(0),
-        }
+        Self { turnstile: Turnstile::new(0), working: AtomicUsize::new(0) }
     }
 }
 
-impl Group {
-    fn finish(&self) -> Finish<'_> {
-        Finish { group: self, round: self.rounds.load(Ordering::Acquire) }
-    }
-}
-
-/// Who waits, and since when.
-pub(crate) struct Finish<'a> {
-    group: &'a Group,
-    round: usize,
-}
-
-impl Passage for Finish<'_> {
+impl Passage for Group {
     fn turnstile(&self) -> &Turnstile {
-        &self.group.turnstile
+        &self.turnstile
     }
 
     /// Who stands in line saw work under the line's lock, and the last to be done takes that lock afterwards: so it
     /// finds those who must be told.
     fn is_over(&self) -> bool {
-        self.group.working.load(Ordering::Acquire) == 0
-            || self.group.rounds.load(Ordering::Acquire) != self.round
+        self.working.load(Ordering::Acquire) == 0
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     locks::{
-        AcquireError, Barrier, BarrierWaitResult, Finish, Listen, Mutex, MutexGuard,
+        AcquireError, Barrier, BarrierWaitResult, Group, Listen, Mutex, MutexGuard,
         OwnedMutexGuard, OwnedSemaphorePermit, RwLockReadGuard, RwLockWriteGuard, Semaphore,
         SemaphorePermit,
     },
@@ -211,7 +211,7 @@ future! {
 future! {
     /// A wait for the end of all work: a future, and an arm for [`select!`](crate::select!). Made by
     /// [`WaitGroup::wait`](crate::sync::WaitGroup::wait).
-    Finishing['a]['a] at Finish<'a> => (),
+    Finishing['a]['a] at &'a Group => (),
     |_turn, _passed| ()
 }
 arm!(Finishing['a]['a] => ());

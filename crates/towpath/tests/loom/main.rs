@@ -23,6 +23,7 @@
 
 mod lines;
 mod list;
+mod locks;
 mod meet;
 mod order;
 mod ring;

@@ -227,7 +227,7 @@ fn stress_semaphore() {
                                 let got = select! {
                                     got = semaphore.acquire(want) => Some(got),
                                     got = semaphore.acquire(less) => Some(got),
-                                    _ = towpath::select::future(patient(patience)) => None,
+                                    _ = select::future(patient(patience)) => None,
                                 };
                                 if let Some(permit) = got {
                                     enter(permit.unwrap().permits());
@@ -263,7 +263,7 @@ fn stress_notify() {
                 let (question, answer, answered) = (&question, &answer, &answered);
                 s.spawn(move || {
                     let mut end_comes = std::pin::pin!(end_comes);
-                    let mut told = || {
+                    let told = || {
                         answered.fetch_add(1, Ordering::Relaxed);
                         answer.notify_one();
                     };
