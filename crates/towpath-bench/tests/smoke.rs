@@ -56,6 +56,12 @@ fn selects() {
     check(&["tokio-mpsc"], &["sel/async/mixed:2:1", "sel/async/recv:64:128"]);
 }
 
+#[test]
+fn locks() {
+    check(&["tokio"], &["lock/async/mutex:8", "lock/async/permits:8", "lock/async/notice:2"]);
+    check(&["std-sync"], &["lock/block/mutex:2", "lock/block/read:4"]);
+}
+
 #[cfg(feature = "towpath-peer")]
 #[test]
 fn ours() {
@@ -70,6 +76,8 @@ fn ours() {
             "sel/async/mixed:2:1",
             "batch/async/mpsc:128:8",
             "idle/async/own:200000",
+            "lock/block/mutex:2",
+            "lock/async/held:8",
         ],
     );
     check(&["towpath+SelectSet", "towpath+recv_any"], &["sel/async/recv:1024:128"]);

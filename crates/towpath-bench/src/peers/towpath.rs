@@ -110,6 +110,7 @@ pub(crate) fn sample(job: Job) -> Outcome {
         Cell::Batch { shape, cap, .. } => batch::task::<Owned>(shape, cap, job.ops),
         Cell::Sel { mode, arms, width, cap } => selects(mode, arms, width, cap, job.ops),
         Cell::Spawn { .. } => spawn::towpath_tasks(job.ops),
+        Cell::Lock { .. } => super::towpath_sync::locks(job),
         _ => both::<Owned>(job),
     }
 }

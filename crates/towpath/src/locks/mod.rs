@@ -38,11 +38,7 @@ pub(crate) use notify::Listen;
 pub(crate) use wait_group::Group;
 
 /// `Name(value)`, or `Name(<locked>)`.
-fn debug<T: fmt::Debug>(
-    name: &str,
-    value: Option<T>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
+fn debug<T: fmt::Debug>(name: &str, value: Option<T>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut tuple = f.debug_tuple(name);
     match value {
         Some(value) => tuple.field(&value),

@@ -1,15 +1,12 @@
 //! Locks: one at a time, nobody forgotten, nothing kept by those who have gone.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    task::Poll,
-};
+use std::{pin::pin, sync::Arc, task::Poll};
 
-use loom::thread;
+use loom::{
+    // Relaxed throughout, so that a stale value shows where a lock orders too little.
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+};
 use towpath::{
     select, select_blocking,
     sync::{Barrier, Mutex, Notify, RwLock, RwLockWriteGuard, Semaphore, WaitGroup},
@@ -102,16 +99,22 @@ fn locks_rwlock_cancelled_writer() {
     });
 }
 
-/// Permits given back one by one by two threads add up for the one who wants both.
+/// Permits given back one by one by two threads add up for the one who wants both, and who sees what both did.
 #[test]
 fn locks_semaphore_adds_up() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
-        for _ in 0..2 {
+        let done = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        for i in 0..2 {
             let permit = semaphore.clone().acquire_owned_blocking(1).unwrap();
-            thread::spawn(move || drop(permit));
+            let done = done.clone();
+            thread::spawn(move || {
+                done[i].store(1, Relaxed);
+                drop(permit);
+            });
         }
         assert_eq!(block_on(semaphore.acquire(2)).unwrap().permits(), 2);
+        assert_eq!([0, 1].map(|i| done[i].load(Relaxed)), [1, 1]);
     });
 }
 
@@ -186,20 +189,18 @@ fn locks_notify_waiters_reaches_all() {
 fn locks_barrier_generations() {
     model(|| {
         let shared = Arc::new((Barrier::new(2), AtomicUsize::new(0), AtomicUsize::new(0)));
-        let run = |(barrier, here, leaders): &(Barrier, AtomicUsize, AtomicUsize), task| {
-            for round in 1..=2 {
-                here.fetch_add(1, Relaxed);
-                let result =
-                    if task { block_on(barrier.wait()) } else { barrier.wait_blocking() };
-                let leaders_now =
-                    leaders.fetch_add(result.is_leader().into(), Relaxed) + usize::from(result.is_leader());
-                assert!(here.load(Relaxed) >= 2 * round, "one was missing");
-                assert!(leaders_now <= round, "two lead");
-            }
-        };
         let theirs = shared.clone();
-        thread::spawn(move || run(&theirs, true));
-        run(&shared, false);
+        let round =
+            |(barrier, here, leaders): &(Barrier, AtomicUsize, AtomicUsize), number, task| {
+                here.fetch_add(1, Relaxed);
+                let result = if task { block_on(barrier.wait()) } else { barrier.wait_blocking() };
+                assert!(here.load(Relaxed) >= 2 * number, "one was missing");
+                if result.is_leader() {
+                    assert!(leaders.fetch_add(1, Relaxed) < number, "two lead");
+                }
+            };
+        thread::spawn(move || (1..=2).for_each(|number| round(&theirs, number, true)));
+        (1..=2).for_each(|number| round(&shared, number, false));
     });
 }
 
@@ -207,22 +208,19 @@ fn locks_barrier_generations() {
 #[test]
 fn locks_barrier_cancelled() {
     model(|| {
-        let shared = Arc::new((Barrier::new(2), AtomicUsize::new(0)));
-        let theirs = shared.clone();
+        let barrier = Arc::new(Barrier::new(2));
+        let theirs = barrier.clone();
         thread::spawn(move || {
-            let mut wait = pin!(theirs.0.wait());
-            let led = poll(wait.as_mut(), &Alarm::new()).is_ready();
-            theirs.1.fetch_add(1, Relaxed);
-            drop(led);
+            let mut wait = pin!(theirs.wait());
+            let _ = poll(wait.as_mut(), &Alarm::new());
         });
-        let mut wait = pin!(shared.0.wait());
         let alarm = Alarm::new();
-        if poll(wait.as_mut(), &alarm).is_pending() {
-            // The other comes, or came and has gone: then a third one opens it.
-            let led = poll(pin!(shared.0.wait()), &alarm).is_ready();
-            if led {
-                assert!(poll(wait, &alarm).is_ready());
-            }
+        let mut first = pin!(barrier.wait());
+        if poll(first.as_mut(), &alarm).is_pending() {
+            // It has opened with the other meanwhile, and this one stands there alone; or this one opens it.
+            let mut second = pin!(barrier.wait());
+            let led = poll(second.as_mut(), &alarm).is_ready();
+            assert!(poll(first, &alarm).is_ready() || !led);
         }
     });
 }

@@ -105,17 +105,21 @@ fn downgrading_lets_readers_join_and_no_writer_between() {
 #[test]
 fn a_panic_in_a_guard_releases() {
     let lock = RwLock::new(0);
-    assert!(catch_unwind(AssertUnwindSafe(|| {
-        let _reads = lock.read_blocking();
-        panic!("while reading");
-    }))
-    .is_err());
-    assert!(catch_unwind(AssertUnwindSafe(|| {
-        *lock.write_blocking() = 1;
-        let _writes = lock.write_blocking();
-        panic!("while writing");
-    }))
-    .is_err());
+    assert!(
+        catch_unwind(AssertUnwindSafe(|| {
+            let _reads = lock.read_blocking();
+            panic!("while reading");
+        }))
+        .is_err()
+    );
+    assert!(
+        catch_unwind(AssertUnwindSafe(|| {
+            *lock.write_blocking() = 1;
+            let _writes = lock.write_blocking();
+            panic!("while writing");
+        }))
+        .is_err()
+    );
     assert_eq!(*lock.try_write().unwrap(), 1);
 }
 

@@ -190,7 +190,11 @@ fn closing_and_a_call_to_all_end_the_arms_of_threads() {
                         () = notify.notified() => false,
                     }
                 });
-                if close { semaphore.close() } else { notify.notify_one() }
+                if close {
+                    semaphore.close()
+                } else {
+                    notify.notify_one()
+                }
                 assert_eq!(waits.join().unwrap(), close);
             });
         }

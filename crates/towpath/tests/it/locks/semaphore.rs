@@ -143,8 +143,5 @@ fn what_it_prints() {
     assert_eq!(format!("{semaphore:?}"), "Semaphore { available_permits: 2, closed: false }");
     assert_eq!(AcquireError.to_string(), "the semaphore is closed");
     assert_eq!(TryAcquireError::Closed.to_string(), "the semaphore is closed");
-    assert_eq!(
-        TryAcquireError::NoPermits.to_string(),
-        "the semaphore has too few permits now"
-    );
+    assert_eq!(TryAcquireError::NoPermits.to_string(), "the semaphore has too few permits now");
 }

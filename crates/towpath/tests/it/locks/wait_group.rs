@@ -47,11 +47,13 @@ fn a_panic_is_an_end_of_work() {
     let group = WaitGroup::new();
     let work = group.add();
     let wait = Polled::parked(group.wait());
-    assert!(catch_unwind(AssertUnwindSafe(move || {
-        let _work = work;
-        panic!("over");
-    }))
-    .is_err());
+    assert!(
+        catch_unwind(AssertUnwindSafe(move || {
+            let _work = work;
+            panic!("over");
+        }))
+        .is_err()
+    );
     wait.finish();
 }
 
