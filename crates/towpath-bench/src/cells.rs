@@ -344,11 +344,9 @@ impl FromStr for Cell {
                 width: number(width)?,
                 cap: cap.parse()?,
             },
-            ["lock", mode, lock, parties] => Cell::Lock {
-                mode: mode.parse()?,
-                lock: lock.parse()?,
-                parties: number(parties)?,
-            },
+            ["lock", mode, lock, parties] => {
+                Cell::Lock { mode: mode.parse()?, lock: lock.parse()?, parties: number(parties)? }
+            }
             ["spawn", "async", tasks] => Cell::Spawn { tasks: number(tasks)? },
             ["idle", "async", wait, tasks] => {
                 Cell::Idle { wait: wait.parse()?, tasks: number(tasks)? }

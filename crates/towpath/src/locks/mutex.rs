@@ -57,8 +57,9 @@ impl<T: ?Sized> Mutex<T> {
         Locking::new(&self.guarded, Value::<T>::ALL)
     }
 
-    /// As [`lock`](Self::lock), on a thread: spins for about a microsecond, yields, then sleeps. Do not call it inside
-    /// a task: it keeps the runtime's worker.
+    /// As [`lock`](Self::lock), on a thread. While nobody stands in line it looks again for some microseconds before it
+    /// takes its place there; in line it spins, yields, then sleeps. Do not call it inside a task: it keeps the
+    /// runtime's worker.
     #[inline]
     pub fn lock_blocking(&self) -> MutexGuard<'_, T> {
         MutexGuard::new(Hold::wait(&self.guarded))

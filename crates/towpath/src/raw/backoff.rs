@@ -42,19 +42,6 @@ impl Backoff {
         true
     }
 
-    /// One round of waiting that never gives the core away; false when it is time for something else.
-    #[cfg(not(towpath_loom))]
-    #[inline]
-    pub(crate) fn spin(&mut self) -> bool {
-        self.step < SPIN_STEPS && self.spin_or_yield()
-    }
-
-    /// Under loom standing in line at once is the interesting case.
-    #[cfg(towpath_loom)]
-    pub(crate) fn spin(&mut self) -> bool {
-        false
-    }
-
     /// Under loom parking at once is the interesting case.
     #[cfg(towpath_loom)]
     pub(crate) fn spin_or_yield(&mut self) -> bool {

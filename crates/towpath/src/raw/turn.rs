@@ -273,9 +273,9 @@ impl<P: Passage> Turn<P> {
     #[cold]
     fn wait_longer(self) -> bool {
         let mut backoff = Backoff::new();
-        // Who holds a lock on another core for a moment is waited for outside the line, while nobody stands in it:
-        // a hand-over costs more.
-        while !self.passage.turnstile().has_waiters() && backoff.spin() {
+        // While nobody stands in line, a thread waits outside for a moment: a lock is mostly released soon, and handing it
+        // to a thread that sleeps, or has lost its core, keeps everybody waiting until that thread runs.
+        while !self.passage.turnstile().has_waiters() && backoff.spin_or_yield() {
             if let Some(passed) = self.look() {
                 self.stage.set(Stage::Done);
                 return passed;

@@ -225,10 +225,12 @@ enum Ear {
     Called,
 }
 
+type Listening<'a> = Polled<Pin<Box<dyn Future<Output = ()> + 'a>>>;
+
 struct Listeners<'a> {
     notify: &'a Notify,
     /// In the order in which they came into line.
-    all: Vec<(Ear, Polled<Pin<Box<dyn Future<Output = ()> + 'a>>>)>,
+    all: Vec<(Ear, Listening<'a>)>,
     kept: bool,
 }
 
