@@ -26,7 +26,8 @@ mod time;
 /// tasks (`lock().await`) and threads (`lock_blocking()`), and every wait but that of a barrier is an arm of
 /// [`select!`], which leaves no trace when it loses: a mutex whose arm has lost is not locked.
 ///
-/// - First come, first served. Only who does not have to wait takes no place in line.
+/// - First come, first served, from when one stands in line. Who does not have to wait takes no place there, but never
+///   overtakes those who stand in it; a thread looks for some microseconds before it does.
 /// - A wait that is dropped did nothing; what it had been given already goes to the next in line.
 /// - A guard that is dropped releases, also when a panic drops it. There is no poison.
 /// - What came before a release is seen by whoever is given what was released.

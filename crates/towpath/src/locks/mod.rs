@@ -5,7 +5,7 @@
 //! object, it is an arm of `select!` that leaves no trace when it loses, and it can be told who waits for whom.
 //!
 //! What always holds, for each of them:
-//! - First come, first served. Only who does not have to wait takes no place in line.
+//! - First come, first served, from when one stands in line; nobody overtakes those who do.
 //! - A wait that is dropped, or loses a select, did nothing; what it had been given already goes to the next.
 //! - A guard that is dropped releases, also when a panic drops it.
 //!

@@ -274,8 +274,10 @@ impl<P: Passage> Turn<P> {
     fn wait_longer(self) -> bool {
         let mut backoff = Backoff::new();
         // While nobody stands in line, a thread waits outside for a moment: a lock is mostly released soon, and handing it
-        // to a thread that sleeps, or has lost its core, keeps everybody waiting until that thread runs.
-        while !self.passage.turnstile().has_waiters() && backoff.spin_or_yield() {
+        // to a thread that sleeps, or has lost its core, keeps everybody waiting until that thread runs. (Where those
+        // in line are counted, standing there is the point.)
+        let outside = self.passage.opens_at() == usize::MAX;
+        while outside && !self.passage.turnstile().has_waiters() && backoff.spin_or_yield() {
             if let Some(passed) = self.look() {
                 self.stage.set(Stage::Done);
                 return passed;
