@@ -103,6 +103,21 @@ pub(crate) enum Waiters {
     Tasks,
 }
 
+/// What the parties of a lock cell share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Lock {
+    /// A mutex, locked for a moment.
+    Mutex,
+    /// A mutex, kept while the other tasks run.
+    Held,
+    /// A reader-writer lock that all read.
+    Read,
+    /// A semaphore with a permit for every four, rounded up.
+    Permits,
+    /// Two notices, back and forth.
+    Notice,
+}
+
 /// One cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Cell {
@@ -114,6 +129,8 @@ pub(crate) enum Cell {
     Ping { mode: Mode, cap: Cap },
     /// One select over `width` channels.
     Sel { mode: Mode, arms: Arms, width: usize, cap: Cap },
+    /// Turns at one lock.
+    Lock { mode: Mode, lock: Lock, parties: usize },
     /// Spawn and join.
     Spawn { tasks: usize },
     /// Resident bytes per parked task.
@@ -135,7 +152,7 @@ impl Cell {
     /// The unit of its figures.
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Cell::Ping { .. } => "ns per round trip",
+            Cell::Ping { .. } | Cell::Lock { lock: Lock::Notice, .. } => "ns per round trip",
             Cell::Idle { .. } => "bytes per task",
             Cell::Waitfor { .. } => "ns per process",
             _ => "ns per operation",
@@ -150,6 +167,7 @@ impl Cell {
             Cell::Ping { mode: Mode::Async, .. } => 150_000,
             Cell::Ping { .. } => 12_000,
             Cell::Sel { mode, width, cap, .. } => sel_ops(mode, width, cap),
+            Cell::Lock { mode, lock, parties } => lock_ops(mode, lock, parties),
             Cell::Spawn { tasks } | Cell::Idle { tasks, .. } => tasks,
             Cell::Waitfor { processes, .. } => processes,
             Cell::Check { .. } => 8_000_000,
@@ -197,6 +215,16 @@ fn sel_ops(mode: Mode, width: usize, cap: Cap) -> usize {
     }
 }
 
+fn lock_ops(mode: Mode, lock: Lock, parties: usize) -> usize {
+    match (mode, lock, parties) {
+        (_, Lock::Notice, _) => 150_000,
+        (_, _, 1) => 4_000_000,
+        (_, Lock::Held, _) => 480_000,
+        (Mode::Block, ..) => 800_000,
+        _ => 1_600_000,
+    }
+}
+
 /// Every cell, in the order of the report.
 pub(crate) fn all() -> Vec<Cell> {
     const CAPS: [Cap; 4] = [Cap::Bounded(0), Cap::Bounded(1), Cap::Bounded(128), Cap::Unbounded];
@@ -237,6 +265,17 @@ pub(crate) fn all() -> Vec<Cell> {
             }
         }
     }
+    for lock in [Lock::Mutex, Lock::Read] {
+        for parties in [1, 2, 4] {
+            cells.push(Cell::Lock { mode: Mode::Block, lock, parties });
+        }
+    }
+    for lock in [Lock::Mutex, Lock::Read, Lock::Permits, Lock::Held] {
+        for parties in [1, 8] {
+            cells.push(Cell::Lock { mode: Mode::Async, lock, parties });
+        }
+    }
+    cells.push(Cell::Lock { mode: Mode::Async, lock: Lock::Notice, parties: 2 });
     cells.push(Cell::Spawn { tasks: 1_000_000 });
     for wait in [Wait::Pending, Wait::Own, Wait::Shared] {
         cells.push(Cell::Idle { wait, tasks: 200_000 });
@@ -270,6 +309,9 @@ pub(crate) const QUICK: &[&str] = &[
     "sel/*/recv:8:1",
     "sel/*/recv:1024:128",
     "sel/*/mixed:2:128",
+    "lock/block/mutex:2",
+    "lock/async/*:8",
+    "lock/async/notice:2",
     "spawn/*",
     "idle/*",
     "waitfor/*",
@@ -318,6 +360,7 @@ words!(Mode: Block = "block", Async = "async", B2a = "b2a", A2b = "a2b", Mix = "
 words!(Shape: Spsc = "spsc", Mpsc = "mpsc", Mpmc = "mpmc");
 words!(Arms: Recv = "recv", Mixed = "mixed");
 words!(Scan: Ring = "ring", Crowd = "crowd", Pairs = "pairs", Random = "random", Locks = "locks");
+words!(Lock: Mutex = "mutex", Held = "held", Read = "read", Permits = "permits", Notice = "notice");
 words!(Wait: Pending = "pending", Own = "own", Shared = "shared");
 words!(Place: Root = "root", Child = "child", Deadline = "deadline");
 words!(Waiters: None = "none", Tasks = "tasks");
@@ -329,6 +372,7 @@ impl fmt::Display for Cell {
             Cell::Batch { mode, shape, cap } => write!(f, "batch/{mode}/{shape}:{cap}:8"),
             Cell::Ping { mode, cap } => write!(f, "ping/{mode}/{cap}"),
             Cell::Sel { mode, arms, width, cap } => write!(f, "sel/{mode}/{arms}:{width}:{cap}"),
+            Cell::Lock { mode, lock, parties } => write!(f, "lock/{mode}/{lock}:{parties}"),
             Cell::Spawn { tasks } => write!(f, "spawn/async/{tasks}"),
             Cell::Idle { wait, tasks } => write!(f, "idle/async/{wait}:{tasks}"),
             Cell::Waitfor { shape, processes } => write!(f, "waitfor/scan/{shape}:{processes}"),
@@ -363,6 +407,9 @@ impl FromStr for Cell {
                 width: number(width)?,
                 cap: cap.parse()?,
             },
+            ["lock", mode, lock, parties] => {
+                Cell::Lock { mode: mode.parse()?, lock: lock.parse()?, parties: number(parties)? }
+            }
             ["spawn", "async", tasks] => Cell::Spawn { tasks: number(tasks)? },
             ["idle", "async", wait, tasks] => {
                 Cell::Idle { wait: wait.parse()?, tasks: number(tasks)? }

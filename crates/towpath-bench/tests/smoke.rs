@@ -56,6 +56,12 @@ fn selects() {
     check(&["tokio-mpsc"], &["sel/async/mixed:2:1", "sel/async/recv:64:128"]);
 }
 
+#[test]
+fn locks() {
+    check(&["tokio"], &["lock/async/mutex:8", "lock/async/permits:8", "lock/async/notice:2"]);
+    check(&["std-sync"], &["lock/block/mutex:2", "lock/block/read:4"]);
+}
+
 #[cfg(feature = "towpath-peer")]
 #[test]
 fn ours() {
@@ -75,6 +81,8 @@ fn ours() {
             "waitfor/scan/pairs:100000",
             "waitfor/scan/random:100000",
             "waitfor/scan/locks:100000",
+            "lock/block/mutex:2",
+            "lock/async/held:8",
         ],
     );
     check(&["towpath", "tokio-util"], &["check/async/child", "cancel/async/tasks:100000"]);

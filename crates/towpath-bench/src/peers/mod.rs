@@ -13,14 +13,18 @@ mod may;
 #[cfg(feature = "towpath-peer")]
 mod processes;
 mod std_mpsc;
+mod std_sync;
 mod streams;
 mod tachyonix;
 mod thingbuf;
 mod tokio_mpsc;
+mod tokio_sync;
 mod tokio_tasks;
 mod tokio_util;
 #[cfg(feature = "towpath-peer")]
 mod towpath;
+#[cfg(feature = "towpath-peer")]
+mod towpath_sync;
 
 use crate::workloads::{Job, Outcome};
 
@@ -53,6 +57,7 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer { name: "loole", sample: loole::sample },
     Peer { name: "may", sample: may::sample },
     Peer { name: "std-mpsc", sample: std_mpsc::sample },
+    Peer { name: "std-sync", sample: std_sync::sample },
     Peer { name: "tachyonix", sample: tachyonix::sample },
     Peer { name: "thingbuf", sample: thingbuf::sample },
     Peer { name: "tokio", sample: tokio_tasks::handles },

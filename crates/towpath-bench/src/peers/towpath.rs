@@ -112,6 +112,7 @@ pub(crate) fn sample(job: Job) -> Outcome {
         Cell::Spawn { .. } => spawn::towpath_tasks(job.ops),
         Cell::Waitfor { shape, processes } => waitfor::scan(shape, processes),
         Cell::Check { .. } | Cell::Cancel { .. } => context::sample::<::towpath::Ctx>(job),
+        Cell::Lock { .. } => super::towpath_sync::locks(job),
         _ => both::<Owned>(job),
     }
 }

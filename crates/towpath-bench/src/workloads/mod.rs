@@ -9,6 +9,7 @@ pub(crate) mod arms;
 pub(crate) mod batch;
 pub(crate) mod context;
 pub(crate) mod idle;
+pub(crate) mod lock;
 pub(crate) mod ping;
 pub(crate) mod select;
 pub(crate) mod spawn;

@@ -13,7 +13,7 @@ use super::{
     recv::Receiving,
     ring::{Push, Ring},
     seen::{Filling, Parked},
-    wait::Core,
+    wait::{Core, Line},
     watch::SetCore,
 };
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
@@ -586,15 +586,6 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Runs `f` under the lock of the waiting lines. `f` is a few instructions and runs no foreign code.
-    pub(super) fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
-        match &self.queue {
-            Queue::Meet(meet) => meet.with_line(f),
-            Queue::Ring(ring) => ring.gate.with_line(f),
-            Queue::List(list) => list.gate.with_line(f),
-        }
-    }
-
     /// Waits until whoever completes one of our operations has let go of it.
     pub(super) fn synchronize(&self) {
         if let Queue::Meet(meet) = &self.queue {
@@ -632,6 +623,16 @@ impl<T> Chan<T> {
                 (_, Some(gate)) => gate.leave(Side::Recv, node),
                 (_, None) => {}
             }
+        }
+    }
+}
+
+impl<T> Line for Chan<T> {
+    fn with_line<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.queue {
+            Queue::Meet(meet) => meet.with_line(f),
+            Queue::Ring(ring) => ring.gate.with_line(f),
+            Queue::List(list) => list.gate.with_line(f),
         }
     }
 }

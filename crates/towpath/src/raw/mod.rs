@@ -19,6 +19,8 @@
 //! | `tree.rs` | the tree of contexts, counted and linked | `loom::ctx_*`, `it::ctx` |
 //! | `done.rs` | the wait for a context's end, pinned | `loom::ctx_*`, `it::ctx` |
 //! | `slot.rs` | a process's job, which its scope can empty | `it::scope`, `it::scope_stress` |
+//! | `turnstile.rs`, `turn.rs`, `turns.rs` | permits with a waiting line, and waits for them | `loom::locks_*`, `it::locks` |
+//! | `guarded.rs` | a value behind a turnstile | `loom::locks_*`, `it::locks` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
 //! `backoff.rs` has no unsafe code: how long to look before parking.
@@ -34,6 +36,7 @@ pub(crate) mod compose;
 pub(crate) mod done;
 pub(crate) mod ends;
 pub(crate) mod gate;
+pub(crate) mod guarded;
 pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod lock;
@@ -47,5 +50,8 @@ pub(crate) mod seen;
 pub(crate) mod send;
 pub(crate) mod slot;
 pub(crate) mod tree;
+pub(crate) mod turn;
+pub(crate) mod turns;
+pub(crate) mod turnstile;
 pub(crate) mod wait;
 pub(crate) mod watch;

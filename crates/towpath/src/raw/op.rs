@@ -129,7 +129,7 @@ pub(super) enum Stage {
     Waiting,
     /// Done as an arm, the result waits to be collected.
     Won,
-    /// As `Won`, and the result is that there is nothing more: the channel is closed.
+    /// As `Won`, and the result is that there is nothing to be had: the channel is closed.
     WonEnd,
     Done,
 }

@@ -12,7 +12,7 @@
 
 use std::{task::Waker, time::Instant};
 
-use super::{backoff::Backoff, chan::Chan, claim};
+use super::{backoff::Backoff, claim};
 use crate::{
     rt,
     sync::{AtomicU32, Ordering, UnsafeCell, thread},
@@ -26,6 +26,12 @@ const SET: u32 = 1;
 const LOCKED: u32 = 2;
 /// Notified since the waker was last set.
 const NOTIFIED: u32 = 3;
+
+/// Something with a waiting line and a lock that guards it.
+pub(super) trait Line {
+    /// Runs `f`, a few instructions and no foreign code, under the lock.
+    fn with_line<R>(&self, f: impl FnOnce() -> R) -> R;
+}
 
 /// Whoever waits: one operation or one select.
 pub(crate) struct Core {
@@ -128,11 +134,11 @@ impl Core {
         self.signal.store(NONE, Ordering::Relaxed);
     }
 
-    /// Puts `waker` in place while this core, of a single operation, may stand in `chan`'s line. True: it has been
-    /// notified already.
-    pub(super) fn arm_in_line<T>(&self, chan: &Chan<T>, waker: &Waker) -> bool {
+    /// Puts `waker` in place while this core, of a single operation, may stand in `line`. True: it has been notified
+    /// already.
+    pub(super) fn arm_in_line(&self, line: &impl Line, waker: &Waker) -> bool {
         let fresh = waker.clone();
-        let unused = chan.with_line(|| self.arm_under_lock(fresh));
+        let unused = line.with_line(|| self.arm_under_lock(fresh));
         unused.is_err()
     }
 
@@ -264,13 +270,13 @@ impl Core {
         }
     }
 
-    /// Waits on this thread until the single operation in `chan`'s line is notified: spins, yields, then parks.
-    pub(super) fn wait_thread_in_line<T>(&self, chan: &Chan<T>) {
+    /// Waits on this thread until the single operation in `line` is notified: spins, yields, then parks.
+    pub(super) fn wait_thread_in_line(&self, line: &impl Line) {
         let mut backoff = Backoff::new();
         while !self.notified() {
             if !backoff.spin_or_yield() {
                 rt::with_thread_waker(|waker| {
-                    if !self.arm_in_line(chan, waker) {
+                    if !self.arm_in_line(line, waker) {
                         while !self.notified() {
                             thread::park();
                         }

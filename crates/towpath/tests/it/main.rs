@@ -1,10 +1,11 @@
-//! Behaviour of channels, select and timers, one subject a file.
+//! Behaviour of channels, select, timers and locks, one subject a file.
 
 mod cancel;
 mod close;
 mod ctx;
 mod drops;
 mod harness;
+mod locks;
 mod memory;
 mod model;
 mod network;

@@ -9,6 +9,12 @@ use towpath::{
     channel::{Receiving, RecvMany, Reserving, SendAll, Sending, SendingFrom},
     process::{Name, Process},
     rt, select,
+    sync::{
+        AcquireError, Acquiring, AcquiringOwned, Barrier, BarrierWaitResult, Finishing, Gathering,
+        Locking, LockingOwned, Mutex, MutexGuard, Notified, Notify, OwnedMutexGuard,
+        OwnedSemaphorePermit, Reading, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+        SemaphorePermit, TryAcquireError, WaitGroup, Working, Writing,
+    },
 };
 
 /// `Cell` is `Send` and not `Sync`: what channels of it are, they owe to `T: Send` alone.
@@ -101,6 +107,63 @@ fn a_future_around_a_select_is_send() {
     });
 }
 
+/// `Sync` and not `Send`: a lock must not carry it to another thread, a shared guard may show it there.
+type OnlySync = std::sync::MutexGuard<'static, u8>;
+
+#[test]
+fn locks_and_guards() {
+    table! {
+        Mutex<OnlySend>: Send Sync Unpin, not Clone;
+        Mutex<OnlySync>: Unpin, not Send Sync;
+        Mutex<Neither>: Unpin, not Send Sync;
+        MutexGuard<'static, OnlySend>: Send Unpin, not Sync Clone;
+        MutexGuard<'static, OnlySync>: Sync Unpin, not Send;
+        MutexGuard<'static, Both>: Send Sync Unpin, not Clone;
+        MutexGuard<'static, Neither>: Unpin, not Send Sync;
+        OwnedMutexGuard<OnlySend>: Send Unpin, not Sync Clone;
+        OwnedMutexGuard<OnlySync>: Sync Unpin, not Send;
+        OwnedMutexGuard<Both>: Send Sync Unpin, not Clone;
+        RwLock<OnlySend>: Send Unpin, not Sync Clone;
+        RwLock<OnlySync>: Unpin, not Send Sync;
+        RwLock<Both>: Send Sync Unpin, not Clone;
+        RwLockReadGuard<'static, OnlySend>: Unpin, not Send Sync Clone;
+        RwLockReadGuard<'static, OnlySync>: Send Sync Unpin, not Clone;
+        RwLockReadGuard<'static, Both>: Send Sync Unpin, not Clone;
+        RwLockWriteGuard<'static, OnlySend>: Unpin, not Send Sync Clone;
+        RwLockWriteGuard<'static, OnlySync>: Sync Unpin, not Send;
+        RwLockWriteGuard<'static, Both>: Send Sync Unpin, not Clone;
+        Semaphore: Send Sync Unpin, not Clone;
+        SemaphorePermit<'static>: Send Sync Unpin, not Clone;
+        OwnedSemaphorePermit: Send Sync Unpin, not Clone;
+        AcquireError: Send Sync Unpin Copy, not;
+        TryAcquireError: Send Sync Unpin Copy, not;
+        Notify: Send Sync Unpin, not Clone;
+        Barrier: Send Sync Unpin, not Clone;
+        BarrierWaitResult: Send Sync Unpin Copy, not;
+        WaitGroup: Send Sync Unpin Clone, not Copy;
+        Working: Send Sync Unpin, not Clone;
+    }
+}
+
+#[test]
+fn waits_for_locks_stay_where_they_are() {
+    table! {
+        Locking<'static, OnlySend>: Send, not Sync Unpin Clone;
+        Locking<'static, Neither>: , not Send Sync Unpin;
+        LockingOwned<OnlySend>: Send, not Sync Unpin Clone;
+        LockingOwned<Neither>: , not Send Sync Unpin;
+        Reading<'static, Both>: Send, not Sync Unpin Clone;
+        Reading<'static, OnlySend>: , not Send Sync Unpin;
+        Writing<'static, Both>: Send, not Sync Unpin Clone;
+        Writing<'static, OnlySend>: , not Send Sync Unpin;
+        Acquiring<'static>: Send, not Sync Unpin Clone;
+        AcquiringOwned: Send, not Sync Unpin Clone;
+        Notified<'static>: Send, not Sync Unpin Clone;
+        Gathering<'static>: Send, not Sync Unpin Clone;
+        Finishing<'static>: Send, not Sync Unpin Clone;
+    }
+}
+
 #[test]
 fn timers_tasks_and_errors() {
     table! {
@@ -162,6 +225,8 @@ fn errors_are_errors_whatever_they_carry() {
     is_error::<rt::TaskError>();
     is_error::<Cause>();
     is_error::<Error>();
+    is_error::<AcquireError>();
+    is_error::<TryAcquireError>();
     let _ = NoDebug;
 }
 

@@ -22,6 +22,7 @@
 mod ctx;
 mod lines;
 mod list;
+mod locks;
 mod meet;
 mod order;
 mod ring;
