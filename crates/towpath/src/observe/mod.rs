@@ -54,5 +54,5 @@ mod registry;
 pub use collect::snapshot;
 pub(crate) use looks::look;
 pub(crate) use registry::{
-    Lent, Living, Shown, Visitable, Wakers, enter_scope, lend, name_channel, name_of,
+    Lent, Living, Shown, Visitable, Wakers, enter_scope, leave_scope, lend, name_channel, name_of,
 };

@@ -117,9 +117,15 @@ pub(crate) fn name_of(channel: &Shown) -> Option<Name> {
     table(&CHANNELS).entries.get(&address(channel)).map(|(_, named)| named.name.clone())
 }
 
-/// Lets a scope be seen for as long as it lives.
+/// Lets a scope be seen until it leaves.
 pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
     table(&SCOPES).entry(scope, || ());
+}
+
+/// The scope at `address` goes away.
+pub(crate) fn leave_scope(address: usize) {
+    let gone = table(&SCOPES).entries.remove(&address);
+    drop(gone);
 }
 
 /// The channels there are.

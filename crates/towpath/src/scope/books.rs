@@ -266,3 +266,9 @@ impl Visitable for Shared {
         living.iter().flatten().for_each(|child| each(child.living()));
     }
 }
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        observe::leave_scope(std::ptr::from_ref(self).addr());
+    }
+}
