@@ -8,6 +8,7 @@
 //! - [`Network`]: a graph of processes that is declared, checked and drawn before it runs.
 //! - [`Supervisor`]: processes that are started again when they crash.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
+//! - [`observe`]: what can be seen of a running program, and [`probe`]: what happens in it, as it happens.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
 pub mod channel;
@@ -17,6 +18,7 @@ mod failure;
 mod headers;
 pub mod network;
 pub mod observe;
+pub mod probe;
 pub mod process;
 mod raw;
 pub mod rt;

@@ -47,6 +47,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// The process of this number and name.
+    pub(crate) fn known(id: u64, name: Name) -> Self {
+        Self { id, name }
+    }
+
     /// A new process, with a number of its own.
     pub(crate) fn new(name: Name) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -232,6 +237,14 @@ pub(crate) fn run_as<R>(process: &mut Option<Process>, f: impl FnOnce() -> R) ->
     swap();
     let result = f();
     swap();
+    result
+}
+
+/// Runs `f`, whose panics it catches itself and which are no news of whoever runs here.
+pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
+    let noted = take_place();
+    let result = f();
+    HERE.try_with(|here| here.borrow_mut().panicked_at = noted).ok();
     result
 }
 

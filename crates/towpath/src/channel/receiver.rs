@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Receiving, RecvMany};
-use crate::{error::TryRecvError, raw::chan::RecvEnd};
+use crate::{error::TryRecvError, raw::chan::RecvEnd, waitfor::ResourceId};
 #[cfg(not(towpath_loom))]
 use crate::{observe, process::Name, raw::seen::Visible};
 #[cfg(not(towpath_loom))]
@@ -145,6 +145,11 @@ impl<T> Receiver<T> {
     #[inline]
     fn fresh(&mut self) {
         self.end.fresh();
+    }
+
+    /// Names its channel for observers.
+    pub(crate) fn id(&self) -> ResourceId {
+        self.end.chan().id()
     }
 
     pub(crate) fn end_mut(&mut self) -> &mut RecvEnd<T> {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     looks,
-    registry::{self, Living, Named, Wakers},
+    registry::{self, Living, Named, Wakers, resource_id},
 };
 use crate::{
     process,
@@ -84,10 +84,6 @@ fn read(channels: &[(Arc<dyn Visible>, Named)]) -> Vec<Vec<Parked>> {
         seen
     };
     channels.iter().map(look).collect()
-}
-
-fn resource_id(channel: &Arc<dyn Visible>) -> ResourceId {
-    ResourceId(Arc::as_ptr(channel).addr() as u64)
 }
 
 /// The waits of process `id`, of `stayed`, which is sorted by process.

@@ -26,7 +26,10 @@ use super::{
     wait::Core,
     watch::SetCore,
 };
+#[cfg(not(towpath_loom))]
+use crate::observe;
 use crate::{
+    probe::ResourceId,
     select::SelectArm,
     sync::{Arc, AtomicUsize, Ordering, UnsafeCell},
 };
@@ -164,6 +167,11 @@ impl<T> Chan<T> {
                 list.gate.close_senders();
             }
         }
+    }
+
+    /// Names it for observers.
+    pub(crate) fn id(&self) -> ResourceId {
+        ResourceId(ptr::from_ref(self).addr() as u64)
     }
 
     pub(super) fn filling(&self) -> Filling {
@@ -689,9 +697,26 @@ impl<T> Drop for SendEnd<T> {
                 Queue::Ring(ring) => ring.gate.close_senders(),
                 Queue::List(list) => list.gate.close_senders(),
             }
+            forget_if_gone(&self.0, &self.0.receivers);
         }
     }
 }
+
+/// The last end of one side has gone; `others` counts those of the other. Of two sides that go at once one at least
+/// sees that both have, and the registry lets one of them forget the channel.
+#[cfg(not(towpath_loom))]
+#[inline]
+fn forget_if_gone<T>(chan: &Arc<Chan<T>>, others: &AtomicUsize) {
+    // The registry alone holds channels weakly, those with a name. In this order: who sees that the others have gone sees
+    // what they had done before.
+    if others.load(Ordering::SeqCst) == 0 && Arc::weak_count(chan) > 0 {
+        observe::forget_channel(chan.id());
+    }
+}
+
+/// Models know no names.
+#[cfg(towpath_loom)]
+fn forget_if_gone<T>(_: &Arc<Chan<T>>, _: &AtomicUsize) {}
 
 impl<T> RecvEnd<T> {
     /// From here the end may be cloned.
@@ -803,6 +828,7 @@ impl<T, const SHARED: bool> Drop for RecvEnd<T, SHARED> {
                 drain(|| list.pop_shared());
             }
         }
+        forget_if_gone(&self.chan, &self.chan.senders);
     }
 }
 

@@ -264,11 +264,13 @@ impl Core {
         }
     }
 
-    /// Waits on this thread until the single operation in `chan`'s line is notified: spins, yields, then parks.
-    pub(super) fn wait_thread_in_line<T>(&self, chan: &Chan<T>) {
+    /// Waits on this thread until the single operation in `chan`'s line is notified: spins, yields, then parks, and says so
+    /// before.
+    pub(super) fn wait_thread_in_line<T>(&self, chan: &Chan<T>, parks: impl FnOnce()) {
         let mut backoff = Backoff::new();
         while !self.notified() {
             if !backoff.spin_or_yield() {
+                parks();
                 rt::with_thread_waker(|waker| {
                     if !self.arm_in_line(chan, waker) {
                         while !self.notified() {
