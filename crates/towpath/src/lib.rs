@@ -27,6 +27,7 @@ pub mod select;
 pub mod supervisor;
 mod sync;
 mod time;
+mod traced;
 pub mod waitfor;
 mod work;
 
@@ -41,4 +42,5 @@ pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
 pub use supervisor::Supervisor;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
+pub use traced::Traced;
 pub use work::Work;

@@ -125,7 +125,7 @@ impl<T> SelectSet<T> {
     #[expect(clippy::should_implement_trait, reason = "async; the word every stream uses")]
     #[track_caller]
     pub fn next(&mut self) -> Next<'_, T> {
-        Next { set: self, told: Cell::new(false), at: Location::caller() }
+        Next { set: self, told: false, at: Location::caller() }
     }
 
     /// As [`next`](Self::next), on a thread.
@@ -134,7 +134,7 @@ impl<T> SelectSet<T> {
     /// When the set is empty: it would wait for ever.
     #[track_caller]
     pub fn next_blocking(&mut self) -> (Key, Option<T>) {
-        let next = self.next();
+        let mut next = self.next();
         loop {
             // A note that comes from here on is either seen by the look or ends the wait.
             next.set.core.core.begin_thread();
@@ -204,24 +204,25 @@ impl<T> SelectSet<T> {
 pub struct Next<'a, T> {
     set: &'a mut SelectSet<T>,
     /// The probe knows that it waits.
-    told: Cell<bool>,
+    told: bool,
     at: &'static Location<'static>,
 }
 
 impl<T> Next<'_, T> {
     /// Tells the probe that it is about to wait.
     #[inline]
-    fn park(&self) {
-        let members = || self.set.places.iter().filter_map(|place| place.member.as_ref());
-        tell_park(&self.set.core.core, &self.told, self.at, &|each| {
+    fn park(&mut self) {
+        let Self { set, told, at } = self;
+        let members = || set.places.iter().filter_map(|place| place.member.as_ref());
+        tell_park(&set.core.core, Cell::from_mut(told), at, &|each| {
             members().for_each(|member| each(member.arm()));
         });
     }
 
     /// Tells the probe that it waits no more.
     #[inline]
-    fn unpark(&self, how: Unpark) {
-        tell_unpark(&self.set.core.core, &self.told, self.at, how);
+    fn unpark(&mut self, how: Unpark) {
+        tell_unpark(&self.set.core.core, Cell::from_mut(&mut self.told), self.at, how);
     }
 }
 
