@@ -4,17 +4,20 @@
 //! cargo run --release -p towpath-bench -- run --cells 'thr/async/*,ping/*' --libs towpath,go,kanal --md out.md
 //! cargo run --release -p towpath-bench -- list
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
+//! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
-//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side.
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
 mod cells;
 mod go;
+#[cfg(feature = "towpath-peer")]
+mod instructions;
 mod link;
 mod machine;
 mod peers;
@@ -61,6 +64,28 @@ enum Action {
         #[arg(long)]
         md: Option<PathBuf>,
     },
+    /// Counts Towpath's instructions per operation with valgrind, where nobody contends.
+    #[cfg(feature = "towpath-peer")]
+    Instructions {
+        /// Cases whose names match one of these globs; all without it.
+        #[arg(long, value_delimiter = ',')]
+        cases: Vec<glob::Pattern>,
+        /// Counts this other build of towpath-bench too, and says how much more ours takes.
+        #[arg(long)]
+        beside: Option<PathBuf>,
+        /// Writes the counts there, besides printing the table.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// Does the work of one case of `instructions`.
+    #[cfg(feature = "towpath-peer")]
+    #[command(hide = true)]
+    Work {
+        /// A case's name.
+        case: String,
+        /// Operations.
+        ops: usize,
+    },
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -81,6 +106,12 @@ fn main() -> ExitCode {
             plan(&cells, &libs, repeats, quick)
                 .and_then(|plan| run(&plan, json.as_deref(), md.as_deref()))
         }
+        #[cfg(feature = "towpath-peer")]
+        Action::Instructions { cases, beside, json } => {
+            instructions::run(&cases, beside.as_deref(), json.as_deref())
+        }
+        #[cfg(feature = "towpath-peer")]
+        Action::Work { case, ops } => instructions::work(&case, ops),
         Action::List => {
             list();
             Ok(())

@@ -1,4 +1,4 @@
-//! Headers: bytes that ride along with a context, and that the core never looks into.
+//! Headers: bytes that ride along with a context, or with a message (`traced.rs`), and that the core never looks into.
 //!
 //! Why opaque: trace contexts, tenants and priorities come and go; whoever knows a format writes and reads it at the
 //! edges, and what lies between carries it without depending on it.

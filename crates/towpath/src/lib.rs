@@ -11,7 +11,8 @@
 //! - [`Supervisor`]: processes that are started again when they crash.
 //! - [`sync`]: locks, for what is shared all the same.
 //! - [`rt`]: the ambient runtime that serves time and tasks.
-//! - [`observe`]: a snapshot of a running program: who waits where, and since when.
+//! - [`observe`]: a snapshot of a running program: who waits where, and since when; [`probe`]: what happens in it, as it
+//!   happens.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
 pub mod channel;
@@ -24,6 +25,7 @@ pub mod network;
 pub mod observe;
 #[path = "sync.rs"]
 mod primitives;
+pub mod probe;
 pub mod process;
 mod raw;
 pub mod rt;
@@ -31,6 +33,7 @@ mod scope;
 pub mod select;
 pub mod supervisor;
 mod time;
+mod traced;
 pub mod waitfor;
 mod work;
 
@@ -69,4 +72,5 @@ pub use scope::{Join, Outcome, Scope, scope};
 pub use select::SelectSet;
 pub use supervisor::Supervisor;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
+pub use traced::Traced;
 pub use work::Work;

@@ -211,6 +211,14 @@ pub(crate) fn number() -> u32 {
     slot::with_current(|process| process.map_or(0, |process| short(process.id)))
 }
 
+/// Runs `f`, whose panics it catches itself and which are no news of whoever runs here.
+pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
+    let noted = take_place();
+    let result = f();
+    PLACE.try_with(|place| *place.borrow_mut() = noted).ok();
+    result
+}
+
 /// A panic that was caught.
 pub(crate) struct Panic {
     pub(crate) message: String,

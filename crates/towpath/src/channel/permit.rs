@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     error::{ReserveError, SendError},
+    probe::Arm,
     raw::{ends::SendEnd, pin, reserve::Reservation},
     select::{ArmContext, SelectArm},
 };
@@ -96,6 +97,10 @@ impl<'a, T> SelectArm for Reserving<'a, T> {
 
     fn may_be_ready(&self) -> bool {
         self.reservation.may_be_ready()
+    }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        each(self.reservation.arm());
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     observe::{self, Shown},
     process::Name,
     raw::ends::RecvEnd,
+    waitfor::ResourceId,
 };
 
 /// The receiving end of a channel, with one owner: not `Clone`, and receiving takes `&mut self`, so one task or
@@ -146,6 +147,11 @@ impl<T> Receiver<T> {
     #[inline]
     fn fresh(&mut self) {
         self.end.fresh();
+    }
+
+    /// Names its channel for observers.
+    pub(crate) fn id(&self) -> ResourceId {
+        self.end.chan().id()
     }
 
     pub(crate) fn end_mut(&mut self) -> &mut RecvEnd<T> {

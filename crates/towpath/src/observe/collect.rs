@@ -2,13 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
 use super::{
     looks,
-    registry::{self, Living, Named, Shown, Wakers},
+    registry::{self, Living, Named, Shown, Wakers, resource_id},
 };
 use crate::{
     process,
@@ -81,10 +80,6 @@ fn read(channels: &[(Shown, Named)]) -> Vec<Vec<Parked>> {
         seen
     };
     channels.iter().map(look).collect()
-}
-
-fn resource_id(channel: &Shown) -> ResourceId {
-    ResourceId(Arc::as_ptr(channel).addr() as u64)
 }
 
 /// The waits of process `id`, of `stayed`, which is sorted by process.

@@ -53,6 +53,8 @@ mod registry;
 
 pub use collect::snapshot;
 pub(crate) use looks::look;
+#[cfg(not(towpath_loom))]
+pub(crate) use registry::forget_channel;
 pub(crate) use registry::{
     Lent, Living, Shown, Visitable, Wakers, enter_scope, leave_scope, lend, name_channel, name_of,
 };

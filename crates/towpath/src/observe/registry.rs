@@ -1,7 +1,8 @@
 //! What can be seen: channels that have a name, and scopes. Both are held weakly.
 //!
-//! What always holds: entries whose things have gone are taken out when the table has doubled since the last time, so
-//! the table is at most twice as long as there are things. A channel keeps no room for its name.
+//! What always holds: a channel's entry is taken out when its last end goes. Other entries whose things have gone are taken
+//! out when the table has doubled since the last time, so the table is at most twice as long as there are things. A
+//! channel keeps no room for its name.
 //!
 //! Why the standard library's lock: this is not on the way of any message, and tables may be long.
 
@@ -10,9 +11,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use crate::probe;
 use crate::{
     process::Name,
     raw::{gate::Side, seen::Visible},
+    waitfor::ResourceId,
 };
 
 /// A channel, as an observer keeps it.
@@ -56,6 +59,8 @@ pub(crate) struct Lent {
 pub(super) struct Named {
     pub(super) name: Name,
     pub(super) lent: Vec<Lent>,
+    /// The probe knows of it.
+    attached: bool,
 }
 
 /// By address, which nothing else has while the entry is there: a weak pointer keeps the allocation.
@@ -93,16 +98,35 @@ fn address<V: ?Sized>(thing: &Arc<V>) -> usize {
     Arc::as_ptr(thing).addr()
 }
 
+/// How observers name a channel.
+pub(super) fn resource_id(channel: &Arc<dyn Visible>) -> ResourceId {
+    ResourceId(address(channel) as u64)
+}
+
 /// A panic under the lock leaves the table as it was or with one entry more.
 fn table<V: ?Sized, I>(table: &Mutex<Table<V, I>>) -> MutexGuard<'_, Table<V, I>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives a channel a name, or another one.
+/// Gives a channel a name, or another one. Whoever calls this holds one of its ends.
 pub(crate) fn name_channel(channel: &Shown, name: Name) {
-    let mut table = table(&CHANNELS);
-    let named = table.entry(channel, || Named { name: name.clone(), lent: Vec::new() });
-    named.name = name;
+    let new = || Named { name: name.clone(), lent: Vec::new(), attached: false };
+    table(&CHANNELS).entry(channel, new).name = name.clone();
+    if probe::is_on() && probe::attach(resource_id(channel), &name, channel.filling().capacity) {
+        table(&CHANNELS).entry(channel, new).attached = true;
+    }
+}
+
+/// The last end of a channel that may have a name has gone.
+#[cfg(not(towpath_loom))]
+#[cold]
+pub(crate) fn forget_channel(id: ResourceId) {
+    let entry = table(&CHANNELS).entries.remove(&(id.0 as usize));
+    if let Some((_, named)) = entry
+        && named.attached
+    {
+        probe::detach(id, &named.name);
+    }
 }
 
 /// Says for good whose an end of a named channel is.

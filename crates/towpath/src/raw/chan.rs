@@ -1,6 +1,6 @@
 //! The three queues behind one face. `ends.rs` has the two ends that share them.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, ptr};
 
 use super::{
     backoff::{Linger, Patience},
@@ -16,7 +16,10 @@ use super::{
     wait::{Core, Line},
     watch::SetCore,
 };
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
+use crate::{
+    probe::ResourceId,
+    sync::{AtomicUsize, Ordering, UnsafeCell},
+};
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
 /// than a ring: with capacity 1 a waiting receiver's hands are a second place, so a task switch moves two messages.
@@ -159,15 +162,17 @@ impl<T> Chan<T> {
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The last sender to go tells the receivers.
-    pub(super) fn remove_sender(&self) {
-        if self.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
-            match &self.queue {
-                Queue::Meet(meet) => meet.close_senders(),
-                Queue::Ring(ring) => ring.gate.close_senders(),
-                Queue::List(list) => list.gate.close_senders(),
-            }
+    /// The last sender to go tells the receivers. True: that was the channel's last end.
+    pub(super) fn remove_sender(&self) -> bool {
+        if self.senders.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return false;
         }
+        match &self.queue {
+            Queue::Meet(meet) => meet.close_senders(),
+            Queue::Ring(ring) => ring.gate.close_senders(),
+            Queue::List(list) => list.gate.close_senders(),
+        }
+        self.receivers.load(Ordering::SeqCst) == 0
     }
 
     /// From here several receivers share their end.
@@ -181,10 +186,11 @@ impl<T> Chan<T> {
         self.receivers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The last receiver to go tells the senders, and drops what is queued.
-    pub(super) fn remove_receiver(&self) {
+    /// The last receiver to go tells the senders, and drops what is queued. True: that was the channel's last end; of two
+    /// sides that go at once one at least is told so.
+    pub(super) fn remove_receiver(&self) -> bool {
         if self.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
-            return;
+            return false;
         }
         match &self.queue {
             Queue::Meet(meet) => meet.close_receivers(),
@@ -199,9 +205,15 @@ impl<T> Chan<T> {
                 drain(|| list.pop_shared());
             }
         }
+        self.senders.load(Ordering::SeqCst) == 0
     }
 
     // ---- for observers ------------------------------------------------------------------------------------------
+
+    /// Names it for observers.
+    pub(crate) fn id(&self) -> ResourceId {
+        ResourceId(ptr::from_ref(self).addr() as u64)
+    }
 
     pub(super) fn filling(&self) -> Filling {
         Filling {

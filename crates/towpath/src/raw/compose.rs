@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     error::SendError,
+    probe::Arm,
     select::{ArmContext, SelectArm},
 };
 
@@ -74,6 +75,10 @@ impl<T> SelectArm for SendingFrom<'_, T> {
 
     fn is_enabled(&self) -> bool {
         !self.empty
+    }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        self.sending.waits_for(each);
     }
 }
 

@@ -100,7 +100,9 @@ impl<T> Clone for SendEnd<T> {
 
 impl<T> Drop for SendEnd<T> {
     fn drop(&mut self) {
-        self.0.remove_sender();
+        if self.0.remove_sender() {
+            seen::forget(&self.0);
+        }
     }
 }
 
@@ -196,6 +198,8 @@ impl<T, const SHARED: bool> Drop for RecvEnd<T, SHARED> {
             // SAFETY: as in `poll_kept`; a shared end has given it up in `into_shared`.
             drop(self.chan.kept.with_mut(|kept| unsafe { (*kept).take() }));
         }
-        self.chan.remove_receiver();
+        if self.chan.remove_receiver() {
+            seen::forget(&self.chan);
+        }
     }
 }

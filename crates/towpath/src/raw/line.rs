@@ -34,6 +34,10 @@ pub(crate) enum Phase {
     Done = 4,
 }
 
+/// An owner's notes in a `Node`.
+const SHARED: u8 = 1;
+const TOLD: u8 = 2;
+
 /// A place in one line.
 ///
 /// Most operations never wait, so little is set when a node is made; the rest is set on entering a line.
@@ -58,8 +62,8 @@ pub(crate) struct Node {
     takeable: Cell<bool>,
     /// How far the operation has come: its own note, kept here because there is room.
     pub(super) stage: Cell<Stage>,
-    /// Its own note too: a receive on a shared end.
-    pub(super) shared: Cell<bool>,
+    /// Its own notes too: `SHARED` and `TOLD`.
+    notes: Cell<u8>,
     _pinned: PhantomPinned,
 }
 
@@ -81,9 +85,37 @@ impl Node {
             phase: AtomicU8::new(Phase::Idle as u8),
             takeable: Cell::new(false),
             stage: Cell::new(Stage::New),
-            shared: Cell::new(false),
+            notes: Cell::new(0),
             _pinned: PhantomPinned,
         }
+    }
+
+    /// A receive on a shared end.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.notes.get() & SHARED != 0
+    }
+
+    /// Before anything else is noted.
+    #[inline]
+    pub(super) fn set_shared(&self, shared: bool) {
+        self.notes.set(if shared { SHARED } else { 0 });
+    }
+
+    /// The probe was told that its owner waits, and not yet that this is over.
+    #[inline]
+    pub(super) fn is_told(&self) -> bool {
+        self.notes.get() & TOLD != 0
+    }
+
+    #[inline]
+    pub(super) fn set_told(&self, told: bool) {
+        self.notes.set(self.notes.get() & !TOLD | if told { TOLD } else { 0 });
+    }
+
+    /// Where the program began it.
+    pub(super) fn at(&self) -> &'static Location<'static> {
+        self.at
     }
 
     #[inline]

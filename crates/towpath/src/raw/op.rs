@@ -6,7 +6,12 @@
 //! - Fields change through `Cell`s behind a shared reference, never through `&mut`, since others hold pointers to
 //!   the node while it waits. `Node` is `!Unpin`, so the operation stays where it is.
 
-use std::{marker::PhantomData, mem::MaybeUninit, ptr::NonNull, task::Context};
+use std::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+    task::Context,
+};
 
 use super::{
     backoff::Patience,
@@ -15,7 +20,10 @@ use super::{
     line::Node,
     wait::Core,
 };
-use crate::sync::UnsafeCell;
+use crate::{
+    probe::{self, Arm, Operation, ResourceId, Unpark},
+    sync::UnsafeCell,
+};
 
 /// What one try has come to.
 pub(crate) enum Step<R> {
@@ -47,7 +55,7 @@ impl<T> RecvOp<T> {
     #[track_caller]
     pub(super) fn of(mode: Mode) -> Self {
         let op = Self::new();
-        op.node.shared.set(mode == Mode::Shared);
+        op.node.set_shared(mode == Mode::Shared);
         op
     }
 
@@ -146,6 +154,49 @@ pub(super) fn has_news<T>(chan: &Chan<T>, core: &Core, cx: &Context<'_>) -> bool
     core.notified() || core.arm_in_line(chan, cx.waker())
 }
 
+/// What the probe is told of an operation that waits by itself, not as an arm of a select.
+///
+/// What always holds: who was told of is `Waiting`; leaving that stage ends it. So every `park` has one `unpark`.
+pub(super) struct Told<'a> {
+    pub(super) node: &'a Node,
+    pub(super) core: &'a Core,
+    pub(super) operation: Operation,
+    pub(super) chan: ResourceId,
+}
+
+impl Told<'_> {
+    /// It is about to wait, perhaps once more.
+    #[inline]
+    pub(super) fn park(&self) {
+        if probe::is_on() && !self.node.is_told() {
+            self.node.set_told(probe::park(self.waiting(), &|each| each(self.arm())));
+        }
+    }
+
+    /// It waits no more.
+    #[inline]
+    pub(super) fn unpark(&self, how: Unpark) {
+        if self.node.is_told() {
+            self.node.set_told(false);
+            probe::unpark(self.waiting(), how);
+        }
+    }
+
+    /// What it waits for.
+    pub(super) fn arm(&self) -> Arm {
+        match self.operation {
+            Operation::Send => Arm::Send(self.chan),
+            Operation::Reserve => Arm::Reserve(self.chan),
+            Operation::Recv | Operation::Select => Arm::Recv(self.chan),
+        }
+    }
+
+    fn waiting(&self) -> probe::Waiting {
+        let address = ptr::from_ref(self.core).addr();
+        probe::Waiting { address, operation: self.operation, at: self.node.at() }
+    }
+}
+
 /// How the first wait of a future has begun.
 pub(super) enum FirstWait<R> {
     Ready(R),
@@ -195,14 +246,20 @@ pub(super) fn first_wait<T, R>(
 pub(super) fn block<T, R>(
     chan: &Chan<T>,
     core: &Core,
+    told: &Told<'_>,
     mut step: impl FnMut(&Me<'_>) -> Option<R>,
 ) -> R {
+    let me = Me { core, arm: 0, arms: 1, exposed: false, takeable: true, may_wait: true };
+    core.reset();
+    if let Some(result) = step(&me) {
+        return result;
+    }
     loop {
+        core.wait_thread_in_line(chan, || told.park());
         core.reset();
-        let me = Me { core, arm: 0, arms: 1, exposed: false, takeable: true, may_wait: true };
         if let Some(result) = step(&me) {
+            told.unpark(Unpark::Done);
             return result;
         }
-        core.wait_thread_in_line(chan);
     }
 }

@@ -1,6 +1,6 @@
 //! Pin projections, the few there are.
 
-use std::{cell::Cell, pin::Pin};
+use std::{cell::Cell, panic::Location, pin::Pin};
 
 use super::{
     done::{Done, EndWait},
@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     channel::Reserving,
+    probe::Unpark,
     rt::{InlineSleep, ThreadTimer, Timer},
     scope::{Child, Job},
-    select::{Arms, FutureArm, Selecting},
+    select::{Arms, FutureArm, Selecting, tell_unpark},
 };
 
 /// Two pinned values side by side, as `select!` strings its arms together.
@@ -75,12 +76,15 @@ pub(crate) struct SelectingParts<'a, L> {
     pub(crate) started: &'a Cell<bool>,
     pub(crate) registered: &'a Cell<bool>,
     pub(crate) finished: &'a Cell<bool>,
+    pub(crate) told: &'a Cell<bool>,
     pub(crate) biased: bool,
+    pub(crate) at: &'static Location<'static>,
 }
 
 impl<L: Arms> Drop for Selecting<L> {
     fn drop(&mut self) {
         if self.started.get() && !self.finished.get() {
+            tell_unpark(&self.core, &self.told, self.at, Unpark::TakenBack);
             // SAFETY: the arms were pinned when they were polled, and are not moved before they go away.
             unsafe { Pin::new_unchecked(&mut self.arms) }.retract();
         }
@@ -100,7 +104,9 @@ pub(crate) fn selecting<L: Arms>(selecting: Pin<&mut Selecting<L>>) -> Selecting
             started: &(*this).started,
             registered: &(*this).registered,
             finished: &(*this).finished,
+            told: &(*this).told,
             biased: (*this).biased,
+            at: (*this).at,
         }
     }
 }

@@ -15,12 +15,15 @@ use super::{
     ends::RecvEnd,
     line::Phase,
     op::{
-        ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, block, first_wait, has_news,
-        plain,
+        ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, Told, block, first_wait,
+        has_news, plain,
     },
     wait::Core,
 };
-use crate::select::{ArmContext, SelectArm};
+use crate::{
+    probe::{Arm, Operation, Unpark},
+    select::{ArmContext, SelectArm},
+};
 
 /// A receive that is under way: a future, and an arm for [`select!`](crate::select!).
 ///
@@ -57,7 +60,7 @@ impl<'a, T> Receiving<'a, T> {
 
     #[inline]
     fn mode(&self) -> Mode {
-        if self.op.node.shared.get() { Mode::Shared } else { Mode::Exclusive }
+        if self.op.node.is_shared() { Mode::Shared } else { Mode::Exclusive }
     }
 
     #[inline]
@@ -95,7 +98,13 @@ impl<'a, T> Receiving<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
+    }
+
+    #[inline]
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Recv, chan: self.chan.id() }
     }
 
     /// Collects what a notice has brought, or tries (again). `None`: it stands in line.
@@ -141,7 +150,10 @@ impl<T> Future for Receiving<'_, T> {
                 match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
                 {
                     FirstWait::Ready(end_or_value) => return Poll::Ready(end_or_value),
-                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Parked => {
+                        this.told().park();
+                        return Poll::Pending;
+                    }
                     FirstWait::Retry => {}
                     FirstWait::News => break,
                 }
@@ -157,8 +169,14 @@ impl<T> Future for Receiving<'_, T> {
             this.core.arm_alone(cx.waker());
         }
         match this.advance(&plain(&this.core)) {
-            Some(end_or_value) => Poll::Ready(end_or_value),
-            None => Poll::Pending,
+            Some(end_or_value) => {
+                this.told().unpark(Unpark::Done);
+                Poll::Ready(end_or_value)
+            }
+            None => {
+                this.told().park();
+                Poll::Pending
+            }
         }
     }
 }
@@ -168,10 +186,12 @@ impl<T> SelectArm for Receiving<'_, T> {
 
     fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage().get() == Stage::Waiting
-            && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
-        {
-            return Poll::Pending;
+        if this.stage().get() == Stage::Waiting {
+            // From here it waits as an arm.
+            this.told().unpark(Unpark::TakenBack);
+            if matches!(this.op.node.phase(), Phase::Queued | Phase::Done) {
+                return Poll::Pending;
+            }
         }
         if !cx.may_wait() {
             if this.chan.is_meet() {
@@ -216,6 +236,10 @@ impl<T> SelectArm for Receiving<'_, T> {
         self.stage().get() == Stage::New && self.chan.is_promised()
     }
 
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        each(self.told().arm());
+    }
+
     fn may_be_ready(&self) -> bool {
         match self.stage().get() {
             Stage::New => self.chan.may_recv_now(),
@@ -240,6 +264,7 @@ impl<T> Receiving<'_, T> {
     fn take_back(&self) {
         match self.stage().get() {
             Stage::Waiting => {
+                self.told().unpark(Unpark::TakenBack);
                 self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_recv(&self.op) };

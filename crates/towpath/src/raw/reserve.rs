@@ -11,11 +11,14 @@ use super::{
     claim::{Me, PLAIN},
     ends::SendEnd,
     line::{Node, Phase},
-    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, block, has_news, plain},
+    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, Told, block, has_news, plain},
     ring::Push,
     wait::Core,
 };
-use crate::select::ArmContext;
+use crate::{
+    probe::{Arm, Operation, Unpark},
+    select::ArmContext,
+};
 
 /// A reservation that is under way; `Permit`s are made of it in `channel/permit.rs`.
 pub(crate) struct Reservation<'a, T> {
@@ -53,7 +56,18 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
+    }
+
+    #[inline]
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
+    }
+
+    /// For observers.
+    pub(crate) fn arm(&self) -> Arm {
+        self.told().arm()
     }
 
     fn advance(&self, me: &Me<'_>) -> Option<bool> {
@@ -75,6 +89,11 @@ impl<'a, T> Reservation<'a, T> {
         match this.stage().get() {
             Stage::New => {
                 this.core.arm_alone(cx.waker());
+                if let Some(kept) = this.advance(&plain(&this.core)) {
+                    return Poll::Ready(kept);
+                }
+                this.told().park();
+                return Poll::Pending;
             }
             Stage::Waiting => {
                 if !has_news(&this.chan, &this.core, cx) {
@@ -87,15 +106,25 @@ impl<'a, T> Reservation<'a, T> {
             }
         }
         match this.advance(&plain(&this.core)) {
-            Some(kept) => Poll::Ready(kept),
-            None => Poll::Pending,
+            Some(kept) => {
+                this.told().unpark(Unpark::Done);
+                Poll::Ready(kept)
+            }
+            None => {
+                this.told().park();
+                Poll::Pending
+            }
         }
     }
 
     pub(crate) fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage().get() == Stage::Waiting && this.op.node.phase() == Phase::Queued {
-            return Poll::Pending;
+        if this.stage().get() == Stage::Waiting {
+            // From here it waits as an arm.
+            this.told().unpark(Unpark::TakenBack);
+            if this.op.node.phase() == Phase::Queued {
+                return Poll::Pending;
+            }
         }
         let done = if cx.may_wait() {
             // SAFETY: pinned, owned by the select's core, and retracted by the select or by `Drop`.
@@ -145,6 +174,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn take_back(&self) {
         match self.stage().get() {
             Stage::Waiting => {
+                self.told().unpark(Unpark::TakenBack);
                 self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_send(&self.op.node) };

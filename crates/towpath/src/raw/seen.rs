@@ -3,6 +3,8 @@
 use std::panic::Location;
 
 use super::{chan::Chan, gate::Side};
+#[cfg(not(towpath_loom))]
+use crate::observe;
 use crate::{observe::Shown, sync::Arc};
 
 /// An operation that stands in a line.
@@ -59,6 +61,19 @@ impl<T: Send> Visible for Chan<T> {
 pub(super) fn visible<T: Send + 'static>(channel: &Arc<Chan<T>>) -> Shown {
     channel.clone()
 }
+
+/// The last end of a channel has gone, so its name is forgotten. The registry alone holds channels weakly, those with a
+/// name.
+#[cfg(not(towpath_loom))]
+#[inline]
+pub(super) fn forget<T>(channel: &Arc<Chan<T>>) {
+    if Arc::weak_count(channel) > 0 {
+        observe::forget_channel(channel.id());
+    }
+}
+
+#[cfg(towpath_loom)]
+pub(super) fn forget<T>(_: &Arc<Chan<T>>) {}
 
 /// Loom's `Arc` has no weak form, so in models a channel shows nothing.
 #[cfg(towpath_loom)]

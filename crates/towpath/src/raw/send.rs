@@ -14,14 +14,15 @@ use super::{
     ends::SendEnd,
     line::Phase,
     op::{
-        ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, block, first_wait, has_news,
-        plain,
+        ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, Told, block, first_wait,
+        has_news, plain,
     },
     ring::Push,
     wait::Core,
 };
 use crate::{
     error::SendError,
+    probe::{Arm, Operation, Unpark},
     select::{ArmContext, SelectArm},
 };
 
@@ -68,7 +69,13 @@ impl<'a, T> Sending<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end, value));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, |me| this.advance(me))
+        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
+    }
+
+    #[inline]
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Send, chan: self.chan.id() }
     }
 
     /// A send that has nothing to send yet.
@@ -123,6 +130,7 @@ impl<'a, T> Sending<'a, T> {
 
     fn take_back(&self) {
         if self.stage().get() == Stage::Waiting {
+            self.told().unpark(Unpark::TakenBack);
             self.stage().set(Stage::New);
             // SAFETY: it was stepped on this channel.
             unsafe { self.chan.retract_send(&self.op.node) };
@@ -150,7 +158,10 @@ impl<T> Future for Sending<'_, T> {
                 match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
                 {
                     FirstWait::Ready(sent) => return Poll::Ready(sent),
-                    FirstWait::Parked => return Poll::Pending,
+                    FirstWait::Parked => {
+                        this.told().park();
+                        return Poll::Pending;
+                    }
                     FirstWait::Retry => {}
                     FirstWait::News => break,
                 }
@@ -166,13 +177,20 @@ impl<T> Future for Sending<'_, T> {
         if this.op.node.phase() == Phase::Granted {
             let me = Me { may_wait: false, ..plain(&this.core) };
             if let Some(sent) = this.advance(&me) {
+                this.told().unpark(Unpark::Done);
                 return Poll::Ready(sent);
             }
         }
         this.core.arm_alone(cx.waker());
         match this.advance(&plain(&this.core)) {
-            Some(sent) => Poll::Ready(sent),
-            None => Poll::Pending,
+            Some(sent) => {
+                this.told().unpark(Unpark::Done);
+                Poll::Ready(sent)
+            }
+            None => {
+                this.told().park();
+                Poll::Pending
+            }
         }
     }
 }
@@ -182,10 +200,12 @@ impl<T> SelectArm for Sending<'_, T> {
 
     fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         let this = self.as_ref().get_ref();
-        if this.stage().get() == Stage::Waiting
-            && matches!(this.op.node.phase(), Phase::Queued | Phase::Done)
-        {
-            return Poll::Pending;
+        if this.stage().get() == Stage::Waiting {
+            // From here it waits as an arm.
+            this.told().unpark(Unpark::TakenBack);
+            if matches!(this.op.node.phase(), Phase::Queued | Phase::Done) {
+                return Poll::Pending;
+            }
         }
         if !cx.may_wait() {
             if this.chan.is_meet() {
@@ -225,6 +245,10 @@ impl<T> SelectArm for Sending<'_, T> {
 
     fn retract(self: Pin<&mut Self>) {
         self.as_ref().get_ref().take_back();
+    }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        each(self.told().arm());
     }
 
     fn may_be_ready(&self) -> bool {

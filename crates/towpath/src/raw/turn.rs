@@ -288,7 +288,7 @@ impl<P: Passage> Turn<P> {
         let passed = match turn.stand(&me) {
             Some(passed) => passed,
             None => {
-                turn.core.wait_thread_in_line(turn.passage.turnstile());
+                turn.core.wait_thread_in_line(turn.passage.turnstile(), || ());
                 turn.op.node.phase() == Phase::Done
             }
         };

@@ -270,11 +270,13 @@ impl Core {
         }
     }
 
-    /// Waits on this thread until the single operation in `line` is notified: spins, yields, then parks.
-    pub(super) fn wait_thread_in_line(&self, line: &impl Line) {
+    /// Waits on this thread until the single operation in `line` is notified: spins, yields, then parks, and says so
+    /// before.
+    pub(super) fn wait_thread_in_line(&self, line: &impl Line, parks: impl FnOnce()) {
         let mut backoff = Backoff::new();
         while !self.notified() {
             if !backoff.spin_or_yield() {
+                parks();
                 rt::with_thread_waker(|waker| {
                     if !self.arm_in_line(line, waker) {
                         while !self.notified() {

@@ -14,7 +14,7 @@ use super::{
     lock::Lock,
     wait::Core,
 };
-use crate::{Receiver, sync::Arc};
+use crate::{Receiver, sync::Arc, waitfor::Arm};
 
 /// The set as a waiter: its core, and the members to look at.
 #[repr(C)]
@@ -80,6 +80,11 @@ impl<T> Member<T> {
         let this = unsafe { self.get_unchecked_mut() };
         let end = this.receiver.as_mut()?.end_mut();
         Some((&this.node, &this.set, end, this.index))
+    }
+
+    /// For observers.
+    pub(crate) fn arm(&self) -> Arm {
+        self.receiver.as_ref().map_or(Arm::Foreign, |rx| Arm::Recv(rx.id()))
     }
 
     /// `Ok(None)`: its channel has ended. `Err`: nothing now.

@@ -13,6 +13,7 @@ use super::child::Live;
 use crate::{
     BoxError, Cause, Ctx, Error,
     observe::{self, Living, Visitable},
+    probe::Exit,
     process::{self, Name, Panic},
     raw::lock::Lock,
     rt,
@@ -94,11 +95,12 @@ impl Shared {
         }
     }
 
-    /// Notes the error of a process, and tells the others if it is the first. Returns what its join is told.
+    /// Notes the error of a process, and tells the others if it is the first. Returns how the process has ended, and what
+    /// its join is told.
     ///
     /// An error that only says that the context has ended is no news: the context knows why. Nor is one that only says
     /// that a process has failed, which a join told, for that error is here already.
-    pub(super) fn fail(&self, name: &Name, error: BoxError) -> Cause {
+    pub(super) fn fail(&self, name: &Name, error: BoxError) -> (Exit, Cause) {
         let cause = self.ctx.cause();
         let failed = self.books.lock().failure.is_some();
         match process::catch(|| is_echo(&*error, &cause) || failed && is_told(&*error)) {
@@ -106,14 +108,14 @@ impl Shared {
                 self.books.lock().cut_short = true;
                 // Its drop is the user's.
                 match process::catch(|| drop(error)) {
-                    Ok(()) => cause,
-                    Err(panic) => self.panicked(name, panic),
+                    Ok(()) => (Exit::Cancelled, cause),
+                    Err(panic) => (Exit::Panicked, self.panicked(name, panic)),
                 }
             }
-            Ok(false) => self.note(Error::failed(name.clone(), error)),
+            Ok(false) => (Exit::Failed, self.note(Error::failed(name.clone(), error))),
             Err(panic) => {
                 self.note(Error::failed(name.clone(), error));
-                self.panicked(name, panic)
+                (Exit::Panicked, self.panicked(name, panic))
             }
         }
     }
@@ -122,8 +124,8 @@ impl Shared {
     pub(super) fn fail_body(&self, name: Name, error: BoxError) -> Cause {
         match error.downcast::<Error>() {
             Ok(error) if !error.is_cancelled() => self.note(*error),
-            Ok(error) => self.fail(&name, error),
-            Err(error) => self.fail(&name, error),
+            Ok(error) => self.fail(&name, error).1,
+            Err(error) => self.fail(&name, error).1,
         }
     }
 

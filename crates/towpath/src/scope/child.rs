@@ -18,6 +18,7 @@ use super::{
 use crate::{
     BoxError, Cause,
     observe::{Living, Wakers},
+    probe::{self, Exit},
     process::{self, Name, Panic, Process},
     raw::{
         pin,
@@ -74,6 +75,8 @@ pub(crate) struct Child<J: Job> {
     bell: OnceLock<Bell>,
     /// It was polled with another waker too.
     uncounted: AtomicBool,
+    /// The probe knows of its start, and not of its end.
+    told: AtomicBool,
     mailbox: Mailbox<J::Value>,
 }
 
@@ -130,6 +133,7 @@ impl<J: Job> Child<J> {
             slot: Slot::new(job),
             bell: OnceLock::new(),
             uncounted: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             mailbox: Mailbox::new(),
         })
     }
@@ -139,9 +143,26 @@ impl<J: Job> Child<J> {
         &self.slot
     }
 
+    /// Tells the probe that it is about to start; before anybody else can see it.
+    pub(super) fn tell_spawn(&self) {
+        if probe::is_on() {
+            let told = probe::spawn(&self.process, J::THREAD);
+            // Relaxed: the books and the runtime publish it.
+            self.told.store(told, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the probe how it has ended.
+    fn tell_exit(&self, how: Exit) {
+        if self.told.load(Ordering::Relaxed) {
+            probe::exit(&self.process, how);
+        }
+    }
+
     /// Answers for a process that may not begin.
     pub(super) fn refuse(&self) {
         if let Emptied::Now(panic) = self.slot.empty(&self.process) {
+            self.tell_exit(if panic.is_some() { Exit::Panicked } else { Exit::Dropped });
             self.mailbox.post(Err(self.scope.ctx.cause()));
             if let Some(panic) = panic {
                 panic.resume();
@@ -162,15 +183,21 @@ impl<J: Job> Child<J> {
             Turn::Missed => {}
             Turn::Pending => return Poll::Pending,
             Turn::Done(result, after) => {
-                let result = match result {
-                    Ok(result) => {
-                        result.map_err(|error| self.scope.fail(self.process.name(), error))
+                let (how, result) = match result {
+                    Ok(Ok(value)) => (Exit::Done, Ok(value)),
+                    Ok(Err(error)) => {
+                        let (how, cause) = self.scope.fail(self.process.name(), error);
+                        (how, Err(cause))
                     }
-                    Err(panic) => Err(self.scope.panicked(self.process.name(), panic)),
+                    Err(panic) => {
+                        (Exit::Panicked, Err(self.scope.panicked(self.process.name(), panic)))
+                    }
                 };
-                self.finish(result, after);
+                self.finish(how, result, after);
             }
-            Turn::Doomed(panic) => self.finish(Err(self.scope.ctx.cause()), panic),
+            Turn::Doomed(panic) => {
+                self.finish(Exit::Dropped, Err(self.scope.ctx.cause()), panic);
+            }
         }
         Poll::Ready(())
     }
@@ -190,13 +217,14 @@ impl<J: Job> Child<J> {
     /// The runtime will give it no other turn.
     fn give_up(&self) {
         if let Emptied::Now(panic) = self.slot.empty(&self.process) {
-            let cause = self.scope.fail(self.process.name(), GIVEN_UP.into());
-            self.finish(Err(cause), panic);
+            let (_, cause) = self.scope.fail(self.process.name(), GIVEN_UP.into());
+            self.finish(Exit::Dropped, Err(cause), panic);
         }
     }
 
     /// The last act: the job is gone and its error in the books; `panic` is that of the job's drop.
-    fn finish(&self, result: Result<J::Value, Cause>, panic: Option<Panic>) {
+    fn finish(&self, how: Exit, result: Result<J::Value, Cause>, panic: Option<Panic>) {
+        self.tell_exit(if panic.is_some() { Exit::Panicked } else { how });
         let mut result = result;
         if let Some(panic) = panic {
             let cause = self.scope.panicked(self.process.name(), panic);
@@ -223,7 +251,7 @@ where
     fn stop(&self) -> bool {
         match self.slot.empty(&self.process) {
             Emptied::Now(panic) => {
-                self.finish(Err(self.scope.ctx.cause()), panic);
+                self.finish(Exit::Dropped, Err(self.scope.ctx.cause()), panic);
                 false
             }
             Emptied::Before | Emptied::Elsewhere => false,

@@ -218,6 +218,7 @@ impl Scope {
     {
         let child = Child::new(self.shared.clone(), name.clone(), job);
         let join = Join::new(child.clone());
+        child.tell_spawn();
         if !self.shared.enter(child.clone()) {
             child.refuse();
         } else if let Err(error) = go(Run(child), &self.shared, &name) {

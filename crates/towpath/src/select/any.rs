@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{ArmContext, Arms, SelectArm, Selecting, run};
-use crate::{Receiver, channel::Receiving};
+use crate::{Receiver, channel::Receiving, waitfor::Arm};
 
 /// Arms of one type, as many as there are.
 pub(crate) struct Slice<A>(Pin<Box<[A]>>);
@@ -76,6 +76,10 @@ impl<A: SelectArm> Arms for Slice<A> {
     fn enabled(&self) -> u32 {
         self.0.iter().filter(|arm| arm.is_enabled()).count() as u32
     }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        self.0.iter().for_each(|arm| arm.waits_for(each));
+    }
 }
 
 /// A select over a number of arms known at run time; made by [`any`] and [`recv_any`].
@@ -115,6 +119,7 @@ impl<A: SelectArm> fmt::Debug for Any<A> {
 ///
 /// # Panics
 /// When there are no arms, or all are disabled: it would wait for ever.
+#[track_caller]
 pub fn any<A: SelectArm>(arms: impl IntoIterator<Item = A>) -> Any<A> {
     Any { selecting: Box::pin(Selecting::new(Slice::new(arms), false)) }
 }
@@ -123,16 +128,19 @@ pub fn any<A: SelectArm>(arms: impl IntoIterator<Item = A>) -> Any<A> {
 ///
 /// # Panics
 /// When there are no arms, or all are disabled: it would wait for ever.
+#[track_caller]
 pub fn any_blocking<A: SelectArm>(arms: impl IntoIterator<Item = A>) -> (usize, A::Output) {
     run::run_blocking(Slice::new(arms))
 }
 
 /// As [`any`] over receives: which receiver, and its message or the end of its channel.
+#[track_caller]
 pub fn recv_any<T>(receivers: &mut [Receiver<T>]) -> Any<Receiving<'_, T>> {
     any(receivers.iter_mut().map(Receiver::recv))
 }
 
 /// As [`recv_any`], on a thread.
+#[track_caller]
 pub fn recv_any_blocking<T>(receivers: &mut [Receiver<T>]) -> (usize, Option<T>) {
     any_blocking(receivers.iter_mut().map(Receiver::recv))
 }

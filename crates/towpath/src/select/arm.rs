@@ -14,6 +14,7 @@ use crate::{
     channel::{Receiving, Reserving, Sending, SendingFrom},
     raw::claim::Me,
     rt,
+    waitfor::Arm,
 };
 
 /// Something a select can wait for: a receive, a send, a timer, a context, a queue of another kind.
@@ -78,6 +79,11 @@ pub trait SelectArm {
     /// Whether the arm takes part at all; `None` does not, as a nil channel in Go.
     fn is_enabled(&self) -> bool {
         true
+    }
+
+    /// For observers: names what it waits for. What is left out is as if nobody could ever enable it.
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        each(Arm::Foreign);
     }
 }
 
@@ -212,6 +218,12 @@ impl<A: SelectArm> SelectArm for Option<A> {
     fn is_enabled(&self) -> bool {
         self.as_ref().is_some_and(SelectArm::is_enabled)
     }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        if let Some(arm) = self {
+            arm.waits_for(each);
+        }
+    }
 }
 
 /// A pinned arm by reference, to be used in several selects in a row.
@@ -240,6 +252,10 @@ impl<A: SelectArm> SelectArm for Pin<&mut A> {
 
     fn is_enabled(&self) -> bool {
         (**self).is_enabled()
+    }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        (**self).waits_for(each);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::Range, pin::Pin, task::Poll};
 
 use super::{ArmContext, SelectArm};
-use crate::raw::pin::Pair;
+use crate::{raw::pin::Pair, waitfor::Arm};
 
 /// The result of the arm that won: `Left` of the first, `Right(Left)` of the second, and so on.
 #[derive(Debug)]
@@ -51,6 +51,9 @@ pub trait Arms {
 
     /// How many arms take part.
     fn enabled(&self) -> u32;
+
+    /// `SelectArm::waits_for` on every arm.
+    fn waits_for(&self, each: &mut dyn FnMut(Arm));
 }
 
 impl Arms for () {
@@ -87,6 +90,8 @@ impl Arms for () {
     fn enabled(&self) -> u32 {
         0
     }
+
+    fn waits_for(&self, _: &mut dyn FnMut(Arm)) {}
 }
 
 impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
@@ -144,6 +149,11 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
 
     fn enabled(&self) -> u32 {
         u32::from(self.first_ref().is_enabled()) + self.second_ref().enabled()
+    }
+
+    fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        self.first_ref().waits_for(each);
+        self.second_ref().waits_for(each);
     }
 }
 

@@ -32,7 +32,7 @@ pub use any::{Any, any, any_blocking, recv_any, recv_any_blocking};
 pub use arm::{ArmContext, FutureArm, OptionReceiver, OptionSender, SelectArm, future};
 #[doc(hidden)]
 pub use list::{Arms, Either, End, list, pair};
-pub(crate) use run::Selecting;
+pub(crate) use run::{Selecting, tell_unpark};
 #[doc(hidden)]
 pub use run::{now, run, run_biased, run_blocking, run_blocking_biased};
 pub use set::{Key, Next, SelectSet};

@@ -3,7 +3,9 @@
 use std::{
     cell::Cell,
     future::Future,
+    panic::Location,
     pin::{Pin, pin},
+    ptr,
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -13,6 +15,7 @@ use super::{
     arm::{Shared, Shuffle},
 };
 use crate::{
+    probe::{self, Each, Operation, Unpark},
     raw::{
         backoff::{Backoff, SelectLinger},
         claim::OPEN,
@@ -36,10 +39,15 @@ pub(crate) struct Selecting<L: Arms> {
     /// Every arm stands in its line.
     pub(crate) registered: Cell<bool>,
     pub(crate) finished: Cell<bool>,
+    /// The probe knows that it waits.
+    pub(crate) told: Cell<bool>,
     pub(crate) biased: bool,
+    /// Where the program began it.
+    pub(crate) at: &'static Location<'static>,
 }
 
 impl<L: Arms> Selecting<L> {
+    #[track_caller]
     pub(crate) fn new(arms: L, biased: bool) -> Self {
         Self {
             arms,
@@ -49,7 +57,9 @@ impl<L: Arms> Selecting<L> {
             started: Cell::new(false),
             registered: Cell::new(false),
             finished: Cell::new(false),
+            told: Cell::new(false),
             biased,
+            at: Location::caller(),
         }
     }
 
@@ -145,7 +155,9 @@ impl<L: Arms> Future for Selecting<L> {
             started,
             registered,
             finished,
+            told,
             biased,
+            at,
         } = pin::selecting(self);
         let meets = Cell::new(false);
         let shared = Shared {
@@ -173,6 +185,7 @@ impl<L: Arms> Future for Selecting<L> {
             }
         }
         if let Some(winner) = core.won_arm() {
+            tell_unpark(core, told, at, Unpark::Done);
             return won(arms, winner);
         }
         core.arm(cx.waker());
@@ -184,18 +197,57 @@ impl<L: Arms> Future for Selecting<L> {
             winner = Self::register(&mut arms, &shared, biased, cx.waker());
         }
         match winner.or_else(|| core.won_arm()) {
-            Some(winner) => won(arms, winner),
-            None => Poll::Pending,
+            Some(winner) => {
+                tell_unpark(core, told, at, Unpark::Done);
+                won(arms, winner)
+            }
+            None => {
+                tell_park(core, told, at, &|each| arms.waits_for(each));
+                Poll::Pending
+            }
         }
     }
 }
 
+/// Says that a select is about to wait, unless that is known. `told` stays true until `tell_unpark`.
+#[inline]
+pub(super) fn tell_park(
+    core: &Core,
+    told: &Cell<bool>,
+    at: &'static Location<'static>,
+    arms: Each<'_>,
+) {
+    if probe::is_on() && !told.get() {
+        told.set(probe::park(waiting(core, at), arms));
+    }
+}
+
+/// Says that it waits no more.
+#[inline]
+pub(crate) fn tell_unpark(
+    core: &Core,
+    told: &Cell<bool>,
+    at: &'static Location<'static>,
+    how: Unpark,
+) {
+    if told.get() {
+        told.set(false);
+        probe::unpark(waiting(core, at), how);
+    }
+}
+
+fn waiting(core: &Core, at: &'static Location<'static>) -> probe::Waiting {
+    probe::Waiting { address: ptr::from_ref(core).addr(), operation: Operation::Select, at }
+}
+
 /// Waits for one of `arms`, each as likely as the others when several are ready.
+#[track_caller]
 pub fn run<L: Arms>(arms: L) -> impl Future<Output = L::Output> {
     Selecting::new(arms, false)
 }
 
 /// Waits for one of `arms`, the first of those that are ready.
+#[track_caller]
 pub fn run_biased<L: Arms>(arms: L) -> impl Future<Output = L::Output> {
     Selecting::new(arms, true)
 }
@@ -219,11 +271,13 @@ pub fn now<L: Arms>(arms: L, biased: bool) -> Option<L::Output> {
 }
 
 /// As [`run`], on a thread.
+#[track_caller]
 pub fn run_blocking<L: Arms>(arms: L) -> L::Output {
     blocking(arms, false)
 }
 
 /// As [`run_biased`], on a thread.
+#[track_caller]
 pub fn run_blocking_biased<L: Arms>(arms: L) -> L::Output {
     blocking(arms, true)
 }
@@ -232,6 +286,9 @@ pub fn run_blocking_biased<L: Arms>(arms: L) -> L::Output {
 struct Retracting<'a, L: Arms> {
     arms: Pin<&'a mut L>,
     finished: bool,
+    core: &'a Core,
+    told: Cell<bool>,
+    at: &'static Location<'static>,
 }
 
 impl<L: Arms> Retracting<'_, L> {
@@ -244,6 +301,7 @@ impl<L: Arms> Retracting<'_, L> {
 impl<L: Arms> Drop for Retracting<'_, L> {
     fn drop(&mut self) {
         if !self.finished {
+            tell_unpark(self.core, &self.told, self.at, Unpark::TakenBack);
             self.arms.as_mut().retract();
         }
     }
@@ -254,6 +312,7 @@ thread_local! {
     static LINGER: SelectLinger = const { SelectLinger::new() };
 }
 
+#[track_caller]
 fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     let core = Core::new(OPEN);
     let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
@@ -269,7 +328,8 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     };
     let mut arms = pin!(arms);
     // After the core, so that the arms leave their lines before it goes, also when a panic passes through.
-    let mut running = Retracting { arms: arms.as_mut(), finished: false };
+    let (told, at) = (Cell::new(false), Location::caller());
+    let mut running = Retracting { arms: arms.as_mut(), finished: false, core: &core, told, at };
     assert!(shared.arms > 0, "{ALL_DISABLED}");
     rt::with_thread_waker(|waker| {
         // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
@@ -295,6 +355,7 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
         let mut registered = false;
         loop {
             if let Some(winner) = core.won_arm() {
+                tell_unpark(&core, &running.told, at, Unpark::Done);
                 return running.finish(winner);
             }
             core.begin_thread();
@@ -307,8 +368,10 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
                 winner = Selecting::register(&mut running.arms, &shared, biased, waker);
             }
             if let Some(winner) = winner.or_else(|| core.won_arm()) {
+                tell_unpark(&core, &running.told, at, Unpark::Done);
                 return running.finish(winner);
             }
+            tell_park(&core, &running.told, at, &|each| running.arms.waits_for(each));
             core.wait_thread_until(waker, look_again.get(), foreign.get());
         }
     })

@@ -1,15 +1,19 @@
 //! A lasting select over many receivers: registration stays across calls.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     fmt,
     future::Future,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
 
+use super::run::{tell_park, tell_unpark};
 use crate::{
     Receiver,
+    probe::Unpark,
     raw::watch::{Member, SetCore},
     sync::Arc,
 };
@@ -119,22 +123,27 @@ impl<T> SelectSet<T> {
     /// # Cancel safety
     /// Dropped before completion, it did nothing: no message is lost.
     #[expect(clippy::should_implement_trait, reason = "async; the word every stream uses")]
+    #[track_caller]
     pub fn next(&mut self) -> Next<'_, T> {
-        Next(self)
+        Next { set: self, told: false, at: Location::caller() }
     }
 
     /// As [`next`](Self::next), on a thread.
     ///
     /// # Panics
     /// When the set is empty: it would wait for ever.
+    #[track_caller]
     pub fn next_blocking(&mut self) -> (Key, Option<T>) {
+        let mut next = self.next();
         loop {
             // A note that comes from here on is either seen by the look or ends the wait.
-            self.core.core.begin_thread();
-            if let Some(next) = self.look() {
-                return next;
+            next.set.core.core.begin_thread();
+            if let Some(news) = next.set.look() {
+                next.unpark(Unpark::Done);
+                return news;
             }
-            self.core.core.wait_thread();
+            next.park();
+            next.set.core.core.wait_thread();
         }
     }
 
@@ -192,18 +201,49 @@ impl<T> SelectSet<T> {
 /// The next message of a set; made by [`SelectSet::next`].
 #[must_use = "a receive does nothing until it is awaited"]
 #[derive(Debug)]
-pub struct Next<'a, T>(&'a mut SelectSet<T>);
+pub struct Next<'a, T> {
+    set: &'a mut SelectSet<T>,
+    /// The probe knows that it waits.
+    told: bool,
+    at: &'static Location<'static>,
+}
+
+impl<T> Next<'_, T> {
+    /// Tells the probe that it is about to wait.
+    #[inline]
+    fn park(&mut self) {
+        let Self { set, told, at } = self;
+        let members = || set.places.iter().filter_map(|place| place.member.as_ref());
+        tell_park(&set.core.core, Cell::from_mut(told), at, &|each| {
+            members().for_each(|member| each(member.arm()));
+        });
+    }
+
+    /// Tells the probe that it waits no more.
+    #[inline]
+    fn unpark(&mut self, how: Unpark) {
+        tell_unpark(&self.set.core.core, Cell::from_mut(&mut self.told), self.at, how);
+    }
+}
+
+impl<T> Drop for Next<'_, T> {
+    fn drop(&mut self) {
+        self.unpark(Unpark::TakenBack);
+    }
+}
 
 impl<T> Future for Next<'_, T> {
     type Output = (Key, Option<T>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if let Some(next) = self.0.look() {
+            if let Some(next) = self.set.look() {
+                self.unpark(Unpark::Done);
                 return Poll::Ready(next);
             }
             // A note that came before the waker was in place is seen here, a later one wakes.
-            if !self.0.core.core.arm(cx.waker()) && !self.0.core.has_noted() {
+            if !self.set.core.core.arm(cx.waker()) && !self.set.core.has_noted() {
+                self.park();
                 return Poll::Pending;
             }
         }

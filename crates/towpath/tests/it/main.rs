@@ -26,6 +26,7 @@ mod streams;
 mod stress;
 mod supervisor;
 mod time;
+mod traced;
 mod traits;
 mod ui;
 mod waitfor;
