@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
         let mut right = Some(boat(&s, &[10, 20]));
         let mut total = 0;
         while left.is_some() || right.is_some() {
-            // without this condition: a panic that says so
+            // with both arms disabled: a panic that says so
             select! {
                 tons = left.recv() => match tons {
                     Some(tons) => total += tons,
