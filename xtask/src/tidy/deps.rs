@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Leaves: nobody may know them.
     ("towpath-bench", LIBRARIES),
     ("examples", LIBRARIES),
+    ("book", LIBRARIES),
     ("e2e", LIBRARIES),
     ("fuzz", LIBRARIES),
     ("xtask", &[]),
@@ -98,7 +99,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 /// The folder of a manifest that belongs to one of our crates; the root's own manifest has none.
 fn folder_of(path: &str) -> Option<&str> {
     let folder = path.strip_suffix(MANIFEST)?.strip_suffix('/')?;
-    let folder = folder.strip_prefix("crates/").unwrap_or(folder);
+    let folder = ["crates/", "docs/"].iter().find_map(|home| folder.strip_prefix(home)).unwrap_or(folder);
     (!folder.contains('/')).then_some(folder)
 }
 

@@ -35,6 +35,7 @@ fn layers_that_match_the_picture_pass() {
                 "crates/towpath-bench/Cargo.toml",
                 "[dependencies]\ntowpath = { path = \"../towpath\" }",
             ),
+            ("docs/book/Cargo.toml", "[dev-dependencies]\ntowpath.workspace = true"),
             ("xtask/Cargo.toml", "[dependencies]\nanyhow = \"1\""),
         ],
         &[],
@@ -67,9 +68,14 @@ fn a_dependency_against_the_picture_is_found() {
 fn a_crate_outside_the_picture_is_found() {
     check(
         deps::check,
-        &[("crates/towpath-utils/Cargo.toml", "[package]"), ("e2e/Cargo.toml", "= broken")],
+        &[
+            ("crates/towpath-utils/Cargo.toml", "[package]"),
+            ("docs/slides/Cargo.toml", "[package]"),
+            ("e2e/Cargo.toml", "= broken"),
+        ],
         &[
             ("crates/towpath-utils/Cargo.toml:1", "no place in the picture"),
+            ("docs/slides/Cargo.toml:1", "`slides` has no place"),
             ("e2e/Cargo.toml:1", "does not parse"),
         ],
     );

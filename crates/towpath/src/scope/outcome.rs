@@ -28,6 +28,27 @@ impl Outcome for () {
     }
 }
 
+/// A process that never returns, such as a loop without a way out.
+impl Outcome for Never {
+    type Value = ();
+
+    fn into_result(self) -> Result<(), BoxError> {
+        self
+    }
+}
+
+/// The type `!`, which stable Rust lets nobody name but as what a function returns.
+type Never = <fn() -> ! as Returns>::Type;
+
+#[doc(hidden)]
+pub trait Returns {
+    type Type;
+}
+
+impl<T> Returns for fn() -> T {
+    type Type = T;
+}
+
 impl<T, E: Into<BoxError>> Outcome for Result<T, E> {
     type Value = T;
 

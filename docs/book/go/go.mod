@@ -1,0 +1,3 @@
+module towpath.invalid/book
+
+go 1.25
