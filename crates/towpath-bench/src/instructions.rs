@@ -67,8 +67,11 @@ fn ring() -> (Sender<u64>, Receiver<u64>) {
     bounded(RING)
 }
 
+/// The smallest channel that holds a message.
+const ONE_PLACE: usize = 1;
+
 fn one() -> (Sender<u64>, Receiver<u64>) {
-    bounded(1)
+    bounded(ONE_PLACE)
 }
 
 /// `try_send`, `try_recv`.

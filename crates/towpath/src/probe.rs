@@ -55,7 +55,8 @@
 
 use std::{
     cell::Cell,
-    error, fmt, mem,
+    error, fmt,
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{
         OnceLock,
@@ -335,7 +336,7 @@ fn tell(f: impl FnOnce(&dyn Probe)) -> bool {
     if let Err(panic) = told {
         ON.store(false, Ordering::Relaxed);
         // Its drop is the user's and may panic again. It happens once or a few times.
-        mem::forget(panic);
+        let _kept = ManuallyDrop::new(panic);
     }
     true
 }

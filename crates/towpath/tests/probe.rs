@@ -121,8 +121,8 @@ impl Probe for Keeper {
 fn meddle() {
     let (tx, mut rx) = rendezvous::<u32>();
     let tx = tx.named("meddler");
-    poll_once(pin!(rx.recv()));
-    poll_once(pin!(tx.send(1)));
+    assert!(poll_once(pin!(rx.recv())).is_pending());
+    assert!(poll_once(pin!(tx.send(1))).is_pending());
 }
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

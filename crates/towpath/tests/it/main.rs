@@ -17,6 +17,7 @@ mod pairing;
 mod parked;
 mod rt;
 mod scope;
+mod scope_size;
 mod scope_stress;
 mod select;
 mod set;

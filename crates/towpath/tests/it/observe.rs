@@ -5,7 +5,7 @@ use std::{panic::Location, time::Duration};
 
 use towpath::{
     Ctx, Receiver, Sender, bounded,
-    network::Network,
+    network::{In, Network, Out},
     observe::snapshot,
     rendezvous, select,
     waitfor::{Arm, Grade, Kind, Options, Report, Snapshot},
@@ -161,9 +161,10 @@ async fn impatient(_: Ctx, (rx, tx): &mut Both) {
 }
 
 /// A circle of two, as a network called `name`.
-fn circle(
-    name: &'static str,
-) -> (Network, [(towpath::network::In<u32>, towpath::network::Out<u32>); 2]) {
+/// The ports of one of them, as declared.
+type Ends = (In<u32>, Out<u32>);
+
+fn circle(name: &'static str) -> (Network, [Ends; 2]) {
     let mut net = Network::new(name);
     let (to_b, from_a) = net.channel::<u32>("there", PLACES);
     let (to_a, from_b) = net.channel::<u32>("back", PLACES);

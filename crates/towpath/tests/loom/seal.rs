@@ -3,7 +3,10 @@
 use std::sync::{Arc, atomic::AtomicUsize};
 
 use loom::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     thread,
 };
 use towpath::SendError;
@@ -91,14 +94,17 @@ fn seal_wakes(task: bool) {
             for number in 0..capacity {
                 tx.try_send(number).unwrap();
             }
-            // Its handle keeps the receiver, so that only the seal can have woken the sender.
-            let _receiver = thread::spawn(move || {
+            // Kept here, so that only the seal can have woken the sender. (Not in the thread's handle: that hands it over
+            // without loom seeing it.)
+            let kept = loom::sync::Arc::new(Mutex::new(None));
+            let keep = kept.clone();
+            thread::spawn(move || {
                 rx.sealer()();
                 for number in 0..capacity {
                     assert_eq!(rx.recv_blocking(), Some(number));
                 }
                 assert_eq!(rx.recv_blocking(), None);
-                rx
+                *keep.lock().unwrap() = Some(rx);
             });
             let sent = if task { block_on(tx.send(9)) } else { tx.send_blocking(9) };
             assert_eq!(sent, Err(SendError(9)));
