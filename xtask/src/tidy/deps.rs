@@ -99,7 +99,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 /// The folder of a manifest that belongs to one of our crates; the root's own manifest has none.
 fn folder_of(path: &str) -> Option<&str> {
     let folder = path.strip_suffix(MANIFEST)?.strip_suffix('/')?;
-    let folder = ["crates/", "docs/"].iter().find_map(|home| folder.strip_prefix(home)).unwrap_or(folder);
+    let folder =
+        ["crates/", "docs/"].iter().find_map(|home| folder.strip_prefix(home)).unwrap_or(folder);
     (!folder.contains('/')).then_some(folder)
 }
 

@@ -38,6 +38,25 @@ async fn all<T>(rx: &mut Receiver<T>) -> Vec<T> {
 }
 
 #[test]
+fn a_process_may_be_a_loop_without_a_way_out() {
+    run(60, async {
+        let mut net = Network::new("endless");
+        let (out, mut rx) = net.output("numbers", 0);
+        net.process("server", out, async |_, tx| {
+            let mut n = 0_u64;
+            loop {
+                drop(tx.send(n).await);
+                n += 1;
+            }
+        });
+        let running = net.start(&Ctx::root()).unwrap();
+        assert_eq!((rx.recv().await, rx.recv().await), (Some(0), Some(1)));
+        drop(running); // the only end it can have
+        assert_eq!(rx.recv().await, None);
+    });
+}
+
+#[test]
 fn messages_flow_through_functions_closures_and_threads() {
     run(60, async {
         for capacity in [0, 1, ROOM] {
