@@ -5,7 +5,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use towpath::{
     BoxError, Cause, Ctx, Error, Receiver, SendError, Sender, SharedReceiver,
     network::{Cycle, In, Network, Out, Ports, Problem, Wiring, WiringError},
-    process, scope,
+    process, rt, scope,
     supervisor::{Backoff, GaveUp, Intensity, OnExit, Strategy, Supervisor},
 };
 
@@ -35,6 +35,27 @@ async fn all<T>(rx: &mut Receiver<T>) -> Vec<T> {
         all.push(message);
     }
     all
+}
+
+#[test]
+fn a_process_may_be_a_loop_without_a_way_out() {
+    run(60, async {
+        let mut net = Network::new("endless");
+        let (out, mut rx) = net.output("numbers", 0);
+        net.process("server", out, async |_, tx| {
+            let mut n = 0_u64;
+            loop {
+                if tx.send(n).await.is_err() {
+                    rt::sleep(Duration::from_millis(1)).await; // nobody wants it; still no way out
+                }
+                n += 1;
+            }
+        });
+        let running = net.start(&Ctx::root()).unwrap();
+        assert_eq!((rx.recv().await, rx.recv().await), (Some(0), Some(1)));
+        drop(running); // the only end it can have
+        assert_eq!(rx.recv().await, None);
+    });
 }
 
 #[test]

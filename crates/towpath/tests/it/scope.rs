@@ -214,29 +214,6 @@ fn panics_of_drops_are_reported_and_hang_nothing() {
 }
 
 #[test]
-fn a_process_may_be_a_loop_without_a_way_out() {
-    let served = Arc::new(AtomicUsize::new(0));
-    let count = served.clone();
-    let serving = scope(&Ctx::root(), |s| async move {
-        s.spawn("server", |_| async move {
-            loop {
-                count.fetch_add(1, Ordering::Relaxed); // read after the scope has gone
-                yield_now().await;
-            }
-        });
-        s.spawn("crash", |_| async { panic!("it returns nothing either") });
-        Ok(())
-    });
-    run(60, async move {
-        select! {
-            _ = select::future(serving) => unreachable!("the server never returns"),
-            _ = towpath::after(Duration::from_millis(5)) => {}
-        }
-    });
-    assert!(served.load(Ordering::Relaxed) > 0);
-}
-
-#[test]
 fn an_end_from_outside_cuts_short_or_not() {
     let (ctx, canceller) = Ctx::root().with_cancel();
     let error = on_workers(&ctx, |s| async move {
