@@ -9,7 +9,6 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use towpath::{BoxError, Cause, Ctx, Error, Join, Scope, block_on, process, rt, scope, select};
