@@ -24,6 +24,9 @@ const OPS: usize = 20_000;
 /// Places of the ring.
 const RING: usize = 128;
 
+/// The smallest buffer; sender and receiver meet at every message, as on a rendezvous.
+const ONE: usize = 1;
+
 type Link = fn() -> (Sender<u64>, Receiver<u64>);
 
 /// One thing to count.
@@ -68,7 +71,7 @@ fn ring() -> (Sender<u64>, Receiver<u64>) {
 }
 
 fn one() -> (Sender<u64>, Receiver<u64>) {
-    bounded(1)
+    bounded(ONE)
 }
 
 /// `try_send`, `try_recv`.
@@ -215,11 +218,14 @@ pub(crate) fn run(
     json: Option<&Path>,
 ) -> Result<(), String> {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return Err("no valgrind here, so no instructions are counted; Debian has it as `valgrind`".into());
+        return Err(
+            "no valgrind here, so no instructions are counted; Debian has it as `valgrind`".into(),
+        );
     }
     let own = std::env::current_exe().map_err(|error| format!("this binary: {error}"))?;
     let mut counts = Vec::new();
-    let wanted = |case: &&Case| globs.is_empty() || globs.iter().any(|glob| glob.matches(case.name));
+    let wanted =
+        |case: &&Case| globs.is_empty() || globs.iter().any(|glob| glob.matches(case.name));
     for case in CASES.iter().filter(wanted) {
         let instructions = per_operation(&own, case.name)?;
         let beside = beside.map(|other| per_operation(other, case.name)).transpose()?;

@@ -55,7 +55,8 @@
 
 use std::{
     cell::Cell,
-    error, fmt, mem,
+    error, fmt,
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{
         OnceLock,
@@ -63,8 +64,8 @@ use std::{
     },
 };
 
-pub use crate::waitfor::{Arm, ResourceId};
 use crate::process::{self, Name, Process};
+pub use crate::waitfor::{Arm, ResourceId};
 
 /// Is told what happens; the [module](self) says when, and on whose time. Every method does nothing unless it is written.
 pub trait Probe: Send + Sync {
@@ -334,8 +335,8 @@ fn tell(f: impl FnOnce(&dyn Probe)) -> bool {
     INSIDE.set(inside);
     if let Err(panic) = told {
         ON.store(false, Ordering::Relaxed);
-        // Its drop is the user's and may panic again. It happens once or a few times.
-        mem::forget(panic);
+        // Never dropped: that is the user's and may panic again. It happens once or a few times.
+        let _kept = ManuallyDrop::new(panic);
     }
     true
 }

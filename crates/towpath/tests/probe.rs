@@ -14,7 +14,9 @@ use std::{
 
 use towpath::{
     BoxError, Ctx, Receiver, SelectSet, Sender, bounded, observe,
-    probe::{self, Arm, Attached, Exit, Operation, Parked, Probe, ResourceId, Unpark, Unparked, WaitId},
+    probe::{
+        self, Arm, Attached, Exit, Operation, Parked, Probe, ResourceId, Unpark, Unparked, WaitId,
+    },
     process::{Name, Process},
     rendezvous, scope, select, select_blocking, unbounded,
 };
@@ -89,7 +91,9 @@ impl Probe for Keeper {
         let at = format!("{}:{}", wait.at.file(), wait.at.line());
         Self::write(|books| {
             let before = books.parked.remove(&wait.id);
-            books.check(before == Some((wait.operation, at)), || format!("{wait:?}, parked {before:?}"));
+            books.check(before == Some((wait.operation, at)), || {
+                format!("{wait:?}, parked {before:?}")
+            });
             *books.waits.entry((wait.operation, wait.how)).or_default() += 1;
         });
     }
@@ -117,8 +121,8 @@ impl Probe for Keeper {
 fn meddle() {
     let (tx, mut rx) = rendezvous::<u32>();
     let tx = tx.named("meddler");
-    poll_once(pin!(rx.recv()));
-    poll_once(pin!(tx.send(1)));
+    assert!(poll_once(pin!(rx.recv())).is_pending());
+    assert!(poll_once(pin!(tx.send(1))).is_pending());
 }
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -195,7 +199,8 @@ fn a_wait_is_told_with_its_place_its_channel_and_its_process() {
     runtime().block_on(async {
         let (tx, mut rx) = rendezvous::<u32>();
         let tx = tx.named("orders");
-        let channel = observe::snapshot().resources.iter().find(|it| &*it.name == "orders").unwrap().id;
+        let channel =
+            observe::snapshot().resources.iter().find(|it| &*it.name == "orders").unwrap().id;
         let cooked = scope(&Ctx::root(), |s| async move {
             let cook = s.spawn("cook", move |_| async move {
                 rx.recv().await.ok_or(BoxError::from("nothing"))
@@ -583,7 +588,8 @@ fn stress_every_park_is_followed_by_one_unpark() {
     let rounds = if cfg!(miri) { 1 } else { 12 };
     for seed in 1..=rounds {
         for (i, make) in links().into_iter().enumerate() {
-            let dice = |n: u64| Dice((seed * 100 + i as u64 * 10 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let dice =
+                |n: u64| Dice((seed * 100 + i as u64 * 10 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             // A scope that ends by itself, or is dropped in the middle.
             runtime.block_on(patiently(
                 if seed % 3 == 0 { 40 } else { u64::MAX },

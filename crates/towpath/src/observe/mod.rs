@@ -53,8 +53,6 @@ mod registry;
 
 pub use collect::snapshot;
 pub(crate) use looks::look;
+pub(crate) use registry::{Lent, Living, Visitable, Wakers, enter_scope, lend, name_of};
 #[cfg(not(towpath_loom))]
 pub(crate) use registry::{forget_channel, name_channel};
-pub(crate) use registry::{
-    Lent, Living, Visitable, Wakers, enter_scope, lend, name_of,
-};

@@ -10,7 +10,7 @@ use super::{
     chan::{Chan, SendEnd},
     claim::{Me, PLAIN},
     line::{Node, Phase},
-    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, Told, block, has_news, plain},
+    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, Tells, Told, block, has_news, plain},
     ring::Push,
     wait::Core,
 };
@@ -55,13 +55,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
-    }
-
-    #[inline]
-    fn told(&self) -> Told<'_> {
-        let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
+        block(&this.chan, &this.core, this, |me| this.advance(me))
     }
 
     /// For observers.
@@ -91,7 +85,7 @@ impl<'a, T> Reservation<'a, T> {
                 if let Some(kept) = this.advance(&plain(&this.core)) {
                     return Poll::Ready(kept);
                 }
-                this.told().park();
+                this.park();
                 return Poll::Pending;
             }
             Stage::Waiting => {
@@ -106,11 +100,11 @@ impl<'a, T> Reservation<'a, T> {
         }
         match this.advance(&plain(&this.core)) {
             Some(kept) => {
-                this.told().unpark(Unpark::Done);
+                this.unpark(Unpark::Done);
                 Poll::Ready(kept)
             }
             None => {
-                this.told().park();
+                this.park();
                 Poll::Pending
             }
         }
@@ -120,7 +114,7 @@ impl<'a, T> Reservation<'a, T> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::Waiting {
             // From here it waits as an arm.
-            this.told().unpark(Unpark::TakenBack);
+            this.unpark(Unpark::TakenBack);
             if this.op.node.phase() == Phase::Queued {
                 return Poll::Pending;
             }
@@ -173,7 +167,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn take_back(&self) {
         match self.stage().get() {
             Stage::Waiting => {
-                self.told().unpark(Unpark::TakenBack);
+                self.unpark(Unpark::TakenBack);
                 self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_send(&self.op.node) };
@@ -184,6 +178,18 @@ impl<'a, T> Reservation<'a, T> {
             }
             Stage::New | Stage::WonEnd | Stage::Done => {}
         }
+    }
+}
+
+impl<T> Tells for Reservation<'_, T> {
+    #[inline]
+    fn node(&self) -> &Node {
+        &self.op.node
+    }
+
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
     }
 }
 

@@ -195,9 +195,7 @@ impl<J: Job> Child<J> {
                         let (how, cause) = self.scope.fail(&self.name, error);
                         (how, Err(cause))
                     }
-                    Err(panic) => {
-                        (Exit::Panicked, Err(self.scope.panicked(&self.name, panic)))
-                    }
+                    Err(panic) => (Exit::Panicked, Err(self.scope.panicked(&self.name, panic))),
                 };
                 self.finish(how, result, after);
             }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use towpath::{
-    Ctx, Headers, Receiver, SelectSet, Sender, Traced, bounded, rendezvous, select, select_blocking,
-    unbounded,
+    Ctx, Headers, Receiver, SelectSet, Sender, Traced, bounded, rendezvous, select,
+    select_blocking, unbounded,
 };
 
 const PLACES: usize = 4;
