@@ -24,6 +24,9 @@ const OPS: usize = 20_000;
 /// Places of the ring.
 const RING: usize = 128;
 
+/// The smallest buffer; sender and receiver meet at every message, as on a rendezvous.
+const ONE: usize = 1;
+
 type Link = fn() -> (Sender<u64>, Receiver<u64>);
 
 /// One thing to count.
@@ -67,11 +70,8 @@ fn ring() -> (Sender<u64>, Receiver<u64>) {
     bounded(RING)
 }
 
-/// The smallest channel that holds a message.
-const ONE_PLACE: usize = 1;
-
 fn one() -> (Sender<u64>, Receiver<u64>) {
-    bounded(ONE_PLACE)
+    bounded(ONE)
 }
 
 /// `try_send`, `try_recv`.

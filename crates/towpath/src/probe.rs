@@ -335,7 +335,7 @@ fn tell(f: impl FnOnce(&dyn Probe)) -> bool {
     INSIDE.set(inside);
     if let Err(panic) = told {
         ON.store(false, Ordering::Relaxed);
-        // Its drop is the user's and may panic again. It happens once or a few times.
+        // Never dropped: that is the user's and may panic again. It happens once or a few times.
         let _kept = ManuallyDrop::new(panic);
     }
     true

@@ -164,24 +164,47 @@ pub(super) struct Told<'a> {
     pub(super) chan: ResourceId,
 }
 
-impl Told<'_> {
+/// An operation that the probe is told of. What is done without one is small enough for every path that waits; the rest
+/// is out of the way of those that do not.
+pub(super) trait Tells {
+    fn node(&self) -> &Node;
+
+    fn told(&self) -> Told<'_>;
+
     /// It is about to wait, perhaps once more.
     #[inline]
-    pub(super) fn park(&self) {
-        if probe::is_on() && !self.node.is_told() {
-            self.node.set_told(probe::park(self.waiting(), &|each| each(self.arm())));
+    fn park(&self) {
+        if probe::is_on() {
+            tell_park(self);
         }
     }
 
     /// It waits no more.
     #[inline]
-    pub(super) fn unpark(&self, how: Unpark) {
-        if self.node.is_told() {
-            self.node.set_told(false);
-            probe::unpark(self.waiting(), how);
+    fn unpark(&self, how: Unpark) {
+        if self.node().is_told() {
+            tell_unpark(self, how);
         }
     }
+}
 
+#[cold]
+#[inline(never)]
+fn tell_park(op: &(impl Tells + ?Sized)) {
+    if !op.node().is_told() {
+        let told = op.told();
+        op.node().set_told(probe::park(told.waiting(), &|each| each(told.arm())));
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_unpark(op: &(impl Tells + ?Sized), how: Unpark) {
+    op.node().set_told(false);
+    probe::unpark(op.told().waiting(), how);
+}
+
+impl Told<'_> {
     /// What it waits for.
     pub(super) fn arm(&self) -> Arm {
         match self.operation {
@@ -246,7 +269,7 @@ pub(super) fn first_wait<T, R>(
 pub(super) fn block<T, R>(
     chan: &Chan<T>,
     core: &Core,
-    told: &Told<'_>,
+    op: &impl Tells,
     mut step: impl FnMut(&Me<'_>) -> Option<R>,
 ) -> R {
     let me = Me { core, arm: 0, arms: 1, exposed: false, takeable: true, may_wait: true };
@@ -255,10 +278,10 @@ pub(super) fn block<T, R>(
         return result;
     }
     loop {
-        core.wait_thread_in_line(chan, || told.park());
+        core.wait_thread_in_line(chan, || op.park());
         core.reset();
         if let Some(result) = step(&me) {
-            told.unpark(Unpark::Done);
+            op.unpark(Unpark::Done);
             return result;
         }
     }

@@ -84,7 +84,9 @@ pub(crate) struct SelectingParts<'a, L> {
 impl<L: Arms> Drop for Selecting<L> {
     fn drop(&mut self) {
         if self.started.get() && !self.finished.get() {
-            tell_unpark(&self.core, &self.told, self.at, Unpark::TakenBack);
+            if self.told.get() {
+                tell_unpark(&self.core, &self.told, self.at, Unpark::TakenBack);
+            }
             // SAFETY: the arms were pinned when they were polled, and are not moved before they go away.
             unsafe { Pin::new_unchecked(&mut self.arms) }.retract();
         }

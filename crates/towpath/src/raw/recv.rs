@@ -13,9 +13,9 @@ use super::{
     chan::{Chan, Mode},
     claim::{Me, PLAIN},
     ends::RecvEnd,
-    line::Phase,
+    line::{Node, Phase},
     op::{
-        ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, Told, block, first_wait,
+        ChanRef, FirstWait, POLLED_AFTER_DONE, RecvOp, Stage, Step, Tells, Told, block, first_wait,
         has_news, plain,
     },
     wait::Core,
@@ -98,13 +98,7 @@ impl<'a, T> Receiving<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
-    }
-
-    #[inline]
-    fn told(&self) -> Told<'_> {
-        let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Recv, chan: self.chan.id() }
+        block(&this.chan, &this.core, this, |me| this.advance(me))
     }
 
     /// Collects what a notice has brought, or tries (again). `None`: it stands in line.
@@ -151,7 +145,7 @@ impl<T> Future for Receiving<'_, T> {
                 {
                     FirstWait::Ready(end_or_value) => return Poll::Ready(end_or_value),
                     FirstWait::Parked => {
-                        this.told().park();
+                        this.park();
                         return Poll::Pending;
                     }
                     FirstWait::Retry => {}
@@ -170,11 +164,11 @@ impl<T> Future for Receiving<'_, T> {
         }
         match this.advance(&plain(&this.core)) {
             Some(end_or_value) => {
-                this.told().unpark(Unpark::Done);
+                this.unpark(Unpark::Done);
                 Poll::Ready(end_or_value)
             }
             None => {
-                this.told().park();
+                this.park();
                 Poll::Pending
             }
         }
@@ -188,7 +182,7 @@ impl<T> SelectArm for Receiving<'_, T> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::Waiting {
             // From here it waits as an arm.
-            this.told().unpark(Unpark::TakenBack);
+            this.unpark(Unpark::TakenBack);
             if matches!(this.op.node.phase(), Phase::Queued | Phase::Done) {
                 return Poll::Pending;
             }
@@ -264,7 +258,7 @@ impl<T> Receiving<'_, T> {
     fn take_back(&self) {
         match self.stage().get() {
             Stage::Waiting => {
-                self.told().unpark(Unpark::TakenBack);
+                self.unpark(Unpark::TakenBack);
                 self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_recv(&self.op) };
@@ -277,6 +271,18 @@ impl<T> Receiving<'_, T> {
             }
             Stage::New | Stage::WonEnd | Stage::Done => {}
         }
+    }
+}
+
+impl<T> Tells for Receiving<'_, T> {
+    #[inline]
+    fn node(&self) -> &Node {
+        &self.op.node
+    }
+
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Recv, chan: self.chan.id() }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     claim::{Me, PLAIN},
     ends::SendEnd,
     line::{Node, Phase},
-    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, Told, block, has_news, plain},
+    op::{ChanRef, POLLED_AFTER_DONE, ReserveOp, Stage, Step, Tells, Told, block, has_news, plain},
     ring::Push,
     wait::Core,
 };
@@ -56,13 +56,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
-    }
-
-    #[inline]
-    fn told(&self) -> Told<'_> {
-        let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
+        block(&this.chan, &this.core, this, |me| this.advance(me))
     }
 
     /// For observers.
@@ -92,7 +86,7 @@ impl<'a, T> Reservation<'a, T> {
                 if let Some(kept) = this.advance(&plain(&this.core)) {
                     return Poll::Ready(kept);
                 }
-                this.told().park();
+                this.park();
                 return Poll::Pending;
             }
             Stage::Waiting => {
@@ -107,11 +101,11 @@ impl<'a, T> Reservation<'a, T> {
         }
         match this.advance(&plain(&this.core)) {
             Some(kept) => {
-                this.told().unpark(Unpark::Done);
+                this.unpark(Unpark::Done);
                 Poll::Ready(kept)
             }
             None => {
-                this.told().park();
+                this.park();
                 Poll::Pending
             }
         }
@@ -121,7 +115,7 @@ impl<'a, T> Reservation<'a, T> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::Waiting {
             // From here it waits as an arm.
-            this.told().unpark(Unpark::TakenBack);
+            this.unpark(Unpark::TakenBack);
             if this.op.node.phase() == Phase::Queued {
                 return Poll::Pending;
             }
@@ -174,7 +168,7 @@ impl<'a, T> Reservation<'a, T> {
     pub(crate) fn take_back(&self) {
         match self.stage().get() {
             Stage::Waiting => {
-                self.told().unpark(Unpark::TakenBack);
+                self.unpark(Unpark::TakenBack);
                 self.stage().set(Stage::New);
                 // SAFETY: it was stepped on this channel.
                 unsafe { self.chan.retract_send(&self.op.node) };
@@ -185,6 +179,18 @@ impl<'a, T> Reservation<'a, T> {
             }
             Stage::New | Stage::WonEnd | Stage::Done => {}
         }
+    }
+}
+
+impl<T> Tells for Reservation<'_, T> {
+    #[inline]
+    fn node(&self) -> &Node {
+        &self.op.node
+    }
+
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
     }
 }
 

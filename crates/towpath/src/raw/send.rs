@@ -12,9 +12,9 @@ use super::{
     backoff::Backoff,
     claim::{Me, PLAIN},
     ends::SendEnd,
-    line::Phase,
+    line::{Node, Phase},
     op::{
-        ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, Told, block, first_wait,
+        ChanRef, FirstWait, POLLED_AFTER_DONE, SendOp, Stage, Step, Tells, Told, block, first_wait,
         has_news, plain,
     },
     ring::Push,
@@ -69,13 +69,7 @@ impl<'a, T> Sending<'a, T> {
         }
         let this = std::pin::pin!(Self::new(end, value));
         let this = this.as_ref().get_ref();
-        block(&this.chan, &this.core, &this.told(), |me| this.advance(me))
-    }
-
-    #[inline]
-    fn told(&self) -> Told<'_> {
-        let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Send, chan: self.chan.id() }
+        block(&this.chan, &this.core, this, |me| this.advance(me))
     }
 
     /// A send that has nothing to send yet.
@@ -130,7 +124,7 @@ impl<'a, T> Sending<'a, T> {
 
     fn take_back(&self) {
         if self.stage().get() == Stage::Waiting {
-            self.told().unpark(Unpark::TakenBack);
+            self.unpark(Unpark::TakenBack);
             self.stage().set(Stage::New);
             // SAFETY: it was stepped on this channel.
             unsafe { self.chan.retract_send(&self.op.node) };
@@ -159,7 +153,7 @@ impl<T> Future for Sending<'_, T> {
                 {
                     FirstWait::Ready(sent) => return Poll::Ready(sent),
                     FirstWait::Parked => {
-                        this.told().park();
+                        this.park();
                         return Poll::Pending;
                     }
                     FirstWait::Retry => {}
@@ -177,18 +171,18 @@ impl<T> Future for Sending<'_, T> {
         if this.op.node.phase() == Phase::Granted {
             let me = Me { may_wait: false, ..plain(&this.core) };
             if let Some(sent) = this.advance(&me) {
-                this.told().unpark(Unpark::Done);
+                this.unpark(Unpark::Done);
                 return Poll::Ready(sent);
             }
         }
         this.core.arm_alone(cx.waker());
         match this.advance(&plain(&this.core)) {
             Some(sent) => {
-                this.told().unpark(Unpark::Done);
+                this.unpark(Unpark::Done);
                 Poll::Ready(sent)
             }
             None => {
-                this.told().park();
+                this.park();
                 Poll::Pending
             }
         }
@@ -202,7 +196,7 @@ impl<T> SelectArm for Sending<'_, T> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::Waiting {
             // From here it waits as an arm.
-            this.told().unpark(Unpark::TakenBack);
+            this.unpark(Unpark::TakenBack);
             if matches!(this.op.node.phase(), Phase::Queued | Phase::Done) {
                 return Poll::Pending;
             }
@@ -256,6 +250,18 @@ impl<T> SelectArm for Sending<'_, T> {
             Stage::New => self.chan.may_send_now(),
             _ => self.op.node.phase() != Phase::Queued,
         }
+    }
+}
+
+impl<T> Tells for Sending<'_, T> {
+    #[inline]
+    fn node(&self) -> &Node {
+        &self.op.node
+    }
+
+    fn told(&self) -> Told<'_> {
+        let (node, core) = (&self.op.node, &self.core);
+        Told { node, core, operation: Operation::Send, chan: self.chan.id() }
     }
 }
 

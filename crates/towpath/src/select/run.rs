@@ -185,7 +185,9 @@ impl<L: Arms> Future for Selecting<L> {
             }
         }
         if let Some(winner) = core.won_arm() {
-            tell_unpark(core, told, at, Unpark::Done);
+            if told.get() {
+                tell_unpark(core, told, at, Unpark::Done);
+            }
             return won(arms, winner);
         }
         core.arm(cx.waker());
@@ -198,11 +200,15 @@ impl<L: Arms> Future for Selecting<L> {
         }
         match winner.or_else(|| core.won_arm()) {
             Some(winner) => {
-                tell_unpark(core, told, at, Unpark::Done);
+                if told.get() {
+                    tell_unpark(core, told, at, Unpark::Done);
+                }
                 won(arms, winner)
             }
             None => {
-                tell_park(core, told, at, &|each| arms.waits_for(each));
+                if probe::is_on() {
+                    tell_park(core, told, at, &|each| arms.waits_for(each));
+                }
                 Poll::Pending
             }
         }
@@ -210,30 +216,30 @@ impl<L: Arms> Future for Selecting<L> {
 }
 
 /// Says that a select is about to wait, unless that is known. `told` stays true until `tell_unpark`.
-#[inline]
+#[cold]
+#[inline(never)]
 pub(super) fn tell_park(
     core: &Core,
     told: &Cell<bool>,
     at: &'static Location<'static>,
     arms: Each<'_>,
 ) {
-    if probe::is_on() && !told.get() {
+    if !told.get() {
         told.set(probe::park(waiting(core, at), arms));
     }
 }
 
-/// Says that it waits no more.
-#[inline]
+/// Says that it waits no more, which is known to be news.
+#[cold]
+#[inline(never)]
 pub(crate) fn tell_unpark(
     core: &Core,
     told: &Cell<bool>,
     at: &'static Location<'static>,
     how: Unpark,
 ) {
-    if told.get() {
-        told.set(false);
-        probe::unpark(waiting(core, at), how);
-    }
+    told.set(false);
+    probe::unpark(waiting(core, at), how);
 }
 
 fn waiting(core: &Core, at: &'static Location<'static>) -> probe::Waiting {
@@ -301,7 +307,9 @@ impl<L: Arms> Retracting<'_, L> {
 impl<L: Arms> Drop for Retracting<'_, L> {
     fn drop(&mut self) {
         if !self.finished {
-            tell_unpark(self.core, &self.told, self.at, Unpark::TakenBack);
+            if self.told.get() {
+                tell_unpark(self.core, &self.told, self.at, Unpark::TakenBack);
+            }
             self.arms.as_mut().retract();
         }
     }
@@ -355,7 +363,9 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
         let mut registered = false;
         loop {
             if let Some(winner) = core.won_arm() {
-                tell_unpark(&core, &running.told, at, Unpark::Done);
+                if running.told.get() {
+                    tell_unpark(&core, &running.told, at, Unpark::Done);
+                }
                 return running.finish(winner);
             }
             core.begin_thread();
@@ -368,10 +378,14 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
                 winner = Selecting::register(&mut running.arms, &shared, biased, waker);
             }
             if let Some(winner) = winner.or_else(|| core.won_arm()) {
-                tell_unpark(&core, &running.told, at, Unpark::Done);
+                if running.told.get() {
+                    tell_unpark(&core, &running.told, at, Unpark::Done);
+                }
                 return running.finish(winner);
             }
-            tell_park(&core, &running.told, at, &|each| running.arms.waits_for(each));
+            if probe::is_on() {
+                tell_park(&core, &running.told, at, &|each| running.arms.waits_for(each));
+            }
             core.wait_thread_until(waker, look_again.get(), foreign.get());
         }
     })

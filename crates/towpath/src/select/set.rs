@@ -13,7 +13,7 @@ use std::{
 use super::run::{tell_park, tell_unpark};
 use crate::{
     Receiver,
-    probe::Unpark,
+    probe::{self, Unpark},
     raw::watch::{Member, SetCore},
     sync::Arc,
 };
@@ -212,6 +212,9 @@ impl<T> Next<'_, T> {
     /// Tells the probe that it is about to wait.
     #[inline]
     fn park(&mut self) {
+        if !probe::is_on() {
+            return;
+        }
         let Self { set, told, at } = self;
         let members = || set.places.iter().filter_map(|place| place.member.as_ref());
         tell_park(&set.core.core, Cell::from_mut(told), at, &|each| {
@@ -222,7 +225,9 @@ impl<T> Next<'_, T> {
     /// Tells the probe that it waits no more.
     #[inline]
     fn unpark(&mut self, how: Unpark) {
-        tell_unpark(&self.set.core.core, Cell::from_mut(&mut self.told), self.at, how);
+        if self.told {
+            tell_unpark(&self.set.core.core, Cell::from_mut(&mut self.told), self.at, how);
+        }
     }
 }
 
