@@ -6,7 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -195,7 +195,7 @@ fn ended(operation: Operation, how: Unpark, times: usize) {
 #[test]
 fn a_wait_is_told_with_its_place_its_channel_and_its_process() {
     let _turn = alone();
-    let line = line!() + 7;
+    static LINE: AtomicU32 = AtomicU32::new(0);
     runtime().block_on(async {
         let (tx, mut rx) = rendezvous::<u32>();
         let tx = tx.named("orders");
@@ -203,6 +203,7 @@ fn a_wait_is_told_with_its_place_its_channel_and_its_process() {
             observe::snapshot().resources.iter().find(|it| &*it.name == "orders").unwrap().id;
         let cooked = scope(&Ctx::root(), |s| async move {
             let cook = s.spawn("cook", move |_| async move {
+                LINE.store(line!() + 1, Ordering::Relaxed);
                 rx.recv().await.ok_or(BoxError::from("nothing"))
             });
             while read(|books| books.seen.is_empty()) {
@@ -211,7 +212,7 @@ fn a_wait_is_told_with_its_place_its_channel_and_its_process() {
             read(|books| {
                 let (process, operation, at, arms) = books.seen[0].clone();
                 assert_eq!((process.as_deref(), operation), (Some("cook"), Operation::Recv));
-                assert_eq!(at, format!("{}:{line}", file!()));
+                assert_eq!(at, format!("{}:{}", file!(), LINE.load(Ordering::Relaxed)));
                 assert_eq!(arms, [Arm::Recv(channel)]);
             });
             tx.reserve().await?.send(7);
@@ -254,7 +255,7 @@ fn what_is_dropped_while_it_waits_is_taken_back() {
 #[test]
 fn a_select_is_one_wait_with_several_arms() {
     let _turn = alone();
-    let line = line!() + 9;
+    static LINE: AtomicU32 = AtomicU32::new(0);
     towpath::block_on(async {
         let (tx, mut rx) = rendezvous::<u32>();
         let (full, _rx) = bounded::<u32>(1);
@@ -263,6 +264,7 @@ fn a_select_is_one_wait_with_several_arms() {
         let mut winner = Some(1);
         {
             let mut waits = Box::pin(async {
+                LINE.store(line!() + 1, Ordering::Relaxed);
                 select! {
                     value = rx.recv() => value,
                     _ = full.send(1) => None,
@@ -275,7 +277,7 @@ fn a_select_is_one_wait_with_several_arms() {
             read(|books| {
                 let (process, operation, at, arms) = &books.seen[0];
                 assert_eq!((process, *operation), (&None, Operation::Select));
-                assert_eq!(at, &format!("{}:{line}", file!()));
+                assert_eq!(at, &format!("{}:{}", file!(), LINE.load(Ordering::Relaxed)));
                 let [Arm::Recv(a), Arm::Send(b), Arm::Reserve(c), Arm::Foreign] = arms[..] else {
                     panic!("{arms:?}")
                 };
