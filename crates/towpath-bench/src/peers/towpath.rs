@@ -110,7 +110,7 @@ pub(crate) fn sample(job: Job) -> Outcome {
         Cell::Batch { shape, cap, .. } => batch::task::<Owned>(shape, cap, job.ops),
         Cell::Sel { mode, arms, width, cap } => selects(mode, arms, width, cap, job.ops),
         Cell::Spawn { .. } => spawn::towpath_tasks(job.ops),
-        Cell::Waitfor { shape, processes } => waitfor::scan(shape, processes),
+        Cell::Waitfor { shape, .. } => waitfor::scan(shape, job.ops),
         Cell::Check { .. } | Cell::Cancel { .. } => context::sample::<::towpath::Ctx>(job),
         Cell::Lock { .. } => super::towpath_sync::locks(job),
         _ => both::<Owned>(job),
