@@ -344,7 +344,8 @@ fn threads_are_told_when_they_sleep() {
     read(|books| {
         assert_eq!(books.waits[&(Operation::Send, Unpark::Done)], 1);
         assert_eq!(books.waits[&(Operation::Reserve, Unpark::Done)], 1);
-        assert_eq!(books.waits[&(Operation::Select, Unpark::Done)], 2);
+        // The timer of the second may ring before that select sleeps.
+        assert!(matches!(books.waits[&(Operation::Select, Unpark::Done)], 1 | 2));
     });
 }
 
