@@ -30,7 +30,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProcessId(pub u64);
 
-/// Names a resource. Never used twice within a program.
+/// Names a resource. Within one snapshot each has its own; a later one may have that of a resource that has gone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ResourceId(pub u64);
 
