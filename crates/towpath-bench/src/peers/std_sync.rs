@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 
-use crate::cells::{Cell, Lock, Mode};
-use crate::workloads::lock::{BlockLock, threads};
+use crate::workloads::lock::{BlockLock, sample_threads};
 use crate::workloads::{Job, Outcome};
 
 const POISON: &str = "nobody panics";
@@ -37,13 +36,5 @@ impl BlockLock for Read {
 }
 
 pub(crate) fn sample(job: Job) -> Outcome {
-    match job.cell {
-        Cell::Lock { mode: Mode::Block, lock: Lock::Mutex, parties } => {
-            threads::<Locked>(parties, job.ops)
-        }
-        Cell::Lock { mode: Mode::Block, lock: Lock::Read, parties } => {
-            threads::<Read>(parties, job.ops)
-        }
-        _ => Outcome::Unsupported,
-    }
+    sample_threads::<Locked, Read>(job)
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use towpath::sync::{Mutex, Notify, RwLock, Semaphore};
 
-use crate::cells::{Cell, Lock, Mode};
+use crate::cells::{Cell, Mode};
 use crate::workloads::lock::{self, BlockLock, TaskLock, TaskNotice, give_way};
 use crate::workloads::{Job, Outcome};
 
@@ -104,12 +104,7 @@ impl BlockLock for Read {
 
 pub(crate) fn locks(job: Job) -> Outcome {
     match job.cell {
-        Cell::Lock { mode: Mode::Block, lock: Lock::Mutex, parties } => {
-            lock::threads::<Locked>(parties, job.ops)
-        }
-        Cell::Lock { mode: Mode::Block, lock: Lock::Read, parties } => {
-            lock::threads::<Read>(parties, job.ops)
-        }
+        Cell::Lock { mode: Mode::Block, .. } => lock::sample_threads::<Locked, Read>(job),
         _ => lock::sample::<Locked, Held, Read, Permits, Notice>(job),
     }
 }

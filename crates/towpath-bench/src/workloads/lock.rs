@@ -75,7 +75,7 @@ pub(crate) fn tasks<L: TaskLock>(parties: usize, ops: usize) -> Outcome {
 }
 
 /// `ops` steps, shared among threads.
-pub(crate) fn threads<L: BlockLock>(parties: usize, ops: usize) -> Outcome {
+fn threads<L: BlockLock>(parties: usize, ops: usize) -> Outcome {
     let lock = Arc::new(L::make(parties));
     let gate = Gate::new(parties);
     let handles: Vec<_> = (0..parties)
@@ -134,5 +134,18 @@ where
         Lock::Read => tasks::<Readers>(parties, ops),
         Lock::Permits => tasks::<Permits>(parties, ops),
         Lock::Notice => notices::<Notice>(ops),
+    }
+}
+
+/// What a library has for threads.
+pub(crate) fn sample_threads<Mutex: BlockLock, Readers: BlockLock>(job: Job) -> Outcome {
+    match job.cell {
+        Cell::Lock { mode: Mode::Block, lock: Lock::Mutex, parties } => {
+            threads::<Mutex>(parties, job.ops)
+        }
+        Cell::Lock { mode: Mode::Block, lock: Lock::Read, parties } => {
+            threads::<Readers>(parties, job.ops)
+        }
+        _ => Outcome::Unsupported,
     }
 }

@@ -250,6 +250,13 @@ impl<P: Ports> Ports for Option<P> {
     }
 }
 
+/// A process without ports.
+impl Ports for () {
+    type Lent = ();
+
+    fn connect(self, _: &mut Wiring<'_>) {}
+}
+
 macro_rules! tuples {
     ($($name:ident)*) => {
         impl<$($name: Ports),*> Ports for ($($name,)*) {
@@ -269,7 +276,6 @@ macro_rules! tuples {
     };
 }
 
-tuples!();
 tuples!(A);
 tuples!(A B);
 tuples!(A B C);

@@ -1,8 +1,7 @@
 //! What can be seen: channels that have a name, and scopes. Both are held weakly.
 //!
-//! What always holds: a channel's entry is taken out when its last end goes. Other entries whose things have gone are taken
-//! out when the table has doubled since the last time, so the table is at most twice as long as there are things. A
-//! channel keeps no room for its name.
+//! What always holds: a channel's entry is taken out when its last end goes, a scope's when it does. A channel keeps no
+//! room for its name.
 //!
 //! Why the standard library's lock: this is not on the way of any message, and tables may be long.
 
@@ -11,8 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::probe;
 use crate::{
+    probe,
     process::Name,
     raw::{gate::Side, seen::Visible},
     waitfor::ResourceId,
@@ -64,34 +63,13 @@ pub(super) struct Named {
 }
 
 /// By address, which nothing else has while the entry is there: a weak pointer keeps the allocation.
-struct Table<V: ?Sized, I> {
-    entries: BTreeMap<usize, (Weak<V>, I)>,
-    /// The length at which those that have gone are taken out.
-    sweep_at: usize,
-}
-
-const SWEEP_AT_LEAST: usize = 64;
+type Table<V, I> = BTreeMap<usize, (Weak<V>, I)>;
 
 static CHANNELS: Mutex<Table<dyn Visible, Named>> = Mutex::new(Table::new());
 static SCOPES: Mutex<Table<dyn Visitable, ()>> = Mutex::new(Table::new());
 
-impl<V: ?Sized, I> Table<V, I> {
-    const fn new() -> Self {
-        Self { entries: BTreeMap::new(), sweep_at: SWEEP_AT_LEAST }
-    }
-
-    fn entry(&mut self, thing: &Arc<V>, info: impl FnOnce() -> I) -> &mut I {
-        if self.entries.len() >= self.sweep_at {
-            self.entries.retain(|_, (thing, _)| thing.strong_count() > 0);
-            self.sweep_at = SWEEP_AT_LEAST.max(2 * self.entries.len());
-        }
-        let entry = self.entries.entry(address(thing));
-        &mut entry.or_insert_with(|| (Arc::downgrade(thing), info())).1
-    }
-
-    fn living(&self) -> impl Iterator<Item = (Arc<V>, &I)> {
-        self.entries.values().filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
-    }
+fn living<V: ?Sized, I>(table: &Table<V, I>) -> impl Iterator<Item = (Arc<V>, &I)> {
+    table.values().filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
 }
 
 fn address<V: ?Sized>(thing: &Arc<V>) -> usize {
@@ -110,10 +88,13 @@ fn table<V: ?Sized, I>(table: &Mutex<Table<V, I>>) -> MutexGuard<'_, Table<V, I>
 
 /// Gives a channel a name, or another one. Whoever calls this holds one of its ends.
 pub(crate) fn name_channel(channel: &Shown, name: Name) {
-    let new = || Named { name: name.clone(), lent: Vec::new(), attached: false };
-    table(&CHANNELS).entry(channel, new).name = name.clone();
+    let key = address(channel);
+    let new = || {
+        (Arc::downgrade(channel), Named { name: name.clone(), lent: Vec::new(), attached: false })
+    };
+    table(&CHANNELS).entry(key).or_insert_with(new).1.name = name.clone();
     if probe::is_on() && probe::attach(resource_id(channel), &name, channel.filling().capacity) {
-        table(&CHANNELS).entry(channel, new).attached = true;
+        table(&CHANNELS).entry(key).or_insert_with(new).1.attached = true;
     }
 }
 
@@ -121,7 +102,7 @@ pub(crate) fn name_channel(channel: &Shown, name: Name) {
 #[cfg(not(towpath_loom))]
 #[cold]
 pub(crate) fn forget_channel(id: ResourceId) {
-    let entry = table(&CHANNELS).entries.remove(&(id.0 as usize));
+    let entry = table(&CHANNELS).remove(&(id.0 as usize));
     if let Some((_, named)) = entry
         && named.attached
     {
@@ -131,33 +112,33 @@ pub(crate) fn forget_channel(id: ResourceId) {
 
 /// Says for good whose an end of a named channel is.
 pub(crate) fn lend(channel: &Shown, lent: Lent) {
-    if let Some((_, named)) = table(&CHANNELS).entries.get_mut(&address(channel)) {
+    if let Some((_, named)) = table(&CHANNELS).get_mut(&address(channel)) {
         named.lent.push(lent);
     }
 }
 
 /// The name of a channel, if it has one.
 pub(crate) fn name_of(channel: &Shown) -> Option<Name> {
-    table(&CHANNELS).entries.get(&address(channel)).map(|(_, named)| named.name.clone())
+    table(&CHANNELS).get(&address(channel)).map(|(_, named)| named.name.clone())
 }
 
 /// Lets a scope be seen until it leaves.
 pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
-    table(&SCOPES).entry(scope, || ());
+    table(&SCOPES).insert(address(scope), (Arc::downgrade(scope), ()));
 }
 
 /// The scope at `address` goes away.
 pub(crate) fn leave_scope(address: usize) {
-    let gone = table(&SCOPES).entries.remove(&address);
+    let gone = table(&SCOPES).remove(&address);
     drop(gone);
 }
 
 /// The channels there are.
 pub(super) fn channels() -> Vec<(Shown, Named)> {
-    table(&CHANNELS).living().map(|(channel, named)| (channel, named.clone())).collect()
+    living(&table(&CHANNELS)).map(|(channel, named)| (channel, named.clone())).collect()
 }
 
 /// The scopes there are.
 pub(super) fn scopes() -> Vec<Arc<dyn Visitable>> {
-    table(&SCOPES).living().map(|(scope, ())| scope).collect()
+    living(&table(&SCOPES)).map(|(scope, ())| scope).collect()
 }

@@ -154,6 +154,17 @@ const STREAM: u32 = u32::MAX;
 /// While it does not pay, this many waits until the next probe.
 const PROBE_LINGER_EVERY: u32 = 128;
 
+/// What a linger that brought so much has taught.
+fn judge(batch: usize) -> u32 {
+    if batch >= GOOD_BATCH { STREAM } else { 0 }
+}
+
+fn keep_away() {
+    for _ in 0..LINGER_PAUSES {
+        spin_loop();
+    }
+}
+
 impl Linger {
     pub(crate) fn new() -> Self {
         // A stream finds out at its second wait.
@@ -172,11 +183,9 @@ impl Linger {
             self.state.store(state + 1, Ordering::Relaxed);
             return false;
         }
-        for _ in 0..LINGER_PAUSES {
-            spin_loop();
-        }
+        keep_away();
         let batch = batch();
-        self.state.store(if batch >= GOOD_BATCH { STREAM } else { 0 }, Ordering::Relaxed);
+        self.state.store(judge(batch), Ordering::Relaxed);
         batch > 0
     }
 }
@@ -212,16 +221,14 @@ impl SelectLinger {
         }
         let found = self.found.take();
         if self.lingered.take() {
-            self.state.set(if found >= GOOD_BATCH { STREAM } else { 0 });
+            self.state.set(judge(found));
         }
         let state = self.state.get();
         if state < PROBE_LINGER_EVERY {
             self.state.set(state + 1);
             return false;
         }
-        for _ in 0..LINGER_PAUSES {
-            spin_loop();
-        }
+        keep_away();
         self.lingered.set(true);
         true
     }

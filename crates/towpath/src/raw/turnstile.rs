@@ -18,6 +18,8 @@
 //! starve, and a mutex under load then serves the task that runs already. The price is a switch of tasks for each
 //! hand-over.
 
+use std::ops::Deref;
+
 use super::{
     claim::{self, Claim, Me},
     line::{Node, Phase, WaitList, Wakes},
@@ -381,29 +383,8 @@ pub(crate) trait Passage {
     }
 }
 
-impl<P: Passage + ?Sized> Passage for &P {
-    #[inline]
-    fn turnstile(&self) -> &Turnstile {
-        (**self).turnstile()
-    }
-
-    #[inline]
-    fn is_over(&self) -> bool {
-        (**self).is_over()
-    }
-
-    #[inline]
-    fn opens_at(&self) -> usize {
-        (**self).opens_at()
-    }
-
-    #[inline]
-    fn give_back(&self, count: usize) {
-        (**self).give_back(count);
-    }
-}
-
-impl<P: Passage + ?Sized> Passage for std::sync::Arc<P> {
+/// Whatever leads to one: a reference, an `Arc`.
+impl<D: Deref<Target: Passage>> Passage for D {
     #[inline]
     fn turnstile(&self) -> &Turnstile {
         (**self).turnstile()
