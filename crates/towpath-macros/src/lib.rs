@@ -1,0 +1,2 @@
+//! The attribute `#[towpath::test]`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Every choice of a schedule, in one stream.

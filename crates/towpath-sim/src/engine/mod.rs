@@ -1,0 +1,1 @@
+//! The scheduler: simulated processes on coroutines, virtual time.
