@@ -269,7 +269,9 @@ pub(crate) fn install_hook() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             note_place(info);
-            before(info);
+            if !sim::panicked(info) {
+                before(info);
+            }
         }));
         HOOK.store(IN_PLACE, Ordering::Release);
     }

@@ -24,7 +24,10 @@ pub(super) struct Clock {
 pub(super) enum Rings {
     Somebody(Arc<dyn Ring>),
     /// A thread in its park of this number.
-    Sleeper { task: u32, park: u64 },
+    Sleeper {
+        task: u32,
+        park: u64,
+    },
 }
 
 struct Timer {

@@ -2,7 +2,10 @@
 //!
 //! What always holds: `HERE` names the coroutine that runs on this thread now, or none; whoever resumes one puts the name
 //! back that was there before.
-#![expect(unsafe_code, reason = "a coroutine gives itself up from deep inside, where its yielder is known by address only")]
+#![expect(
+    unsafe_code,
+    reason = "a coroutine gives itself up from deep inside, where its yielder is known by address only"
+)]
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr, rc::Rc};
 

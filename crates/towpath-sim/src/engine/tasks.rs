@@ -3,20 +3,16 @@
 //! What always holds: a process is in one state; `runnable` lists those that are `Runnable`, in the order in which they
 //! became so, and nobody twice.
 
-use std::{
-    collections::VecDeque,
-    panic::Location,
-    sync::Arc,
-    task::Waker,
-};
+use std::{collections::VecDeque, panic::Location, sync::Arc, task::Waker};
 
-use towpath::rt::sim::{BoxCall, BoxTask, Op};
+use towpath::rt::sim::{BoxCall, Op};
 
+use super::BoxMain;
 use super::bell::{self, Outside, Wakes};
 
 /// What a process has to do.
 pub(super) enum Job {
-    Task(BoxTask),
+    Task(BoxMain),
     Thread(BoxCall),
 }
 

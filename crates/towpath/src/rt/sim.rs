@@ -11,7 +11,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::Future,
-    panic::Location,
+    panic::{Location, PanicHookInfo},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -96,6 +96,8 @@ pub trait World {
     fn recorder(&self) -> Option<Arc<dyn Probe>>;
     /// A task panicked and nobody will ask for its result.
     fn unseen_panic(&self, message: &str);
+    /// A panic has begun, with this message, here. Nothing is printed of it.
+    fn panicked(&self, message: &str, at: Option<&Location<'_>>);
 }
 
 thread_local! {
@@ -108,6 +110,7 @@ thread_local! {
 /// # Panics
 /// When it is in one already.
 pub fn enter(world: Rc<dyn World>) -> Entered {
+    process::install_hook();
     let before = WORLD.replace(Some(world));
     assert!(before.is_none(), "a simulation inside a simulation");
     ACTIVE.set(true);
@@ -266,6 +269,15 @@ pub(crate) fn pending_arms(at: &'static Location<'static>, arms: impl Fn(&mut dy
 #[inline]
 pub(crate) fn recorder() -> Option<Arc<dyn Probe>> {
     if is_active() { world().recorder() } else { None }
+}
+
+/// True: the world takes note, and nobody else need.
+pub(crate) fn panicked(info: &PanicHookInfo<'_>) -> bool {
+    is_active() && {
+        let message = info.payload_as_str().unwrap_or("a panic without a message");
+        world().panicked(message, info.location());
+        true
+    }
 }
 
 pub(crate) fn unseen_panic(message: &str) {
