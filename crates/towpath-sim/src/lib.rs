@@ -4,3 +4,6 @@ mod choice;
 mod disk;
 mod engine;
 mod net;
+mod report;
+
+pub use report::{Finding, FindingKind, Stuck, StuckWait};

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Deadlock,
     /// The main process has ended, and others never will.
     Leak,
+    /// This one waits although it could go on.
+    LostWakeup(u32),
     /// It goes on and on.
     NoEnd,
     Panic {

@@ -6,6 +6,8 @@ mod failure;
 mod hash;
 mod law;
 mod record;
+#[cfg(test)]
+mod speed;
 mod stack;
 mod tasks;
 #[cfg(test)]
@@ -17,7 +19,7 @@ use std::{future::Future, pin::Pin, rc::Rc, time::Duration};
 pub(crate) use failure::{Failure, Fault};
 pub(crate) use law::When;
 use record::Record;
-pub(crate) use record::Story;
+pub(crate) use record::{Event, Left, Story, Thing, Wait, What};
 use world::World;
 pub(crate) use world::with;
 

@@ -83,7 +83,7 @@ pub(crate) struct Thing {
 }
 
 /// A schedule, told from the beginning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Story {
     pub(crate) events: VecDeque<Event>,
     /// By number.
@@ -158,6 +158,11 @@ impl Record {
         if !pending.contains(&wait) {
             pending.push(wait);
         }
+    }
+
+    /// What `task` found not to be ready in its last turn.
+    pub(super) fn waits_of(&mut self, task: u32) -> Vec<Wait> {
+        slot(&mut self.pending, task).clone()
     }
 
     pub(super) fn into_story(mut self: Box<Self>, tasks: &Tasks) -> Story {

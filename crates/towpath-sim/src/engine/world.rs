@@ -220,12 +220,60 @@ impl World {
 
     /// Looks at what is left when nobody can go on.
     fn judge(&self) {
-        let mut now = self.now.borrow_mut();
-        if now.failure.is_some() || now.tasks.live() == 0 {
-            return;
+        if self.now.borrow().failure.is_none()
+            && let Some(broken) = self.laws.unfulfilled()
+        {
+            self.now.borrow_mut().fail(Fault::Law(broken));
         }
-        let fault = if now.main_done.is_none() { Fault::Deadlock } else { Fault::Leak };
-        now.fail(fault);
+        let left = {
+            let mut now = self.now.borrow_mut();
+            if now.failure.is_some() || now.tasks.live() == 0 {
+                return;
+            }
+            let fault = if now.main_done.is_none() { Fault::Deadlock } else { Fault::Leak };
+            now.fail(fault);
+            // The rest takes time, so it is done when the run is recorded.
+            if now.record.is_none() {
+                return;
+            }
+            now.failure.as_ref().map(|failure| failure.left.clone()).unwrap_or_default()
+        };
+        let asleep = left.into_iter().find(|task| self.goes_on_if_shaken(*task));
+        if let Some(task) = asleep {
+            let mut now = self.now.borrow_mut();
+            if let Some(failure) = &mut now.failure {
+                failure.fault = Fault::LostWakeup(task);
+            }
+        }
+    }
+
+    /// Wakes `task` for no reason. True: it had one to go on.
+    fn goes_on_if_shaken(&self, task: u32) -> bool {
+        let (before, steps, wakes) = {
+            let mut now = self.now.borrow_mut();
+            let wakes = match now.tasks.get(task).state {
+                State::Waiting => Wakes::Poll,
+                State::Parked => Wakes::Park,
+                State::Runnable | State::Running | State::Done => return false,
+            };
+            let steps = now.steps;
+            now.tasks.wake(task, wakes, steps);
+            now.tasks.run(task);
+            let waits = now.record.as_mut().map(|record| record.waits_of(task));
+            (waits.unwrap_or_default(), steps, wakes)
+        };
+        // With a failure noted nobody else is chosen: exactly this one has its turn.
+        self.resume(task);
+        let mut now = self.now.borrow_mut();
+        let it = now.tasks.get(task);
+        let rests = match wakes {
+            Wakes::Poll => it.state == State::Waiting,
+            Wakes::Park => it.state == State::Parked,
+        };
+        let stepped = now.steps != steps && wakes == Wakes::Park;
+        let others = !now.tasks.runnable().is_empty();
+        let after = now.record.as_mut().map(|record| record.waits_of(task)).unwrap_or_default();
+        !rests || stepped || others || after != before
     }
 
     /// Ends everybody who is left.
