@@ -3,7 +3,10 @@
 mod choice;
 mod disk;
 mod engine;
+mod laws;
 mod net;
 mod report;
 
+pub use laws::{Ledger, always, eventually};
 pub use report::{Finding, FindingKind, Stuck, StuckWait};
+pub use towpath::rt::sim::yield_point;

@@ -14,7 +14,7 @@ use std::{
 
 use towpath::rt::sim::{Object, Op};
 
-use crate::engine::{Event, Failure, Fault, Left, Outcome, Story, Thing, Wait, What};
+use crate::engine::{Event, Failure, Fault, Left, Outcome, Story, Thing, Wait, What, When};
 
 /// A failing schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,8 +145,9 @@ fn summary(failure: &Failure, kind: FindingKind, told: &Told<'_>) -> String {
             format!("`{}` panicked{at}: {message}", told.name(failure.task))
         }
         Fault::Law(law) => match law.when {
-            "always" => format!("`{}` does not always hold", law.name),
-            _ => format!("`{}` has not come true in the end", law.name),
+            When::Always => format!("`{}` does not hold any more", law.name),
+            When::Eventually => format!("`{}` has never come true", law.name),
+            When::AtTheEnd => format!("`{}` does not hold at the end", law.name),
         },
         Fault::Outside => {
             "a thread that the simulator does not know has woken somebody: start threads with \
@@ -242,7 +243,11 @@ impl<'a> Told<'a> {
 
     fn name(&self, task: u32) -> &'a str {
         let who = self.story.who.get(task as usize);
-        who.and_then(|who| who.name.as_deref()).unwrap_or(if task == 0 { "main" } else { "spawned" })
+        who.and_then(|who| who.name.as_deref()).unwrap_or(if task == 0 {
+            "main"
+        } else {
+            "spawned"
+        })
     }
 
     /// Who could end this wait.
@@ -294,7 +299,9 @@ impl<'a> Told<'a> {
     /// How somebody is who could help.
     fn helper(&self, task: u32, helper: u32) -> String {
         let name = self.name(helper);
-        let Some(left) = self.left.get(&helper) else { return format!("`{name}`, which has ended") };
+        let Some(left) = self.left.get(&helper) else {
+            return format!("`{name}`, which has ended");
+        };
         if helper == task {
             return format!("`{name}` itself");
         }

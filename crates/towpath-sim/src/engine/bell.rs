@@ -6,7 +6,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Wake, Waker},
-    thread::{self, ThreadId},
 };
 
 use super::world;
@@ -30,15 +29,13 @@ struct Bell {
 
 /// Where a thread of the system, which a simulation should not have, leaves word.
 pub(super) struct Outside {
-    home: ThreadId,
     used: AtomicBool,
     wakes: Mutex<Vec<(u64, u32, Wakes)>>,
 }
 
 impl Outside {
     pub(super) fn new() -> Arc<Self> {
-        let home = thread::current().id();
-        Arc::new(Self { home, used: AtomicBool::new(false), wakes: Mutex::new(Vec::new()) })
+        Arc::new(Self { used: AtomicBool::new(false), wakes: Mutex::new(Vec::new()) })
     }
 
     /// What has come since the last call.
@@ -60,9 +57,14 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if thread::current().id() == self.outside.home {
-            world::with(|world| world.wake(self.schedule, self.task, self.wakes));
-        } else {
+        let home = world::with(|world| {
+            let home = Arc::ptr_eq(&world.outside, &self.outside);
+            if home {
+                world.wake(self.schedule, self.task, self.wakes);
+            }
+            home
+        });
+        if home != Some(true) {
             let mut wakes = self.outside.wakes.lock().unwrap_or_else(PoisonError::into_inner);
             wakes.push((self.schedule, self.task, self.wakes));
             self.outside.used.store(true, Ordering::Release);

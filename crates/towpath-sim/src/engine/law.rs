@@ -1,4 +1,6 @@
 //! What the program says must always hold, or come true in the end.
+//!
+//! What always holds: while a law is looked at, nothing of the schedule goes on, and what the law does is no step.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,14 +8,13 @@ use std::cell::{Cell, RefCell};
 #[derive(Default)]
 pub(crate) struct Laws {
     laws: RefCell<Vec<Law>>,
-    /// A law is being looked at: what it does is no step.
     checking: Cell<bool>,
     any: Cell<bool>,
 }
 
 struct Law {
     name: String,
-    kind: When,
+    when: When,
     holds: Box<dyn Fn() -> bool>,
 }
 
@@ -24,18 +25,20 @@ pub(crate) enum When {
     Always,
     /// After some step.
     Eventually,
+    /// When everybody has ended.
+    AtTheEnd,
 }
 
 /// A law that does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Broken {
     pub(crate) name: String,
-    pub(crate) when: &'static str,
+    pub(crate) when: When,
 }
 
 impl Laws {
-    pub(crate) fn add(&self, name: String, kind: When, holds: Box<dyn Fn() -> bool>) {
-        self.laws.borrow_mut().push(Law { name, kind, holds });
+    pub(crate) fn add(&self, name: String, when: When, holds: Box<dyn Fn() -> bool>) {
+        self.laws.borrow_mut().push(Law { name, when, holds });
         self.any.set(true);
     }
 
@@ -46,31 +49,34 @@ impl Laws {
     /// The first law that is broken now. Those that have come true are struck off.
     #[inline]
     pub(crate) fn check(&self) -> Option<Broken> {
-        if self.any.get() { self.look() } else { None }
+        if self.any.get() { self.look(false) } else { None }
     }
 
-    fn look(&self) -> Option<Broken> {
+    /// The first law that is broken when everybody has ended.
+    pub(crate) fn check_at_the_end(&self) -> Option<Broken> {
+        if self.any.get() { self.look(true) } else { None }
+    }
+
+    fn look(&self, end: bool) -> Option<Broken> {
         self.checking.set(true);
-        let mut broken = None;
+        // A law that adds one would find the list borrowed.
         let mut laws = self.laws.take();
+        let mut broken = None;
         laws.retain(|law| {
-            let holds = (law.holds)();
-            if law.kind == When::Always && !holds && broken.is_none() {
-                broken = Some(Broken { name: law.name.clone(), when: "always" });
+            let must = end || law.when == When::Always;
+            if !must && law.when == When::AtTheEnd {
+                return true;
             }
-            law.kind == When::Always || !holds
+            let holds = (law.holds)();
+            if must && !holds && broken.is_none() {
+                broken = Some(Broken { name: law.name.clone(), when: law.when });
+            }
+            law.when != When::Eventually || !holds
         });
-        self.laws.replace(laws);
+        let added = self.laws.replace(laws);
+        self.laws.borrow_mut().extend(added);
         self.checking.set(false);
         broken
-    }
-
-    /// The first that has never come true.
-    pub(crate) fn unfulfilled(&self) -> Option<Broken> {
-        let early = self.check();
-        let laws = self.laws.borrow();
-        let late = laws.iter().find(|law| law.kind == When::Eventually);
-        early.or_else(|| late.map(|law| Broken { name: law.name.clone(), when: "eventually" }))
     }
 
     pub(crate) fn clear(&self) {

@@ -5,13 +5,14 @@ mod clock;
 mod failure;
 mod hash;
 mod law;
+mod now;
 mod record;
-#[cfg(test)]
-mod speed;
+mod seam;
 mod stack;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod world;
 
 use std::{future::Future, pin::Pin, rc::Rc, time::Duration};
