@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Debug,
+    fmt::{self, Debug},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -145,7 +145,7 @@ impl<T> Clone for Ledger<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Ledger<T> {
+impl<T> fmt::Debug for Ledger<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ledger").field("name", &self.name).finish_non_exhaustive()
     }

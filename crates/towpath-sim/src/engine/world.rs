@@ -49,7 +49,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
 
 pub(crate) struct World {
     pub(super) now: RefCell<Now>,
-    pub(super) laws: Laws,
+    pub(crate) laws: Laws,
     pub(super) outside: Arc<Outside>,
     pub(super) stacks: RefCell<Vec<Option<Stack>>>,
     /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
