@@ -10,7 +10,7 @@
 //! | turns of 12 | strategy | what it finds that others miss |
 //! |---|---|---|
 //! | 2 | even walk | whatever needs many alternations; no assumption can mislead it |
-//! | 3 | partial order sampling | orders of few races, however long the run around them |
+//! | 3 | partial order sampling | one event put off for long, and its races decided afresh |
 //! | 3 | PCT of depth 2, 3 and 4 | one process far ahead or far behind, with few changes; it has a guarantee |
 //! | 1 | few pre-emptions | the same for bugs inside an otherwise undisturbed stretch |
 //! | 1 | one process starved | what needs one to be last everywhere, for each one in turn |
