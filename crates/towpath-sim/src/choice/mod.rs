@@ -289,9 +289,9 @@ impl Choices {
         self.coverage = Some(Box::default());
     }
 
-    /// What was counted.
-    pub(crate) fn coverage(&self) -> Option<&Coverage> {
-        self.coverage.as_deref()
+    /// What was counted. Nothing is counted after this.
+    pub(crate) fn take_coverage(&mut self) -> Option<Coverage> {
+        self.coverage.take().map(|coverage| *coverage)
     }
 
     fn clear(&mut self) {

@@ -12,7 +12,7 @@ fn different_schedules_are_counted_once() {
         assert!(choices.begin(seed_of(1, number)));
         toy.run(&mut choices);
     }
-    let coverage = choices.coverage().expect("asked for");
+    let coverage = choices.take_coverage().expect("asked for");
     assert_eq!(coverage.schedules(), 2000);
     // 6! / (3! * 3!)
     assert_eq!(coverage.distinct(), 20);
@@ -61,7 +61,7 @@ fn a_place_is_what_the_engine_says() {
         }
         choices.end();
     }
-    let coverage = choices.coverage().expect("asked for");
+    let coverage = choices.take_coverage().expect("asked for");
     assert_eq!((coverage.places(), coverage.answers()), (2, (4, 4)));
     assert_eq!(coverage.distinct(), 4);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::{Bounds, Choices, Kind, Mix, Portfolio};
 use super::toy::{Step, Toy};
 
-const NO_BOUNDS: Bounds = Bounds { departures: u32::MAX, depth: usize::MAX };
+const NO_BOUNDS: Bounds = Bounds { departures: u32::MAX, depth: u32::MAX };
 
 /// All orders in which the steps were made, each as often as it was visited, and whether nothing was left out.
 fn orders(toy: &Toy, bounds: Bounds) -> (Vec<Vec<u32>>, bool) {
@@ -75,11 +75,47 @@ fn numbers_are_tried_too_and_wide_ones_at_their_edges() {
             values.push(choices.pick(Kind::Random, below));
             choices.end();
         }
+        values.sort_unstable();
         (values, choices.is_complete())
     };
     assert_eq!(visit(3), (vec![0, 1, 2], true));
     assert_eq!(visit(8), ((0..8).collect(), true));
     assert_eq!(visit(100), (vec![0, 1, 50, 99], false));
+    assert_eq!(visit(u64::MAX), (vec![0, 1, u64::MAX / 2, u64::MAX - 1], false));
+}
+
+#[test]
+fn schedules_with_fewer_forced_choices_come_first() {
+    let toy = touching(&[3, 3, 2]);
+    let mut choices = Choices::new(Portfolio::with_bounds(Mix::Exhaustive, NO_BOUNDS));
+    let mut forced = Vec::new();
+    while choices.begin(forced.len() as u64) {
+        toy.run(&mut choices);
+        forced.push(choices.forced().len());
+    }
+    assert!(forced.is_sorted(), "{forced:?}");
+    assert_eq!((forced[0], forced.len()), (0, 560));
+}
+
+#[test]
+fn a_share_of_the_portfolio_that_has_seen_all_ends_it() {
+    let run = |mix, toy: Toy| {
+        let mut choices = Choices::new(Portfolio::new(mix));
+        let mut count = 0;
+        while count < 5000 && choices.begin(count) {
+            toy.run(&mut choices);
+            count += 1;
+        }
+        (count, choices.is_complete())
+    };
+    // Twenty schedules; after the first, one in twelve.
+    let (count, complete) = run(Mix::Portfolio, touching(&[3, 3]));
+    assert!((18 * 12..20 * 12).contains(&count) && complete, "{count}");
+    // Something was left out there, so it goes on.
+    let wide = Toy::new(vec![vec![Step::Draw(0, 1000)]]);
+    assert_eq!(run(Mix::Exhaustive, wide.clone()), (4, false));
+    assert_eq!(run(Mix::Portfolio, wide), (5000, false));
+    assert_eq!(run(Mix::Random, touching(&[3, 3])), (5000, false));
 }
 
 #[test]

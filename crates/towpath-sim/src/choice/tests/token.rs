@@ -6,7 +6,6 @@ use super::super::{Flavour, Forced, Plan, Token, TokenError};
 
 fn flavour() -> impl Strategy<Value = Flavour> {
     prop_oneof![
-        Just(Flavour::Plain),
         Just(Flavour::Even),
         Just(Flavour::Calm),
         Just(Flavour::Starve),
