@@ -1,134 +1,168 @@
-//! Every schedule within bounds, one after the other, depth first.
+//! Every schedule within bounds, the simplest first: the default one, then all with one forced choice, then two.
 //!
 //! What always holds:
-//! - No two schedules are the same, and when nothing is left each schedule within the bounds was visited.
-//! - The bounds are on the choices of a task other than the default one, and on the depth: choices further down are
-//!   left at their default.
+//! - No schedule is visited twice, and none before all that have fewer forced choices.
+//! - When nothing is left, each schedule within the bounds was visited.
 //!
-//! Why a bound on choices other than the default: schedules grow exponentially with their length, but only polynomially
-//! with the number of departures from a fixed scheduler, and most bugs need few (Emmi, Qadeer, Rakamarić,
-//! "Delay-bounded scheduling", POPL 2011).
+//! Why in this order: schedules grow exponentially with their length, but only polynomially with the number of departures
+//! from a fixed scheduler, and most bugs need few (Emmi, Qadeer, Rakamarić, "Delay-bounded scheduling", POPL 2011). Depth
+//! first, a campaign that cannot finish would spend itself on the last few choices; this way it has tried all small
+//! departures, and what it finds has as few forced choices as there can be.
+//!
+//! A schedule is a node: its parent's forced choices and one more, later than those. While it runs, each choice after its
+//! last forced one becomes a child for every other answer. So a node is all that a schedule costs in memory, and each
+//! schedule has one parent, which is why it comes only once.
 
+use super::rng::Rng;
 use super::{Candidate, Kind, Strategy};
 
 /// Numbers of more than this many answers are tried at 0, 1, the middle and the last.
 const WIDE: u64 = 8;
 
+/// Schedules that are remembered; 12 bytes each. Nobody waits for the last of so many.
+const NODES_MAX: usize = 1 << 22;
+
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// Choices of a task other than the default one, at most.
+    /// Forced choices, at most.
     pub(crate) departures: u32,
     /// Choices that are varied; those after them are not.
-    pub(crate) depth: usize,
+    pub(crate) depth: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { departures: 3, depth: 1000 }
+        Self { departures: u32::MAX, depth: 1000 }
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Node {
-    kind: Kind,
-    below: u64,
-    /// Which of its answers is being tried.
-    turn: u64,
-    /// Departures before it.
-    departures: u32,
-}
-
-impl Node {
-    fn turns(&self) -> u64 {
-        if self.below > WIDE { 4 } else { self.below }
-    }
-
-    fn value(&self) -> u64 {
-        match self.turn {
-            turn if self.below <= WIDE => turn,
-            2 => self.below / 2,
-            3 => self.below - 1,
-            turn => turn,
-        }
-    }
-
-    fn departures_after(&self) -> u32 {
-        self.departures + u32::from(self.kind == Kind::Task && self.turn != 0)
-    }
+    parent: u32,
+    at: u32,
+    /// Which of the answers that are tried there; 0 for the root, which forces nothing.
+    turn: u32,
 }
 
 #[derive(Debug)]
 pub(crate) struct Exhaustive {
     bounds: Bounds,
-    path: Vec<Node>,
-    /// How much of the path this schedule has gone.
-    at: usize,
-    started: bool,
+    nodes: Vec<Node>,
+    /// The nodes before it were visited.
+    next: usize,
+    /// Up to here they have as many forced choices as this one.
+    level_end: usize,
+    level: u32,
+    /// What this schedule forces, the last one first.
+    forced: Vec<Node>,
+    /// Choices so far in this schedule.
+    at: u32,
     cut: bool,
 }
 
 impl Exhaustive {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, path: Vec::new(), at: 0, started: false, cut: false }
+        let root = Node { parent: 0, at: 0, turn: 0 };
+        Self {
+            bounds,
+            nodes: vec![root],
+            next: 0,
+            level_end: 1,
+            level: 0,
+            forced: Vec::new(),
+            at: 0,
+            cut: false,
+        }
     }
 
-    /// Whether nothing was left out because of a bound so far.
+    /// Whether nothing was left out because of a bound so far, and nothing is left to visit.
     pub(crate) fn is_complete(&self) -> bool {
-        !self.cut
+        !self.cut && self.is_done()
     }
 
-    fn choose(&mut self, kind: Kind, below: u64) -> u64 {
-        if self.at == self.path.len() {
-            if self.at >= self.bounds.depth {
-                self.cut = true;
-                return 0;
-            }
-            self.cut |= below > WIDE;
-            let departures = self.path.last().map_or(0, Node::departures_after);
-            self.path.push(Node { kind, below, turn: 0, departures });
-        }
-        let node = &self.path[self.at];
+    /// Whether nothing is left to visit within the bounds.
+    pub(crate) fn is_done(&self) -> bool {
+        self.next == self.nodes.len()
+    }
+
+    fn choose(&mut self, below: u64) -> u64 {
+        let at = self.at;
         self.at += 1;
-        // A program that is not deterministic may ask something else than it did before.
-        node.value().min(below - 1)
+        match self.forced.last() {
+            Some(node) if node.at == at => {
+                let turn = node.turn;
+                self.forced.pop();
+                // A program that is not deterministic may ask something else than it did before.
+                value(turn, below).min(below - 1)
+            }
+            Some(_) => 0,
+            None => {
+                self.branch(at, below);
+                0
+            }
+        }
     }
 
-    /// Goes on to the next path. False: that was the last.
-    fn advance(&mut self) -> bool {
-        while let Some(node) = self.path.last_mut() {
-            let departs = node.kind == Kind::Task && node.turn == 0;
-            let within = !departs || node.departures < self.bounds.departures;
-            self.cut |= !within;
-            if within && node.turn + 1 < node.turns() {
-                node.turn += 1;
-                return true;
-            }
-            self.path.pop();
+    /// The other answers at a choice after all that are forced.
+    fn branch(&mut self, at: u32, below: u64) {
+        let others = turns(below) - 1;
+        let full = self.nodes.len() + others as usize > NODES_MAX;
+        if full || self.level >= self.bounds.departures || at >= self.bounds.depth {
+            self.cut = true;
+            return;
         }
-        false
+        self.cut |= below > WIDE;
+        let parent = (self.next - 1) as u32;
+        self.nodes.extend((1..=others).map(|turn| Node { parent, at, turn }));
+    }
+}
+
+/// How many answers are tried.
+fn turns(below: u64) -> u32 {
+    if below > WIDE { 4 } else { below as u32 }
+}
+
+/// The answer that is tried at a turn.
+fn value(turn: u32, below: u64) -> u64 {
+    match turn {
+        _ if below <= WIDE => u64::from(turn),
+        2 => below / 2,
+        3 => below - 1,
+        _ => u64::from(turn),
     }
 }
 
 impl Strategy for Exhaustive {
-    fn begin(&mut self, _: u64) -> bool {
-        if self.started {
-            self.path.truncate(self.at);
-            if !self.advance() {
-                // The path is empty now, so it stays that way.
-                return false;
-            }
+    fn begin(&mut self, seed: u64) -> bool {
+        if self.is_done() {
+            return false;
         }
-        self.started = true;
+        if self.next == self.level_end {
+            self.level_end = self.nodes.len();
+            self.level += 1;
+        }
+        // Any of this level, so that one that is not finished has looked everywhere. Nobody has a parent among those
+        // that are exchanged: they have not run.
+        let count = (self.level_end - self.next) as u64;
+        let other = self.next + Rng::new(seed).below(count) as usize;
+        self.nodes.swap(self.next, other);
+        let mut node = self.nodes[self.next];
+        self.next += 1;
         self.at = 0;
+        self.forced.clear();
+        while node.turn != 0 {
+            self.forced.push(node);
+            node = self.nodes[node.parent as usize];
+        }
         true
     }
 
     fn task(&mut self, candidates: &[Candidate]) -> usize {
-        self.choose(Kind::Task, candidates.len() as u64) as usize
+        self.choose(candidates.len() as u64) as usize
     }
 
-    fn pick(&mut self, kind: Kind, below: u64) -> u64 {
-        self.choose(kind, below)
+    fn pick(&mut self, _: Kind, below: u64) -> u64 {
+        self.choose(below)
     }
 }

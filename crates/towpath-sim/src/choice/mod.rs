@@ -22,13 +22,15 @@ mod random;
 mod rng;
 mod shrink;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub(crate) use coverage::Coverage;
+pub(crate) use exhaustive::Bounds;
 pub(crate) use portfolio::{Flavour, Mix, Plan, Portfolio};
+pub(crate) use rng::seed_of;
 pub(crate) use shrink::{Budget, shrink};
-pub(crate) use token::Token;
+pub(crate) use token::{Token, TokenError};
 
 /// Who may go on next, and with what.
 ///
@@ -60,20 +62,30 @@ pub(crate) enum Op {
     Reserve,
     TrySend,
     TryRecv,
+    TryReserve,
+    /// A place that was reserved is given back.
+    Unreserve,
     /// An end of a channel is dropped.
     Close,
     Lock,
-    TryLock,
+    /// A lock or permits are given back.
     Unlock,
     Notify,
     Select,
+    /// A context is ended.
     Cancel,
+    /// A context's end is waited for or looked at.
+    Done,
     Spawn,
     Join,
     Sleep,
-    /// Offers to let others run. It waits for somebody without saying for whom, so strategies with priorities let it
-    /// step back.
+    /// A thread waits.
+    Park,
+    /// It said that others may go first.
     Yield,
+    /// Somebody else has to go first: it waits for another's few instructions without saying for whose. Strategies with
+    /// priorities let it step back.
+    GiveWay,
     /// Time passes.
     Clock,
     Other,
@@ -277,9 +289,9 @@ impl Choices {
         self.coverage = Some(Box::default());
     }
 
-    /// What was counted.
-    pub(crate) fn coverage(&self) -> Option<&Coverage> {
-        self.coverage.as_deref()
+    /// What was counted. Nothing is counted after this.
+    pub(crate) fn take_coverage(&mut self) -> Option<Coverage> {
+        self.coverage.take().map(|coverage| *coverage)
     }
 
     fn clear(&mut self) {

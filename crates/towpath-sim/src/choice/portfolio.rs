@@ -1,7 +1,7 @@
 //! Which strategy decides which schedule.
 //!
 //! What always holds:
-//! - A schedule by a seed is a pure function of its [`Plan`]; nothing else that was learned from earlier schedules goes
+//! - A schedule of a random strategy is a pure function of its [`Plan`]; nothing else that was learned from earlier schedules goes
 //!   into it. So a plan in a token replays.
 //!
 //! Why a mix: each strategy is blind somewhere. The default one goes round like this, after one schedule in which nothing
@@ -10,15 +10,15 @@
 //! | turns of 12 | strategy | what it finds that others miss |
 //! |---|---|---|
 //! | 2 | even walk | whatever needs many alternations; no assumption can mislead it |
-//! | 3 | partial order sampling | orders of few races, however long the run around them |
+//! | 2 | partial order sampling | one event put off for long, and its races decided afresh |
 //! | 3 | PCT of depth 2, 3 and 4 | one process far ahead or far behind, with few changes; it has a guarantee |
-//! | 1 | few pre-emptions | the same for bugs inside an otherwise undisturbed stretch |
+//! | 1 | exhaustive | what needs one departure from the default, surely and not just probably; small programs wholly |
+//! | 1 | few pre-emptions | two or three departures inside an otherwise undisturbed stretch |
 //! | 1 | one process starved | what needs one to be last everywhere, for each one in turn |
 //! | 1 | early timers | a timeout that beats what it guards |
 //! | 1 | late timers | work that is done long before the timer, whose ring is then stale |
 //!
-//! The exhaustive strategy is not in the mix. It goes depth first, so a share of the schedules would only vary the last
-//! few choices; by itself it is for programs small enough to be finished.
+//! When the exhaustive share has finished, there is no other schedule, and the campaign is over.
 
 use super::exhaustive::{Bounds, Exhaustive};
 use super::pct::Pct;
@@ -30,8 +30,6 @@ use super::{Candidate, Kind, Strategy};
 /// How one schedule is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flavour {
-    /// Always the default.
-    Plain,
     /// Each candidate alike.
     Even,
     /// Few pre-emptions.
@@ -73,15 +71,28 @@ pub(crate) enum Mix {
 impl Mix {
     /// Schedule 0, and then these in turn.
     fn turns(self) -> (Flavour, &'static [Flavour]) {
-        use Flavour::{Calm, Early, Even, Exhaustive, Late, Pct, Plain, Pos, Starve};
+        use Flavour::{Calm, Early, Even, Exhaustive, Late, Pct, Pos, Starve};
         match self {
             Self::Random => (Even, &[Even]),
             Self::Pct => (Pct(3), &[Pct(2), Pct(3), Pct(4)]),
             Self::Pos => (Pos, &[Pos]),
             Self::Exhaustive => (Exhaustive, &[Exhaustive]),
             Self::Portfolio => (
-                Plain,
-                &[Even, Pct(2), Pos, Calm, Early, Pct(3), Pos, Starve, Even, Pct(4), Pos, Late],
+                Exhaustive,
+                &[
+                    Even,
+                    Pct(2),
+                    Pos,
+                    Calm,
+                    Exhaustive,
+                    Early,
+                    Pct(3),
+                    Pos,
+                    Starve,
+                    Even,
+                    Pct(4),
+                    Late,
+                ],
             ),
         }
     }
@@ -109,7 +120,7 @@ impl Portfolio {
         Self {
             mix,
             number: 0,
-            plan: Plan { flavour: Flavour::Plain, span: 0, seed: 0 },
+            plan: Plan { flavour: Flavour::Even, span: 0, seed: 0 },
             random: Random::new(Lean::Even),
             pct: Pct::new(3),
             pos: Pos::new(),
@@ -122,7 +133,6 @@ impl Portfolio {
         self.plan = plan;
         let Plan { flavour, span, seed } = plan;
         match flavour {
-            Flavour::Plain => true,
             Flavour::Pct(depth) => {
                 self.pct.plan(u32::from(depth), span);
                 self.pct.begin(seed)
@@ -148,20 +158,29 @@ impl Portfolio {
         (self.plan.flavour != Flavour::Exhaustive).then_some(self.plan)
     }
 
-    /// Whether, having begun nothing more, it has left nothing out. Chance never is complete.
+    /// Whether there is no schedule but those that were tried.
     pub(crate) fn is_complete(&self) -> bool {
-        self.mix == Mix::Exhaustive && self.exhaustive.is_complete()
+        self.exhaustive.is_complete()
     }
 }
 
 impl Strategy for Portfolio {
     fn begin(&mut self, seed: u64) -> bool {
         let (first, turns) = self.mix.turns();
-        let flavour = match self.number.checked_sub(1) {
+        if self.is_complete() {
+            return false;
+        }
+        let mut flavour = match self.number.checked_sub(1) {
             None => first,
             Some(number) => turns[(number % turns.len() as u64) as usize],
         };
         self.number += 1;
+        if flavour == Flavour::Exhaustive
+            && self.mix != Mix::Exhaustive
+            && self.exhaustive.is_done()
+        {
+            flavour = Flavour::Even;
+        }
         let span = match flavour {
             Flavour::Pct(_) => self.pct.guess(),
             Flavour::Starve => self.pct.tasks() as u64,
@@ -173,7 +192,6 @@ impl Strategy for Portfolio {
     #[inline]
     fn task(&mut self, candidates: &[Candidate]) -> usize {
         match self.plan.flavour {
-            Flavour::Plain => 0,
             Flavour::Pct(_) => self.pct.task(candidates),
             Flavour::Pos => self.pos.task(candidates),
             Flavour::Exhaustive => self.exhaustive.task(candidates),
@@ -184,7 +202,6 @@ impl Strategy for Portfolio {
     #[inline]
     fn pick(&mut self, kind: Kind, below: u64) -> u64 {
         match self.plan.flavour {
-            Flavour::Plain => 0,
             Flavour::Pct(_) => self.pct.pick(kind, below),
             Flavour::Pos => self.pos.pick(kind, below),
             Flavour::Exhaustive => self.exhaustive.pick(kind, below),

@@ -6,9 +6,15 @@
 //!
 //! An event without a known object races with everything. The passing of time races with nothing here: it keeps its
 //! priority until it wins, and each event that is done brings a new draw against it.
+//!
+//! What differs here: everybody draws again once in a while. A process that spins draws again at each look, and would have
+//! to draw something lower than the one it waits for; the mean of that time is infinite.
 
 use super::rng::Rng;
 use super::{CLOCK, Candidate, Kind, Op, Strategy};
+
+/// Choices after which everybody draws again: more than a kernel has, so that an event can be put off to its end.
+const ROUND: u64 = 512;
 
 /// No priority was drawn.
 const NONE: u64 = 0;
@@ -26,11 +32,12 @@ pub(crate) struct Pos {
     /// What each process would do next, by its number.
     events: Vec<Event>,
     clock: u64,
+    step: u64,
 }
 
 impl Pos {
     pub(crate) fn new() -> Self {
-        Self { rng: Rng::default(), events: Vec::new(), clock: NONE }
+        Self { rng: Rng::default(), events: Vec::new(), clock: NONE, step: 0 }
     }
 
     #[inline]
@@ -53,18 +60,27 @@ impl Pos {
         }
         event.priority
     }
+
+    fn forget(&mut self) {
+        self.events.clear();
+        self.clock = NONE;
+    }
 }
 
 impl Strategy for Pos {
     fn begin(&mut self, seed: u64) -> bool {
         self.rng = Rng::new(seed);
-        self.events.clear();
-        self.clock = NONE;
+        self.step = 0;
+        self.forget();
         true
     }
 
     #[inline]
     fn task(&mut self, candidates: &[Candidate]) -> usize {
+        self.step += 1;
+        if self.step.is_multiple_of(ROUND) {
+            self.forget();
+        }
         let mut best = (0, NONE);
         for (index, candidate) in candidates.iter().enumerate() {
             let priority = self.priority(candidate);

@@ -147,15 +147,17 @@ impl Search<'_> {
 
     fn lower(&mut self) {
         for index in 0..self.best.len() {
-            // The least first; then by halves, which ends quickly, then by one.
-            while let Some(Forced { value, .. }) = self.best.get(index).copied() {
-                let lower = [1, value / 2, value - 1].into_iter().any(|value| {
-                    let mut list = self.best.clone();
-                    list[index].value = value;
-                    self.attempt(list)
-                });
-                if !lower {
-                    break;
+            // Lower than `floor` did not fail; so the search between them ends after some 64 runs.
+            let mut floor = 0;
+            while let Some(Forced { value, .. }) = self.best.get(index).copied()
+                && floor + 1 < value
+            {
+                // The least first: a small number, if it will do, is found at once.
+                let lower = if floor == 0 { 1 } else { floor + (value - floor) / 2 };
+                let mut list = self.best.clone();
+                list[index].value = lower;
+                if !self.attempt(list) {
+                    floor = lower;
                 }
             }
         }

@@ -183,7 +183,6 @@ const PCT: u8 = 16;
 
 fn number_of(flavour: Flavour) -> u8 {
     match flavour {
-        Flavour::Plain => 0,
         Flavour::Even => 1,
         Flavour::Calm => 2,
         Flavour::Starve => 3,
@@ -197,7 +196,6 @@ fn number_of(flavour: Flavour) -> u8 {
 
 fn flavour_of(number: u8) -> Option<Flavour> {
     Some(match number {
-        0 => Flavour::Plain,
         1 => Flavour::Even,
         2 => Flavour::Calm,
         3 => Flavour::Starve,
@@ -205,7 +203,7 @@ fn flavour_of(number: u8) -> Option<Flavour> {
         5 => Flavour::Early,
         6 => Flavour::Pos,
         // An exhaustive schedule has no seed.
-        7..=PCT => return None,
+        0 | 7..=PCT => return None,
         number => Flavour::Pct(number - PCT),
     })
 }

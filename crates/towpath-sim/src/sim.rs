@@ -1,0 +1,127 @@
+//! `Sim`: runs a test under many schedules.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::campaign::{self, Engine, Explored, Trouble};
+use crate::orders::Orders;
+use crate::real::Environment;
+use crate::words;
+use crate::{Config, Leaks, Strategy};
+
+/// Runs a program under many schedules, with virtual time. `#[towpath::test]` is this with an attribute.
+///
+/// The same configuration tries the same schedules, whenever and wherever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "it runs nothing until `test` or `explore` is called"]
+pub struct Sim {
+    config: Config,
+}
+
+impl Sim {
+    /// A thousand schedules of the portfolio, with seed 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As this configuration says.
+    pub fn with(config: Config) -> Self {
+        Self { config }
+    }
+
+    /// Tries so many schedules.
+    pub fn schedules(mut self, schedules: u64) -> Self {
+        self.config.schedules = schedules;
+        self
+    }
+
+    /// Tries the schedules of another seed.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// Lets another strategy decide.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.config.strategy = strategy;
+        self
+    }
+
+    /// Goes on for so much real time, whatever number of schedules that is.
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.config.budget = Some(budget);
+        self
+    }
+
+    /// Takes a schedule that goes on for more steps to go on for ever, and says so.
+    pub fn max_steps(mut self, steps: u64) -> Self {
+        self.config.max_steps = steps;
+        self
+    }
+
+    /// Says whether processes may be left when the main one has ended.
+    pub fn leaks(mut self, leaks: Leaks) -> Self {
+        self.config.leaks = leaks;
+        self
+    }
+
+    /// Lets timers ring up to so much virtual time early against those who could still run.
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.config.stall = stall;
+        self
+    }
+
+    /// Spends about so much real time on making a failing schedule smaller.
+    pub fn shrink(mut self, time: Duration) -> Self {
+        self.config.shrink = time;
+        self
+    }
+
+    /// What it is set to.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The test `name`, run by `engine`, as the environment wants it.
+    fn test_with<F: Trouble>(
+        self,
+        name: &str,
+        environment: &Environment,
+        engine: &mut Engine<'_, F>,
+    ) -> Result<String, String> {
+        let orders = Orders::read(self.config, name, environment)?;
+        let explored = campaign::explore(&orders, orders.talkative, engine);
+        match &explored.found {
+            Some(found) => Err(words::failure(name, &orders.config, &explored, found)),
+            None if orders.replay.is_some() => Ok(format!("{name}: the replay does not fail")),
+            None if orders.talkative => Ok(words::success(name, &explored)),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// The schedules of this configuration and nothing else, run by `engine`.
+    fn explore_with<F: Trouble>(self, engine: &mut Engine<'_, F>) -> Explored<F> {
+        campaign::explore(&Orders::of(self.config), true, engine)
+    }
+}
+
+/// What a simulated test may return: `()`, or a `Result` of it whose error is a failure.
+pub trait TestResult {
+    /// The error, if it is one, in words.
+    fn into_error(self) -> Option<String>;
+}
+
+impl TestResult for () {
+    fn into_error(self) -> Option<String> {
+        None
+    }
+}
+
+impl<E: fmt::Debug> TestResult for Result<(), E> {
+    fn into_error(self) -> Option<String> {
+        self.err().map(|error| format!("{error:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
