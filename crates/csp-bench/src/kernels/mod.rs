@@ -1,5 +1,14 @@
 //! The kernels, a file for each family.
 
+mod chan_ctx_end;
+mod chan_ctx_gone;
+mod chan_detect;
+mod chan_end;
+mod chan_gone;
+mod chan_once;
+mod go;
+mod misuse;
+
 use crate::Kernel;
 
 /// All of them, family by family.
@@ -7,4 +16,12 @@ pub fn all() -> impl Iterator<Item = &'static Kernel> {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
 
-const FAMILIES: &[&[Kernel]] = &[];
+const FAMILIES: &[&[Kernel]] = &[
+    chan_end::KERNELS,
+    chan_gone::KERNELS,
+    chan_once::KERNELS,
+    chan_detect::KERNELS,
+    chan_ctx_end::KERNELS,
+    chan_ctx_gone::KERNELS,
+    misuse::KERNELS,
+];
