@@ -1,5 +1,7 @@
 //! What holds for every kernel, without a simulator: names, and that what has no bug ends on a real runtime.
 
+mod quiet;
+
 use std::collections::BTreeSet;
 
 use csp_bench::kernels;
