@@ -8,6 +8,14 @@ mod chan_gone;
 mod chan_once;
 mod go;
 mod misuse;
+mod cond;
+mod futures;
+mod group;
+mod leaks;
+mod lock_send;
+mod lock_wait;
+mod locks;
+mod workers;
 
 use crate::Kernel;
 
@@ -24,4 +32,12 @@ const FAMILIES: &[&[Kernel]] = &[
     chan_ctx_end::KERNELS,
     chan_ctx_gone::KERNELS,
     misuse::KERNELS,
+    cond::KERNELS,
+    lock_wait::KERNELS,
+    lock_send::KERNELS,
+    group::KERNELS,
+    locks::KERNELS,
+    leaks::KERNELS,
+    futures::KERNELS,
+    workers::KERNELS,
 ];

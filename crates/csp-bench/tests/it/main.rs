@@ -1,6 +1,7 @@
 //! What holds for every kernel, without a simulator: names, and that what has no bug ends on a real runtime.
 
 mod clean;
+mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
