@@ -20,8 +20,9 @@ use crate::choice::{Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, s
 use crate::orders::Orders;
 use crate::real::Stopwatch;
 
-/// Runs the program once, by the choices given. With `true` it also tells the story.
-pub(crate) type Engine<'a, F> = dyn FnMut(&mut Choices, bool) -> Run<F> + 'a;
+/// Runs the program once, by the choices given, tells them that it is over and gives them back. With `true` it also tells
+/// the story.
+pub(crate) type Engine<'a, F> = dyn FnMut(Choices, bool) -> (Choices, Run<F>) + 'a;
 
 /// A failure, as far as a campaign has to know.
 pub(crate) trait Trouble: fmt::Display {
@@ -118,7 +119,7 @@ pub(crate) fn explore<F: Trouble>(
     let watch = Stopwatch::start();
     let mut campaign = Campaign {
         config: &orders.config,
-        choices,
+        choices: Some(choices),
         engine,
         watch,
         schedules: 0,
@@ -140,14 +141,15 @@ pub(crate) fn explore<F: Trouble>(
         steps: campaign.steps,
         complete: campaign.complete,
         time: watch.elapsed(),
-        coverage: campaign.choices.take_coverage(),
+        coverage: campaign.choices().take_coverage(),
         found,
     }
 }
 
 struct Campaign<'a, 'e, F> {
     config: &'a Config,
-    choices: Choices,
+    /// Lent to the engine for each run.
+    choices: Option<Choices>,
     engine: &'a mut Engine<'e, F>,
     watch: Stopwatch,
     schedules: u64,
@@ -175,13 +177,14 @@ impl<F: Trouble> Campaign<'_, '_, F> {
             if is_over {
                 return None;
             }
-            if !self.choices.begin(seed_of(self.config.seed, number)) {
-                self.complete = self.choices.is_complete();
+            let seed = seed_of(self.config.seed, number);
+            let choices = self.choices();
+            if choices.is_complete() || !choices.begin(seed) {
+                self.complete = choices.is_complete();
                 return None;
             }
-            let plan = self.choices.plan();
-            let run = (self.engine)(&mut self.choices, false);
-            self.choices.end();
+            let plan = choices.plan();
+            let run = self.run(false);
             self.count(&run);
             if run.failure.is_some() || number.is_power_of_two() {
                 let found = self.look_again(run, Origin::Schedule(number), plan);
@@ -199,12 +202,11 @@ impl<F: Trouble> Campaign<'_, '_, F> {
         match token {
             Token::Plan(followed) => {
                 plan = Some(*followed);
-                self.choices.follow(*followed);
+                self.choices().follow(*followed);
             }
-            Token::Forced(forced) => self.choices.replay(forced),
+            Token::Forced(forced) => self.choices().replay(forced),
         }
-        let run = (self.engine)(&mut self.choices, false);
-        self.choices.end();
+        let run = self.run(false);
         self.count(&run);
         self.look_again(run, origin, plan)
     }
@@ -216,7 +218,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
 
     /// Runs a schedule again from its choices. Nothing, if both runs were the same and well.
     fn look_again(&mut self, run: Run<F>, origin: Origin, plan: Option<Plan>) -> Option<Found<F>> {
-        let forced = self.choices.forced();
+        let forced = self.choices().forced();
         let suspect = Suspect { origin, failure: run.failure, hash: run.hash, plan, forced };
         let watch = Stopwatch::start();
         let again = self.again(&suspect.forced, false);
@@ -269,10 +271,21 @@ impl<F: Trouble> Campaign<'_, '_, F> {
     }
 
     fn again(&mut self, forced: &[Forced], story: bool) -> Run<F> {
-        self.choices.replay(forced);
-        let run = (self.engine)(&mut self.choices, story);
-        self.choices.end();
+        self.choices().replay(forced);
+        self.run(story)
+    }
+
+    /// Runs what was begun.
+    fn run(&mut self, story: bool) -> Run<F> {
+        let Some(choices) = self.choices.take() else { unreachable!("{GIVEN_BACK}") };
+        let (choices, run) = (self.engine)(choices, story);
+        self.choices = Some(choices);
         run
+    }
+
+    fn choices(&mut self) -> &mut Choices {
+        let Some(choices) = &mut self.choices else { unreachable!("{GIVEN_BACK}") };
+        choices
     }
 
     fn shrink_runs_max(&self, run_time: Duration) -> u64 {
@@ -283,6 +296,8 @@ impl<F: Trouble> Campaign<'_, '_, F> {
         u64::try_from(runs).unwrap_or(u64::MAX).clamp(SHRINK_RUNS_MIN, SHRINK_RUNS_MAX)
     }
 }
+
+const GIVEN_BACK: &str = "the engine gives the choices back after each run";
 
 /// Runs for making a schedule smaller, however slow the program is.
 const SHRINK_RUNS_MIN: u64 = 50;

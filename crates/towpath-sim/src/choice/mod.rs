@@ -199,7 +199,7 @@ impl Choices {
         self.forced.extend_from_slice(forced);
     }
 
-    /// The schedule is over.
+    /// The schedule is over. The engine says so.
     pub(crate) fn end(&mut self) {
         if self.replaying {
             return;
@@ -279,7 +279,7 @@ impl Choices {
         if self.replaying { None } else { self.strategy.plan() }
     }
 
-    /// Whether the strategy has left nothing out when it says that it is done.
+    /// Whether there is no schedule but those that were tried.
     pub(crate) fn is_complete(&self) -> bool {
         self.strategy.is_complete()
     }
