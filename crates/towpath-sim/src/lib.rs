@@ -5,11 +5,16 @@ mod choice;
 mod config;
 mod disk;
 mod engine;
+mod laws;
 mod net;
 mod orders;
 mod real;
+mod report;
 mod sim;
 mod words;
 
 pub use config::{Config, Leaks, Strategy};
+pub use laws::{Ledger, always, eventually};
+pub use report::{Finding, FindingKind, Stuck, StuckWait};
 pub use sim::{Sim, TestResult};
+pub use towpath::rt::sim::yield_point;

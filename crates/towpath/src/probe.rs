@@ -64,8 +64,11 @@ use std::{
     },
 };
 
-use crate::process::{self, Name, Process};
 pub use crate::waitfor::{Arm, ResourceId};
+use crate::{
+    process::{self, Name, Process},
+    rt::sim,
+};
 
 /// Is told what happens; the [module](self) says when, and on whose time. Every method does nothing unless it is written.
 pub trait Probe: Send + Sync {
@@ -316,16 +319,24 @@ thread_local! {
 #[inline]
 pub(crate) fn is_on() -> bool {
     // Relaxed: who begins to wait at the moment of the installation is told of or not.
-    ON.load(Ordering::Relaxed)
+    ON.load(Ordering::Relaxed) || sim::is_active() && sim::recorder().is_some()
 }
 
 /// Tells of a beginning, unless the probe itself began it. True: it was told, so its end is to be told too.
-fn begin(f: impl FnOnce(&dyn Probe)) -> bool {
+fn begin(f: impl Fn(&dyn Probe)) -> bool {
     !INSIDE.get() && tell(f)
 }
 
-/// The probe panicked once if false.
-fn tell(f: impl FnOnce(&dyn Probe)) -> bool {
+/// False: nobody was told, or the probe panicked before.
+fn tell(f: impl Fn(&dyn Probe)) -> bool {
+    let recorder = sim::recorder();
+    if let Some(recorder) = &recorder {
+        f(&**recorder);
+    }
+    tell_installed(f) || recorder.is_some()
+}
+
+fn tell_installed(f: impl Fn(&dyn Probe)) -> bool {
     if !ON.load(Ordering::Acquire) {
         return false;
     }

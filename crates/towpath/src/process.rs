@@ -22,7 +22,10 @@ use std::{
     thread,
 };
 
-use crate::raw::{backoff::Backoff, slot};
+use crate::{
+    raw::{backoff::Backoff, slot},
+    rt::sim,
+};
 
 /// A process: one run of a task or a thread that a scope, a supervisor or a network has started.
 ///
@@ -51,7 +54,8 @@ impl Process {
     pub(crate) fn new(name: Name) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only that each number is given once matters.
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), name }
+        let id = sim::process_number().unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, name }
     }
 
     /// Its number, from 1 on. Unique as long as the program runs.
@@ -265,7 +269,9 @@ pub(crate) fn install_hook() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             note_place(info);
-            before(info);
+            if !sim::panicked(info) {
+                before(info);
+            }
         }));
         HOOK.store(IN_PLACE, Ordering::Release);
     }
@@ -273,6 +279,12 @@ pub(crate) fn install_hook() {
     while HOOK.load(Ordering::Acquire) != IN_PLACE {
         backoff.wait_for_other();
     }
+}
+
+/// Puts another note of the last panic in place, for another stack on this thread.
+#[cfg(feature = "sim")]
+pub(crate) fn exchange_place(place: &mut Option<String>) {
+    PLACE.with_borrow_mut(|noted| std::mem::swap(noted, place));
 }
 
 fn note_place(info: &panic::PanicHookInfo<'_>) {

@@ -1,1 +1,99 @@
-//! The scheduler: simulated processes on coroutines, virtual time.
+//! The scheduler: simulated processes on stacks of their own, virtual time, one thread of the system.
+
+mod bell;
+mod clock;
+mod failure;
+mod hash;
+mod law;
+mod now;
+mod record;
+mod seam;
+mod stack;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod world;
+
+use std::{future::Future, pin::Pin, rc::Rc, time::Duration};
+
+pub(crate) use failure::{Failure, Fault};
+pub(crate) use law::When;
+use record::Record;
+pub(crate) use record::{Event, Left, Story, Thing, Wait, What};
+use world::World;
+pub(crate) use world::with;
+
+use crate::choice::Choices;
+
+/// The main process.
+pub(crate) type BoxMain = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Limits of a schedule.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// A schedule that takes more steps does not end.
+    pub(crate) max_steps: u64,
+    /// The same, counted from the end of the main process.
+    pub(crate) max_steps_after_main: u64,
+    /// Whoever may run, or a timer that is due, is kept waiting for at most so many steps.
+    pub(crate) patience: u64,
+    /// A timer that is so near may ring while others could still run: as if they had been slow.
+    pub(crate) stall: Duration,
+    pub(crate) stack_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_steps: 50_000,
+            max_steps_after_main: 5_000,
+            patience: 500,
+            stall: Duration::from_secs(1),
+            stack_bytes: 1 << 20,
+        }
+    }
+}
+
+/// How a schedule went.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) steps: u64,
+    /// The same for the same run, in every process of the system.
+    pub(crate) hash: u64,
+    /// Virtual time.
+    pub(crate) time: Duration,
+    pub(crate) failure: Option<Failure>,
+    /// What happened, if it was recorded.
+    pub(crate) story: Option<Story>,
+}
+
+/// Runs schedules of one program after the other, on this thread.
+pub(crate) struct Engine {
+    world: Rc<World>,
+}
+
+impl Engine {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { world: World::new(config) }
+    }
+
+    /// Runs one schedule, for which `choices` have been begun, and tells them that it is over.
+    pub(crate) fn run(
+        &self,
+        choices: Choices,
+        main: &dyn Fn() -> BoxMain,
+        record: bool,
+    ) -> (Choices, Outcome) {
+        let record = record.then(|| Box::new(Record::default()));
+        let (mut choices, outcome) = self.world.run(choices, main, record);
+        choices.end();
+        (choices, outcome)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.world.close();
+    }
+}

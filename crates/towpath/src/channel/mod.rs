@@ -58,6 +58,7 @@ pub use crate::raw::{
 ///
 /// # Panics
 /// When `capacity` is above 2^40: no machine can hold such a queue.
+#[track_caller]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(
         capacity as u64 <= 1 << 40,
@@ -76,6 +77,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(cook.join().unwrap(), Some("soup"));
 /// # Ok::<(), towpath::SendError<&str>>(())
 /// ```
+#[track_caller]
 pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
     let (tx, rx) = channel(Some(0));
     (Sender::new(tx), Receiver::new(rx))
@@ -84,6 +86,7 @@ pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
 /// A channel whose sends never wait. For traffic that something else bounds; otherwise memory is the only bound.
 ///
 /// Memory of messages that have been received is given back: a drained channel keeps at most two blocks of 31 slots.
+#[track_caller]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     let (tx, rx) = channel(None);
     (Sender::new(tx), Receiver::new(rx))

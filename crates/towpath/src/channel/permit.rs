@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     mem::ManuallyDrop,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,6 +13,7 @@ use crate::{
     error::{ReserveError, SendError},
     probe::Arm,
     raw::{ends::SendEnd, pin, reserve::Reservation},
+    rt::Op,
     select::{ArmContext, SelectArm},
 };
 
@@ -30,6 +32,7 @@ impl<'a, T> Permit<'a, T> {
 
     /// Sends `value` on the kept place, at once. Should the receivers be gone meanwhile, `value` is dropped, as
     /// everything is that they had not received; [`try_send`](Self::try_send) gives it back instead.
+    #[track_caller]
     pub fn send(self, value: T) {
         drop(self.try_send(value));
     }
@@ -38,7 +41,9 @@ impl<'a, T> Permit<'a, T> {
     ///
     /// # Errors
     /// [`SendError`] gives the value back when the receivers are gone.
+    #[track_caller]
     pub fn try_send(self, value: T) -> Result<(), SendError<T>> {
+        self.end.chan().begin(Op::TrySend, Location::caller());
         // Its place is used now, not given back.
         ManuallyDrop::new(self).end.send_reserved(value).map_err(SendError)
     }
@@ -46,6 +51,7 @@ impl<'a, T> Permit<'a, T> {
 
 impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
+        self.end.chan().begin(Op::Unreserve, Location::caller());
         self.end.unreserve();
     }
 }

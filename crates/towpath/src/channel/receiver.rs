@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    panic::Location,
     task::{Context, Poll},
 };
 
@@ -11,6 +12,7 @@ use crate::{
     observe::{self, Shown},
     process::Name,
     raw::ends::RecvEnd,
+    rt::Op,
     waitfor::ResourceId,
 };
 
@@ -62,7 +64,9 @@ macro_rules! receiving {
         /// # Errors
         /// `Empty`, or `Closed` when the senders are gone and nothing is left.
         #[inline]
+        #[track_caller]
         pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+            self.end.chan().begin(Op::TryRecv, Location::caller());
             self.fresh();
             match self.end.try_recv() {
                 Ok(Some(value)) => Ok(value),
@@ -89,6 +93,7 @@ macro_rules! receiving {
             if limit == 0 {
                 return 0;
             }
+            self.end.chan().begin(Op::TryRecv, Location::caller());
             let ready = self.end.take_many(limit, batch);
             if ready > 0 {
                 return ready;

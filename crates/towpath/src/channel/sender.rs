@@ -1,6 +1,6 @@
 //! The sending end.
 
-use std::fmt;
+use std::{fmt, panic::Location};
 
 use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     observe::{self, Shown},
     process::Name,
     raw::{ends::SendEnd, reserve::Reservation, ring::Push},
+    rt::Op,
 };
 
 /// The sending end of a channel: clone it for every sender. When the last one is dropped the channel closes, and
@@ -81,7 +82,9 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`TrySendError`] gives the value back: `Full`, or `Closed` when the receivers are gone.
     #[inline]
+    #[track_caller]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        self.end.chan().begin(Op::TrySend, Location::caller());
         let mut value = Some(value);
         let done = self.end.try_send(&mut value);
         match (done, value) {
@@ -120,7 +123,9 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// `Full`, or `Closed` when the receivers are gone.
+    #[track_caller]
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TryReserveError> {
+        self.end.chan().begin(Op::TryReserve, Location::caller());
         match self.end.try_reserve() {
             Push::Done => Ok(Permit::new(&self.end)),
             Push::Full => Err(TryReserveError::Full),

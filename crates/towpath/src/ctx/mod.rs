@@ -15,6 +15,7 @@ use std::{
     any::Any,
     error::Error,
     fmt,
+    panic::Location,
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,7 @@ pub use crate::raw::done::Done;
 use crate::{
     headers::Headers,
     raw::tree::{CtxRef, Load},
-    rt,
+    rt::{self, Op, sim},
 };
 pub use cause::Cause;
 
@@ -126,7 +127,9 @@ impl Ctx {
 
     /// Whether it has ended. Without a deadline this is one load; with one it also asks for the time.
     #[inline]
+    #[track_caller]
     pub fn is_done(&self) -> bool {
+        self.begin(Op::Done, Location::caller());
         self.0.look()
     }
 
@@ -135,12 +138,16 @@ impl Ctx {
     /// # Errors
     /// What ended it, once it has ended.
     #[inline]
+    #[track_caller]
     pub fn check(&self) -> Result<(), Cause> {
+        self.begin(Op::Done, Location::caller());
         if self.0.look() { Err(self.0.cause()) } else { Ok(()) }
     }
 
     /// What ended it, or [`Cause::Running`].
+    #[track_caller]
     pub fn cause(&self) -> Cause {
+        self.begin(Op::Done, Location::caller());
         if self.0.look() { self.0.cause() } else { Cause::Running }
     }
 
@@ -162,6 +169,12 @@ impl Ctx {
     #[track_caller]
     pub fn done_blocking(&self) -> Cause {
         crate::select_blocking! { cause = self.done() => cause }
+    }
+
+    /// Something is about to be done to it: in a simulation others may go first.
+    #[inline]
+    pub(crate) fn begin(&self, op: Op, at: &'static Location<'static>) {
+        sim::point(op, self.0.address(), Some(at));
     }
 
     /// Ends it and everything below. False: it had ended already.
@@ -206,7 +219,9 @@ impl Canceller {
     /// assert!(!canceller.cancel("and it rains"));
     /// assert_eq!(ctx.cause().to_string(), "cancelled: no driver in reach");
     /// ```
+    #[track_caller]
     pub fn cancel(&self, reason: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
+        self.ctx.begin(Op::Cancel, Location::caller());
         self.ctx.end(Cause::of_reason(reason.into()))
     }
 

@@ -1,6 +1,6 @@
 //! A notice without a message.
 
-use std::fmt;
+use std::{fmt, panic::Location};
 
 use super::Notified;
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
         turn::Turn,
         turnstile::{Passage, Turnstile},
     },
+    rt::Op,
     sync::{AtomicUsize, Ordering},
 };
 
@@ -75,12 +76,16 @@ impl Notify {
 
     /// Tells the one who has waited longest; if nobody waits, the next who comes.
     #[inline]
+    #[track_caller]
     pub fn notify_one(&self) {
+        self.turnstile.begin(Op::Release, Some(Location::caller()));
         self.turnstile.signal();
     }
 
     /// Tells all who wait, and those whose [`notified()`](Self::notified) was made before this call.
+    #[track_caller]
     pub fn notify_waiters(&self) {
+        self.turnstile.begin(Op::Release, Some(Location::caller()));
         self.turnstile.tell_all(|| {
             // `Release`: what came before is seen by the `Acquire` of those who find the number changed.
             self.rounds.fetch_add(1, Ordering::Release);

@@ -3,9 +3,12 @@
 use std::{error::Error, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{Acquiring, AcquiringOwned};
-use crate::raw::{
-    turn::Turn,
-    turnstile::{PERMITS_MAX, Passage, Turnstile},
+use crate::{
+    raw::{
+        turn::Turn,
+        turnstile::{PERMITS_MAX, Passage, Turnstile},
+    },
+    rt::Op,
 };
 
 /// A number of permits that tasks and threads take and give back: so many at a time may do something.
@@ -145,6 +148,7 @@ impl Semaphore {
 
     #[inline]
     fn try_take(&self, permits: usize) -> Result<(), TryAcquireError> {
+        self.turnstile.begin(Op::Acquire, None);
         if permits <= PERMITS_MAX && self.turnstile.try_take(permits) {
             return Ok(());
         }
@@ -156,6 +160,7 @@ impl Semaphore {
     /// # Panics
     /// When there would be more than [`PERMITS_MAX`](Self::PERMITS_MAX).
     pub fn add_permits(&self, permits: usize) {
+        self.turnstile.begin(Op::Release, None);
         assert!(self.turnstile.try_give(permits), "{TOO_MANY}");
     }
 
@@ -235,6 +240,7 @@ impl<'a> SemaphorePermit<'a> {
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.semaphore.turnstile.begin(Op::Release, None);
         self.semaphore.turnstile.give(self.permits);
     }
 }
@@ -265,6 +271,7 @@ impl OwnedSemaphorePermit {
 
 impl Drop for OwnedSemaphorePermit {
     fn drop(&mut self) {
+        self.semaphore.turnstile.begin(Op::Release, None);
         self.semaphore.turnstile.give(self.permits);
     }
 }

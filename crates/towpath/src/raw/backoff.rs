@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::rt::sim;
 #[cfg(towpath_loom)]
 use crate::sync::skip_branch;
 use crate::sync::{AtomicU32, Ordering, spin_loop};
@@ -37,6 +38,10 @@ impl Backoff {
     #[cfg(not(towpath_loom))]
     #[inline]
     pub(crate) fn spin_or_yield(&mut self) -> bool {
+        if sim::is_active() {
+            // Alone on its thread, nobody comes meanwhile.
+            return false;
+        }
         if self.step < SPIN_STEPS {
             for _ in 0..1u32 << self.step {
                 spin_loop();
@@ -60,6 +65,9 @@ impl Backoff {
     #[cfg(not(towpath_loom))]
     #[inline]
     pub(crate) fn wait_for_other(&mut self) {
+        if sim::give_way() {
+            return;
+        }
         if self.step < SPIN_STEPS {
             for _ in 0..1u32 << self.step {
                 spin_loop();
@@ -112,7 +120,7 @@ impl Patience {
     /// Whether to look longer this time.
     #[inline]
     pub(crate) fn pays(&self) -> bool {
-        if cfg!(towpath_loom) {
+        if cfg!(towpath_loom) || sim::is_active() {
             return false;
         }
         let state = self.state.load(Ordering::Relaxed);
@@ -174,7 +182,7 @@ impl Linger {
     /// Call when there is nothing to do; `batch` counts what could be done now. True: something can.
     #[inline]
     pub(crate) fn gather(&self, batch: impl FnOnce() -> usize) -> bool {
-        if cfg!(towpath_loom) {
+        if cfg!(towpath_loom) || sim::is_active() {
             return false;
         }
         let state = self.state.load(Ordering::Relaxed);
@@ -216,7 +224,7 @@ impl SelectLinger {
 
     /// Call when a select finds nothing. True: it has lingered, so it should look again.
     pub(crate) fn gather(&self) -> bool {
-        if cfg!(towpath_loom) {
+        if cfg!(towpath_loom) || sim::is_active() {
             return false;
         }
         let found = self.found.take();

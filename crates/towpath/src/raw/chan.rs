@@ -1,6 +1,6 @@
 //! The three queues behind one face. `ends.rs` has the two ends that share them.
 
-use std::{fmt, pin::Pin, ptr};
+use std::{fmt, panic::Location, pin::Pin, ptr};
 
 use super::{
     backoff::{Linger, Patience},
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     probe::ResourceId,
+    rt::{Op, sim},
     sync::{AtomicUsize, Ordering, UnsafeCell},
 };
 
@@ -164,6 +165,9 @@ impl<T> Chan<T> {
 
     /// The last sender to go tells the receivers. True: that was the channel's last end.
     pub(super) fn remove_sender(&self) -> bool {
+        if sim::is_active() && self.senders.load(Ordering::Relaxed) == 1 {
+            sim::point(Op::DropSender, ptr::from_ref(self).addr(), None);
+        }
         if self.senders.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
@@ -189,6 +193,9 @@ impl<T> Chan<T> {
     /// The last receiver to go tells the senders, and drops what is queued. True: that was the channel's last end; of two
     /// sides that go at once one at least is told so.
     pub(super) fn remove_receiver(&self) -> bool {
+        if sim::is_active() && self.receivers.load(Ordering::Relaxed) == 1 {
+            sim::point(Op::DropReceiver, ptr::from_ref(self).addr(), None);
+        }
         if self.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
@@ -206,6 +213,14 @@ impl<T> Chan<T> {
             }
         }
         self.senders.load(Ordering::SeqCst) == 0
+    }
+
+    // ---- for the simulator ---------------------------------------------------------------------------------------
+
+    /// An operation on it is next: in a simulation others may go first.
+    #[inline]
+    pub(crate) fn begin(&self, op: Op, at: &'static Location<'static>) {
+        sim::point(op, ptr::from_ref(self).addr(), Some(at));
     }
 
     // ---- for observers ------------------------------------------------------------------------------------------

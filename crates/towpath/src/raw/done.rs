@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ctx::Cause,
-    rt::Timer,
+    rt::{Op, Timer, sim},
     select::{ArmContext, SelectArm},
 };
 
@@ -83,6 +83,7 @@ impl EndWait<'_> {
     fn advance(&self, cx: &Context<'_>) -> bool {
         match self.stage.get() {
             Stage::New => {
+                sim::point(Op::Done, self.ctx.address(), Some(self.node.at()));
                 if self.ctx.look() {
                     return true;
                 }
@@ -115,6 +116,7 @@ impl Future for Done<'_> {
             wait.stage.set(Stage::Done);
             return Poll::Ready(wait.ctx.cause());
         }
+        sim::pending(Op::Done, wait.ctx.address(), Some(wait.node.at()));
         Poll::Pending
     }
 }

@@ -6,6 +6,7 @@
 use std::{
     future::Future,
     mem::ManuallyDrop,
+    panic::Location,
     ptr,
     task::{Context, Poll},
 };
@@ -16,7 +17,12 @@ use super::{
     ring::Push,
     seen,
 };
-use crate::{observe::Shown, select::SelectArm, sync::Arc};
+use crate::{
+    observe::Shown,
+    rt::{Object, sim},
+    select::SelectArm,
+    sync::Arc,
+};
 
 /// One of the sending ends; the channel's last one to go tells the receivers.
 pub(crate) struct SendEnd<T>(Arc<Chan<T>>);
@@ -39,8 +45,10 @@ unsafe impl<T: Send, const SHARED: bool> Send for RecvEnd<T, SHARED> {}
 unsafe impl<T: Send, const SHARED: bool> Sync for RecvEnd<T, SHARED> {}
 
 /// A new channel; `None` is unbounded.
+#[track_caller]
 pub(crate) fn channel<T>(capacity: Option<usize>) -> (SendEnd<T>, RecvEnd<T>) {
     let chan = Arc::new(Chan::new(capacity));
+    sim::made(Arc::as_ptr(&chan).addr(), Object::Channel(capacity), Location::caller());
     (SendEnd(chan.clone()), RecvEnd { chan })
 }
 

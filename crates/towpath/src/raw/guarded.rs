@@ -13,7 +13,7 @@ use super::{
     turn::Turn,
     turnstile::{Passage, Turnstile},
 };
-use crate::sync::UnsafeCell;
+use crate::{rt::Op, sync::UnsafeCell};
 
 /// A turn at a guarded value ends with its permits.
 pub(super) const NEVER_CLOSES: &str = "a lock was closed";
@@ -136,6 +136,7 @@ impl<P: Place> Hold<P> {
     /// Without waiting.
     #[inline]
     pub(crate) fn try_new(place: P) -> Option<Self> {
+        place.guarded().turnstile.begin(Op::Acquire, None);
         if !place.guarded().turnstile.try_take(P::Rule::PERMITS) {
             return None;
         }
@@ -184,6 +185,7 @@ impl<P: Place> DerefMut for Hold<P> {
 impl<P: Place> Drop for Hold<P> {
     #[inline]
     fn drop(&mut self) {
+        self.place.guarded().turnstile.begin(Op::Release, None);
         self.place.guarded().turnstile.give(P::Rule::PERMITS);
     }
 }
@@ -209,6 +211,7 @@ impl<'a, T: ?Sized> Share<'a, T> {
     /// Without waiting.
     #[inline]
     pub(crate) fn try_new(guarded: &'a Guarded<ReadersTogether, T>) -> Option<Self> {
+        guarded.turnstile.begin(Op::Acquire, None);
         if !guarded.turnstile.try_take(1) {
             return None;
         }
@@ -238,6 +241,7 @@ impl<T: ?Sized> Deref for Share<'_, T> {
 impl<T: ?Sized> Drop for Share<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        self.guarded.turnstile.begin(Op::Release, None);
         self.guarded.turnstile.give(1);
     }
 }

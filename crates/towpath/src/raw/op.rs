@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     probe::{self, Arm, Operation, ResourceId, Unpark},
+    rt::{Op, sim},
     sync::UnsafeCell,
 };
 
@@ -177,6 +178,25 @@ pub(super) trait Tells {
         if probe::is_on() {
             tell_park(self);
         }
+        self.pending();
+    }
+
+    /// Tells the simulator that its turn may end in this wait.
+    #[inline]
+    fn pending(&self) {
+        if sim::is_active() {
+            let told = self.told();
+            sim::pending(told.op(), told.chan.0 as usize, Some(told.node.at()));
+        }
+    }
+
+    /// It is about to be tried for the first time: in a simulation others may go first.
+    #[inline]
+    fn begin(&self) {
+        if sim::is_active() {
+            let told = self.told();
+            sim::point(told.op(), told.chan.0 as usize, Some(told.node.at()));
+        }
     }
 
     /// It waits no more.
@@ -205,6 +225,14 @@ fn tell_unpark(op: &(impl Tells + ?Sized), how: Unpark) {
 }
 
 impl Told<'_> {
+    fn op(&self) -> Op {
+        match self.operation {
+            Operation::Send => Op::Send,
+            Operation::Reserve => Op::Reserve,
+            Operation::Recv | Operation::Select => Op::Recv,
+        }
+    }
+
     /// What it waits for.
     pub(super) fn arm(&self) -> Arm {
         match self.operation {

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     probe::{Arm, Operation, Unpark},
+    rt::Op,
     select::{ArmContext, SelectArm},
 };
 
@@ -83,6 +85,7 @@ impl<'a, T> Receiving<'a, T> {
     /// Receives on this thread.
     #[track_caller]
     pub(crate) fn wait<const SHARED: bool>(end: &'a mut RecvEnd<T, SHARED>) -> Option<T> {
+        end.chan().begin(Op::Recv, Location::caller());
         // A message that is already there, or will be in a moment.
         if !end.chan().is_meet() {
             let mut backoff = Backoff::new();
@@ -129,6 +132,9 @@ impl<T> Future for Receiving<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.as_ref().get_ref();
+        if this.stage().get() == Stage::New {
+            this.begin();
+        }
         match this.stage().get() {
             Stage::New => loop {
                 // Most messages are there already; then no waker need be cloned.
@@ -154,6 +160,7 @@ impl<T> Future for Receiving<'_, T> {
             },
             Stage::Waiting => {
                 if !has_news(&this.chan, &this.core, cx) {
+                    this.pending();
                     return Poll::Pending;
                 }
             }

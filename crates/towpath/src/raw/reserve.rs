@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     probe::{Arm, Operation, Unpark},
+    rt::Op,
     select::ArmContext,
 };
 
@@ -54,6 +56,7 @@ impl<'a, T> Reservation<'a, T> {
     /// Waits on this thread. True: a place is kept; false: the receivers are gone.
     #[track_caller]
     pub(crate) fn wait(end: &'a SendEnd<T>) -> bool {
+        end.chan().begin(Op::Reserve, Location::caller());
         let this = std::pin::pin!(Self::new(end));
         let this = this.as_ref().get_ref();
         block(&this.chan, &this.core, this, |me| this.advance(me))
@@ -82,6 +85,7 @@ impl<'a, T> Reservation<'a, T> {
         let this = self.as_ref().get_ref();
         match this.stage().get() {
             Stage::New => {
+                this.begin();
                 this.core.arm_alone(cx.waker());
                 if let Some(kept) = this.advance(&plain(&this.core)) {
                     return Poll::Ready(kept);
@@ -91,6 +95,7 @@ impl<'a, T> Reservation<'a, T> {
             }
             Stage::Waiting => {
                 if !has_news(&this.chan, &this.core, cx) {
+                    this.pending();
                     return Poll::Pending;
                 }
                 this.core.arm_alone(cx.waker());

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     error::SendError,
     probe::{Arm, Operation, Unpark},
+    rt::Op,
     select::{ArmContext, SelectArm},
 };
 
@@ -54,6 +56,7 @@ impl<'a, T> Sending<'a, T> {
     /// Sends on this thread.
     #[track_caller]
     pub(crate) fn wait(end: &'a SendEnd<T>, value: T) -> Result<(), SendError<T>> {
+        end.chan().begin(Op::Send, Location::caller());
         let mut value = Some(value);
         let mut backoff = Backoff::new();
         while !end.chan().is_meet() {
@@ -137,6 +140,9 @@ impl<T> Future for Sending<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_ref().get_ref();
+        if this.stage().get() == Stage::New {
+            this.begin();
+        }
         match this.stage().get() {
             Stage::New => loop {
                 if this.chan.may_send() {
@@ -162,6 +168,7 @@ impl<T> Future for Sending<'_, T> {
             },
             Stage::Waiting => {
                 if !has_news(&this.chan, &this.core, cx) {
+                    this.pending();
                     return Poll::Pending;
                 }
             }

@@ -15,6 +15,7 @@ use std::{cell::Cell, pin::Pin, ptr};
 
 use crate::{
     process::{self, Panic, Process},
+    rt::sim,
     sync::{AtomicUsize, Ordering, UnsafeCell},
 };
 
@@ -152,8 +153,32 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Process>) -> R) -> R {
     f(unsafe { process.as_ref() })
 }
 
+/// Whom a stack runs, while another stack runs on the thread.
+#[cfg(feature = "sim")]
+#[derive(Debug)]
+pub(crate) struct Here(*const Process);
+
+#[cfg(feature = "sim")]
+impl Default for Here {
+    fn default() -> Self {
+        Self(ptr::null())
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Here {
+    /// What is put in place is of the `run_as` further up the stack that runs next.
+    #[inline]
+    pub(crate) fn exchange(&mut self) {
+        self.0 = HERE.replace(self.0);
+    }
+}
+
 /// A number of this thread that no running thread shares, above `DOOMED` and with its bit clear.
 fn thread_number() -> usize {
+    if let Some(stack) = sim::stack_number() {
+        return stack;
+    }
     thread_local! {
         static NUMBER: u64 = const { 0 };
     }

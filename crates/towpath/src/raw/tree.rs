@@ -251,6 +251,11 @@ unsafe impl Send for CtxRef {}
 unsafe impl Sync for CtxRef {}
 
 impl CtxRef {
+    /// Names it in a simulation.
+    pub(crate) fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
     pub(crate) fn root() -> Self {
         Self::new(None, None, Load::default())
     }

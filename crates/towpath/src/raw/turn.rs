@@ -9,7 +9,9 @@
 
 use std::{
     cell::Cell,
+    panic::Location,
     pin::{Pin, pin},
+    ptr,
     task::{Context, Poll},
 };
 
@@ -21,7 +23,10 @@ use super::{
     turnstile::{Passage, TurnOp},
     wait::Core,
 };
-use crate::select::ArmContext;
+use crate::{
+    rt::{Op, sim},
+    select::ArmContext,
+};
 
 pub(crate) struct Turn<P: Passage> {
     passage: P,
@@ -87,6 +92,7 @@ impl<P: Passage> Turn<P> {
     #[inline]
     pub(crate) fn poll(self: Pin<&Self>, cx: &Context<'_>) -> Poll<bool> {
         if self.stage.get() == Stage::New {
+            self.passage.turnstile().begin(Op::Acquire, Some(self.op.node.at()));
             // Most locks are free; then no waker need be cloned.
             if let Some(passed) = self.look() {
                 self.stage.set(Stage::Done);
@@ -96,6 +102,12 @@ impl<P: Passage> Turn<P> {
         self.poll_slowly(cx)
     }
 
+    /// Tells the simulator that its turn may end in this wait.
+    fn pending(&self) {
+        let turnstile = ptr::from_ref(self.passage.turnstile()).addr();
+        sim::pending(Op::Acquire, turnstile, Some(self.op.node.at()));
+    }
+
     fn poll_slowly(self: Pin<&Self>, cx: &Context<'_>) -> Poll<bool> {
         let passed = match self.stage.get() {
             Stage::New => {
@@ -103,12 +115,16 @@ impl<P: Passage> Turn<P> {
                 self.alone.set(true);
                 match self.stand(&plain(&self.core)) {
                     Some(passed) => passed,
-                    None => return Poll::Pending,
+                    None => {
+                        self.pending();
+                        return Poll::Pending;
+                    }
                 }
             }
             Stage::Waiting => {
                 let turnstile = self.passage.turnstile();
                 if !self.core.notified() && !self.core.arm_in_line(turnstile, cx.waker()) {
+                    self.pending();
                     return Poll::Pending;
                 }
                 self.op.node.phase() == Phase::Done
@@ -261,7 +277,9 @@ impl<P: Passage> Turn<P> {
 
     /// Waits on this thread. As `poll`.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait(passage: P, want: usize) -> bool {
+        passage.turnstile().begin(Op::Acquire, Some(Location::caller()));
         if passage.is_over() {
             return false;
         }
@@ -288,7 +306,7 @@ impl<P: Passage> Turn<P> {
         let passed = match turn.stand(&me) {
             Some(passed) => passed,
             None => {
-                turn.core.wait_thread_in_line(turn.passage.turnstile(), || ());
+                turn.core.wait_thread_in_line(turn.passage.turnstile(), || turn.pending());
                 turn.op.node.phase() == Phase::Done
             }
         };

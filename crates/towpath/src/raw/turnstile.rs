@@ -18,7 +18,7 @@
 //! starve, and a mutex under load then serves the task that runs already. The price is a switch of tasks for each
 //! hand-over.
 
-use std::ops::Deref;
+use std::{ops::Deref, panic::Location, ptr};
 
 use super::{
     claim::{self, Claim, Me},
@@ -27,7 +27,10 @@ use super::{
     op::Step,
     wait::Line,
 };
-use crate::sync::{AtomicUsize, Ordering};
+use crate::{
+    rt::{Op, sim},
+    sync::{AtomicUsize, Ordering},
+};
 
 /// Somebody stands in line.
 const WAITERS: usize = 1;
@@ -66,6 +69,12 @@ impl Turnstile {
     pub(crate) fn new(permits: usize) -> Self {
         debug_assert!(permits <= PERMITS_MAX);
         Self { word: AtomicUsize::new(permits * ONE), line: Lock::new(WaitList::new()) }
+    }
+
+    /// An operation on it is next: in a simulation others may go first.
+    #[inline]
+    pub(crate) fn begin(&self, op: Op, at: Option<&'static Location<'static>>) {
+        sim::point(op, ptr::from_ref(self).addr(), at);
     }
 
     /// How many permits are there for the taking.

@@ -15,7 +15,7 @@ use std::{task::Waker, time::Instant};
 use super::{backoff::Backoff, claim};
 use crate::{
     rt,
-    sync::{AtomicU32, Ordering, UnsafeCell, thread},
+    sync::{AtomicU32, Ordering, UnsafeCell},
 };
 
 /// Nobody to wake: not waiting yet, or a thread that still spins.
@@ -280,7 +280,7 @@ impl Core {
                 rt::with_thread_waker(|waker| {
                     if !self.arm_in_line(line, waker) {
                         while !self.notified() {
-                            thread::park();
+                            rt::park();
                         }
                     }
                 });
@@ -305,7 +305,7 @@ impl Core {
         rt::with_thread_waker(|waker| {
             if self.signal.load(Ordering::Acquire) != NOTIFIED && self.arm_thread(waker) {
                 while !self.notified() {
-                    thread::park();
+                    rt::park();
                 }
             }
         });

@@ -18,6 +18,12 @@
 //! assert_eq!(answer.unwrap(), 42);
 //! ```
 
+mod point;
+#[cfg(feature = "sim")]
+pub mod sim;
+#[cfg(not(feature = "sim"))]
+#[path = "inert.rs"]
+pub(crate) mod sim;
 mod task;
 mod threads;
 #[cfg(feature = "tokio")]
@@ -27,12 +33,14 @@ use std::{
     fmt,
     future::Future,
     io,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use crate::raw::pin;
+pub(crate) use point::{Born, Object, Op};
 pub use task::{Task, TaskError};
 #[cfg(not(feature = "tokio"))]
 use threads::{clock, poll_inline};
@@ -54,11 +62,16 @@ enum Kind {
     #[cfg(feature = "tokio")]
     Tokio(tokio::Handle),
     Threads,
+    /// The simulation this thread is in.
+    Sim,
 }
 
 impl Handle {
-    /// The runtime the caller is in: tokio if it is inside one, else plain threads.
+    /// The runtime the caller is in: the simulator or tokio if it is inside one, else plain threads.
     pub fn current() -> Self {
+        if sim::is_active() {
+            return Self(Kind::Sim);
+        }
         #[cfg(feature = "tokio")]
         if let Some(handle) = tokio::Handle::current() {
             return Self(Kind::Tokio(handle));
@@ -72,12 +85,18 @@ impl Handle {
     }
 
     /// Starts a task. Dropping the [`Task`] detaches it.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         match &self.0 {
+            Kind::Sim => {
+                let (run, task) = task::of_future(future);
+                sim::spawn(Born { name: None, at: Location::caller() }, run);
+                task
+            }
             #[cfg(feature = "tokio")]
             Kind::Tokio(handle) => Task::of_tokio(handle.spawn(future)),
             Kind::Threads => {
@@ -89,11 +108,17 @@ impl Handle {
     }
 
     /// Runs `f` on a thread where it may block. Dropping the [`Task`] detaches it.
+    #[track_caller]
     pub fn spawn_blocking<R: Send + 'static>(
         &self,
         f: impl FnOnce() -> R + Send + 'static,
     ) -> Task<R> {
         match &self.0 {
+            Kind::Sim => {
+                let (run, task) = task::of_call(f);
+                sim::spawn_thread(Born { name: None, at: Location::caller() }, run);
+                task
+            }
             #[cfg(feature = "tokio")]
             Kind::Tokio(handle) => Task::of_tokio(handle.spawn_blocking(f)),
             Kind::Threads => {
@@ -105,12 +130,17 @@ impl Handle {
     }
 
     /// Starts a task whose result nobody asks for. `Err`: there was no thread for it, and it has been dropped.
+    #[track_caller]
     pub(crate) fn start_task(
         &self,
         name: &str,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         match &self.0 {
+            Kind::Sim => {
+                sim::spawn(Born { name: Some(name), at: Location::caller() }, future);
+                Ok(())
+            }
             #[cfg(feature = "tokio")]
             Kind::Tokio(handle) => {
                 drop(handle.spawn(future));
@@ -121,12 +151,17 @@ impl Handle {
     }
 
     /// Starts a thread of its own inside this runtime. `Err`: there was none, and `f` has been dropped.
+    #[track_caller]
     pub(crate) fn start_thread(
         &self,
         name: &str,
         f: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         match &self.0 {
+            Kind::Sim => {
+                sim::spawn_thread(Born { name: Some(name), at: Location::caller() }, f);
+                Ok(())
+            }
             #[cfg(feature = "tokio")]
             Kind::Tokio(handle) => {
                 let handle = handle.clone();
@@ -143,13 +178,14 @@ impl Handle {
             kind: match &self.0 {
                 #[cfg(feature = "tokio")]
                 Kind::Tokio(handle) => SleepKind::Tokio(handle.sleep_until(deadline)),
-                Kind::Threads => SleepKind::Threads(threads::Timer::default()),
+                Kind::Threads | Kind::Sim => SleepKind::Threads(threads::Timer::default()),
             },
         }
     }
 }
 
 /// Starts a task on the current runtime; see [`Handle::spawn`].
+#[track_caller]
 pub fn spawn<F>(future: F) -> Task<F::Output>
 where
     F: Future + Send + 'static,
@@ -159,13 +195,14 @@ where
 }
 
 /// Runs `f` where it may block; see [`Handle::spawn_blocking`].
+#[track_caller]
 pub fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> Task<R> {
     Handle::current().spawn_blocking(f)
 }
 
-/// The time now, by the clock of the current runtime (tokio's may be paused in tests).
+/// The time now, by the clock of the current runtime (tokio's may be paused in tests; the simulator's is virtual).
 pub fn now() -> Instant {
-    clock()
+    sim::now().unwrap_or_else(clock)
 }
 
 /// Waits for `duration`.
@@ -176,10 +213,15 @@ pub fn sleep(duration: Duration) -> Sleep {
     Handle::current().sleep_until(later(now(), duration))
 }
 
-/// A random number. Not for secrets: it is fast, and will be seeded in the simulator.
+/// A random number. Not for secrets: it is fast, and seeded in the simulator.
 pub fn random() -> u64 {
     // A model must go the same way twice: there the arms of a select are tried in the order written.
-    if cfg!(towpath_loom) { 0 } else { threads::random() }
+    if cfg!(towpath_loom) { 0 } else { sim::random().unwrap_or_else(threads::random) }
+}
+
+/// A random number below `n`, which is above 0, for the arms of a select.
+pub(crate) fn random_arm(n: usize) -> usize {
+    sim::arm(n).unwrap_or_else(|| (random() % n as u64) as usize)
 }
 
 /// Runs a future on this thread and waits for it, under no runtime but the one the caller is in.
@@ -201,8 +243,18 @@ pub(crate) fn nap() {
     std::thread::sleep(Duration::from_micros(50));
 }
 
+/// Parks the thread until its waker ([`with_thread_waker`]) is woken, or for no reason at all.
+pub(crate) fn park() {
+    if sim::park(None).is_none() {
+        crate::sync::thread::park();
+    }
+}
+
 /// Parks the thread until unparked or until `deadline`; false once that is over.
 pub(crate) fn park_until(deadline: Option<Instant>) -> bool {
+    if let Some(timely) = sim::park(deadline) {
+        return timely;
+    }
     match deadline {
         None => crate::sync::thread::park(),
         Some(deadline) => {
@@ -228,6 +280,9 @@ impl Timer {
     /// Ready once `deadline` has passed. All polls name the same deadline.
     pub(crate) fn poll(self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let (runtime, threads) = pin::timer(self);
+        if sim::is_active() {
+            return threads.poll(deadline, cx.waker());
+        }
         match poll_inline(runtime, deadline, cx) {
             Some(rung) => rung,
             None => threads.poll(deadline, cx.waker()),
@@ -268,7 +323,13 @@ impl Future for Sleep {
         match &mut self.kind {
             #[cfg(feature = "tokio")]
             SleepKind::Tokio(sleep) => sleep.poll(cx),
-            SleepKind::Threads(timer) => timer.poll(deadline, cx.waker()),
+            SleepKind::Threads(timer) => {
+                let polled = timer.poll(deadline, cx.waker());
+                if polled.is_pending() {
+                    sim::pending(Op::Sleep, 0, None);
+                }
+                polled
+            }
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::{
     any::Any,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
+use super::sim;
 use crate::{
+    TrySendError,
     channel::{Receiver, Sender, bounded},
     select::{ArmContext, SelectArm},
 };
@@ -117,14 +119,38 @@ impl<R> SelectArm for Task<R> {
     }
 }
 
+fn message(payload: &Payload) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
 fn finish<R>(tx: &Sender<Result<R, Payload>>, result: Result<R, Payload>) {
     // Nobody waits any more: the result has no use. Room there is, for it is the only one.
-    drop(tx.try_send(result));
+    if let Err(TrySendError::Closed(Err(payload)) | TrySendError::Full(Err(payload))) =
+        tx.try_send(result)
+    {
+        sim::unseen_panic(message(&payload));
+    }
 }
 
 fn pair<R>() -> (Sender<Result<R, Payload>>, Task<R>) {
     let (tx, result) = bounded(RESULT);
     (tx, Task { source: Source::Channel(result), outcome: None })
+}
+
+/// A task that catches its own panic.
+pub(super) fn of_future<R>(future: impl Future<Output = R>) -> (impl Future<Output = ()>, Task<R>) {
+    let (tx, task) = pair();
+    let run = async move {
+        let mut future = pin!(future);
+        let result =
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(polled) => polled.map(Ok),
+                Err(payload) => Poll::Ready(Err(payload)),
+            });
+        finish(&tx, result.await);
+    };
+    (run, task)
 }
 
 pub(super) fn of_call<R>(f: impl FnOnce() -> R) -> (impl FnOnce(), Task<R>) {
@@ -149,11 +175,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(payload) => {
-                let message = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                write!(f, "the task panicked: {}", message.unwrap_or("no message"))
+                write!(f, "the task panicked: {}", message(payload))
             }
             Self::Cancelled => f.write_str("the task's runtime was shut down before it finished"),
         }

@@ -17,6 +17,7 @@ use std::{
     time::Instant,
 };
 
+use super::sim::{self, Ring};
 use crate::sync::thread;
 
 /// Wakes by unparking. A thread that parks looks at its own condition before and after, so a token left over from
@@ -40,6 +41,9 @@ fn thread_waker() -> Waker {
 /// Lends this thread's waker.
 #[cfg(not(towpath_loom))]
 pub(crate) fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
+    if let Some(waker) = sim::waker() {
+        return f(&waker);
+    }
     thread_local! {
         static WAKER: Waker = thread_waker();
     }
@@ -64,7 +68,8 @@ pub(crate) fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     // Its own waker, not the thread's: a channel operation that blocks inside the future must not swallow its wakes.
-    let signal = Arc::new(Signal { thread: os::current(), woken: AtomicBool::new(false) });
+    let (thread, simulated) = (os::current(), sim::waker());
+    let signal = Arc::new(Signal { thread, simulated, woken: AtomicBool::new(false) });
     let waker = Waker::from(signal.clone());
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -77,6 +82,8 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 
 struct Signal {
     thread: os::Thread,
+    /// Wakes it instead, in a simulation.
+    simulated: Option<Waker>,
     woken: AtomicBool,
 }
 
@@ -84,7 +91,9 @@ impl Signal {
     fn wait(&self) {
         // A token that an operation inside the future has swallowed does no harm: the flag says it too.
         while !self.woken.swap(false, Ordering::Acquire) {
-            os::park();
+            if sim::park(None).is_none() {
+                os::park();
+            }
         }
     }
 }
@@ -96,7 +105,10 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
+            match &self.simulated {
+                Some(waker) => waker.wake_by_ref(),
+                None => self.thread.unpark(),
+            }
         }
     }
 }
@@ -156,15 +168,34 @@ impl Timer {
                     return Poll::Pending;
                 }
                 drop(slot);
-                TimerThread::get().add(deadline, entry.clone());
+                ring_at(deadline, entry);
             }
             None => {
                 let entry = Arc::new(Entry { waker: Mutex::new(Some(waker.clone())) });
-                self.entry = Some(entry.clone());
-                TimerThread::get().add(deadline, entry);
+                let entry = self.entry.insert(entry);
+                ring_at(deadline, entry);
             }
         }
         Poll::Pending
+    }
+}
+
+fn ring_at(deadline: Instant, entry: &Arc<Entry>) {
+    if !sim::ring_at(deadline, entry) {
+        TimerThread::get().add(deadline, entry.clone());
+    }
+}
+
+impl Ring for Entry {
+    fn ring(&self) {
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
@@ -287,10 +318,7 @@ impl TimerThread {
             }
             let Some(Reverse(due)) = heap.entries.pop() else { continue };
             drop(heap);
-            let waker = due.entry.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            due.entry.ring();
             heap = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -16,8 +16,7 @@ use crate::{
     probe::Exit,
     process::{self, Name, Panic},
     raw::lock::Lock,
-    rt,
-    sync::thread,
+    rt::{self, Op, sim},
 };
 
 /// What all handles and processes of one scope share.
@@ -162,10 +161,12 @@ impl Shared {
 
     /// Waits until every process has ended; then the scope is closed.
     pub(super) async fn joined(&self) -> Report {
+        sim::point(Op::JoinAll, 0, None);
         std::future::poll_fn(|cx| {
             if self.is_empty_or_wake(cx.waker(), 0) {
                 std::task::Poll::Ready(())
             } else {
+                sim::pending(Op::JoinAll, 0, None);
                 std::task::Poll::Pending
             }
         })
@@ -203,9 +204,34 @@ impl Shared {
     fn wait(&self, enough: usize) {
         rt::with_thread_waker(|waker| {
             while !self.is_empty_or_wake(waker, enough) {
-                thread::park();
+                sim::pending(Op::JoinAll, 0, None);
+                rt::park();
             }
         });
+    }
+}
+
+thread_local! {
+    /// The scopes that are to be stopped by a `stop` further up this stack.
+    static INNER: RefCell<Option<Vec<Arc<Shared>>>> = const { RefCell::new(None) };
+}
+
+/// What a stack keeps of a `stop` that is under way on it, while another stack runs on the thread.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Stopping(Option<Vec<Arc<Shared>>>);
+
+#[cfg(feature = "sim")]
+impl Stopping {
+    pub(crate) fn exchange(&mut self) {
+        INNER.with_borrow_mut(|inner| mem::swap(inner, &mut self.0));
+    }
+}
+
+#[cfg(feature = "sim")]
+impl std::fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stopping").field(&self.0.as_ref().map(Vec::len)).finish()
     }
 }
 
@@ -215,9 +241,6 @@ impl Shared {
 /// rather than gone into, so that a thousand nested scopes need no deep stack; the outermost call returns when all of
 /// them have ended.
 pub(super) fn stop(scope: Arc<Shared>) {
-    thread_local! {
-        static INNER: RefCell<Option<Vec<Arc<Shared>>>> = const { RefCell::new(None) };
-    }
     scope.ctx.end(Cause::Stopped);
     scope.books.lock().closed = true;
     let outermost = INNER.with_borrow_mut(|inner| match inner {

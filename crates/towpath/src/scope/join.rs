@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Cause,
     raw::lock::Lock,
-    rt,
+    rt::{self, Op, sim},
     select::{ArmContext, SelectArm},
 };
 
@@ -148,7 +148,14 @@ impl<T> Future for Join<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.won.take() {
             Some(result) => Poll::Ready(result),
-            None => self.mailbox.mailbox().poll(Some(cx.waker())),
+            None => {
+                sim::point(Op::Join, 0, None);
+                let polled = self.mailbox.mailbox().poll(Some(cx.waker()));
+                if polled.is_pending() {
+                    sim::pending(Op::Join, 0, None);
+                }
+                polled
+            }
         }
     }
 }

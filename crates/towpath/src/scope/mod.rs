@@ -15,6 +15,7 @@ mod outcome;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    panic::Location,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -24,7 +25,10 @@ use crate::{
     BoxError, Ctx, Error,
     process::{self, Name},
     raw::slot::Call,
+    rt::Op,
 };
+#[cfg(feature = "sim")]
+pub(crate) use books::Stopping;
 pub(crate) use books::is_echo;
 use books::{Report, Shared};
 use child::Run;
@@ -202,7 +206,9 @@ impl Scope {
     /// assert_eq!(first.await.unwrap(), 7);
     /// # });
     /// ```
+    #[track_caller]
     pub fn cancel(&self, reason: impl Into<BoxError>) -> bool {
+        self.shared.ctx.begin(Op::Cancel, Location::caller());
         self.shared.ctx.end(crate::Cause::of_reason(reason.into()))
     }
 

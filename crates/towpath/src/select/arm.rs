@@ -443,8 +443,8 @@ impl Shuffle {
         if n == 1 {
             return 0;
         }
-        if n > Self::FEW {
-            return (rt::random() % n as u64) as usize;
+        if n > Self::FEW || rt::sim::is_active() {
+            return rt::random_arm(n);
         }
         if self.draws == 0 {
             self.random = rt::random();

@@ -22,7 +22,7 @@ use crate::{
         pin,
         wait::Core,
     },
-    rt,
+    rt::{self, Op, sim},
 };
 
 const ALL_DISABLED: &str = "every arm of this select is disabled (`None`, or a guard that is false) and it has no \
@@ -125,7 +125,7 @@ impl<L: Arms> Selecting<L> {
     ) -> Option<u32> {
         let count = arms.count();
         // Nothing was ready a moment ago: a random start is fair enough for what has come since.
-        let start = if biased { 0 } else { (rt::random() % u64::from(count.max(1))) as u32 };
+        let start = if biased { 0 } else { rt::random_arm(count.max(1) as usize) as u32 };
         let mut context = |arm| ArmContext::new(shared, arm, Some(waker));
         let late = arms.as_mut().sweep(0, &(start..count), &mut context);
         late.or_else(|| arms.as_mut().sweep(0, &(0..start), &mut context))
@@ -175,6 +175,7 @@ impl<L: Arms> Future for Selecting<L> {
         };
         if !started.replace(true) {
             assert!(shared.arms > 0, "{ALL_DISABLED}");
+            sim::point(Op::Select, 0, Some(at));
             match Self::first_look(&mut arms, &shared, biased, cx.waker()) {
                 FirstLook::Won(winner) => return won(arms, winner),
                 FirstLook::GiveARound => {
@@ -209,6 +210,7 @@ impl<L: Arms> Future for Selecting<L> {
                 if probe::is_on() {
                     tell_park(core, told, at, &|each| arms.waits_for(each));
                 }
+                sim::pending_arms(at, |each| arms.waits_for(each));
                 Poll::Pending
             }
         }
@@ -259,7 +261,9 @@ pub fn run_biased<L: Arms>(arms: L) -> impl Future<Output = L::Output> {
 }
 
 /// Does one of `arms` if one is ready now.
+#[track_caller]
 pub fn now<L: Arms>(arms: L, biased: bool) -> Option<L::Output> {
+    sim::point(Op::Select, 0, Some(Location::caller()));
     let mut arms = pin!(arms);
     let core = Core::new(OPEN);
     let (exposed, foreign, meets) = (Cell::new(false), Cell::new(false), Cell::new(false));
@@ -339,6 +343,7 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
     let (told, at) = (Cell::new(false), Location::caller());
     let mut running = Retracting { arms: arms.as_mut(), finished: false, core: &core, told, at };
     assert!(shared.arms > 0, "{ALL_DISABLED}");
+    sim::point(Op::Select, 0, Some(at));
     rt::with_thread_waker(|waker| {
         // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
         let mut backoff = Backoff::new();
@@ -386,6 +391,7 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
             if probe::is_on() {
                 tell_park(&core, &running.told, at, &|each| running.arms.waits_for(each));
             }
+            sim::pending_arms(at, |each| running.arms.waits_for(each));
             core.wait_thread_until(waker, look_again.get(), foreign.get());
         }
     })

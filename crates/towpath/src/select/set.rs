@@ -15,6 +15,7 @@ use crate::{
     Receiver,
     probe::{self, Unpark},
     raw::watch::{Member, SetCore},
+    rt::{Op, sim},
     sync::Arc,
 };
 
@@ -169,6 +170,7 @@ impl<T> SelectSet<T> {
 
     /// Looks at the members that have news; those without any wait in their lines afterwards.
     fn look(&mut self) -> Option<(Key, Option<T>)> {
+        sim::point(Op::Select, 0, None);
         assert!(!self.is_empty(), "`next` on an empty `SelectSet` would wait for ever");
         let core = self.core.clone();
         core.take_noted(|index| self.list(index));
@@ -212,6 +214,7 @@ impl<T> Next<'_, T> {
     /// Tells the probe that it is about to wait.
     #[inline]
     fn park(&mut self) {
+        self.pending();
         if !probe::is_on() {
             return;
         }
@@ -220,6 +223,11 @@ impl<T> Next<'_, T> {
         tell_park(&set.core.core, Cell::from_mut(told), at, &|each| {
             members().for_each(|member| each(member.arm()));
         });
+    }
+
+    fn pending(&self) {
+        let members = || self.set.places.iter().filter_map(|place| place.member.as_ref());
+        sim::pending_arms(self.at, |each| members().for_each(|member| each(member.arm())));
     }
 
     /// Tells the probe that it waits no more.

@@ -1,0 +1,257 @@
+//! What happens on the stacks: turns, steps, and who comes after whom.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    task::{Context, Poll},
+    thread,
+};
+
+use towpath::rt::sim::{Locals, Point};
+
+use super::{
+    bell::Wakes,
+    clock::Rings,
+    failure::Fault,
+    now::{Chosen, Now},
+    stack,
+    tasks::{Job, State},
+    world::{Order, World},
+};
+
+/// What a process unwinds with that is in the middle of a turn when its schedule is over.
+struct Killed;
+
+impl World {
+    /// What an idle stack does. False: it is to end.
+    pub(super) fn obey(&self, number: usize) -> bool {
+        let order = self.now.borrow().order;
+        match order {
+            Order::Turn(task) => self.turns(task),
+            Order::Sweep => self.sweep(),
+            Order::End => return false,
+        }
+        self.now.borrow_mut().idle.push(number);
+        true
+    }
+
+    /// Gives `task` its turn, and then whoever is next, as long as they have no stack of their own.
+    pub(super) fn turns(&self, mut task: u32) {
+        loop {
+            self.turn(task);
+            if self.ending.get() {
+                return;
+            }
+            let Some(next) = self.choose(None) else { return };
+            let mut now = self.now.borrow_mut();
+            if now.tasks.get(next).stack.is_some() {
+                now.next = Some(next);
+                return;
+            }
+            now.current = next;
+            task = next;
+        }
+    }
+
+    pub(super) fn turn(&self, task: u32) {
+        let (job, waker) = {
+            let mut now = self.now.borrow_mut();
+            let Now { tasks, schedule, record, .. } = &mut *now;
+            let waker = tasks.waker(task, Wakes::Poll, &self.outside, *schedule);
+            let it = tasks.get_mut(task);
+            it.woken = false;
+            if let Some(record) = record {
+                record.turn(task);
+            }
+            (it.job.take(), waker)
+        };
+        match job {
+            Some(Job::Task(mut future)) => {
+                let mut cx = Context::from_waker(&waker);
+                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+                match polled {
+                    Ok(Poll::Pending) => {
+                        let mut now = self.now.borrow_mut();
+                        let step = now.steps;
+                        let it = now.tasks.get_mut(task);
+                        it.job = Some(Job::Task(future));
+                        it.state = State::Waiting;
+                        if it.woken {
+                            now.tasks.make_runnable(task, step);
+                        }
+                        return;
+                    }
+                    Ok(Poll::Ready(())) => {}
+                    Err(payload) => self.panicked_turn(payload),
+                }
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+                    self.panicked_turn(payload);
+                }
+            }
+            Some(Job::Thread(call)) => {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+                    self.panicked_turn(payload);
+                }
+            }
+            None => unreachable!("a turn without a job"),
+        }
+        let mut now = self.now.borrow_mut();
+        now.tasks.finish(task);
+        if task == 0 {
+            now.main_done = Some(now.steps);
+        }
+    }
+
+    pub(super) fn panicked_turn(&self, payload: Box<dyn std::any::Any + Send>) {
+        if payload.is::<Killed>() {
+            return;
+        }
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        self.fail_panic(text.unwrap_or("a panic without a message"));
+        // Its drop is the program's own, and may panic.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
+
+    pub(super) fn fail_panic(&self, message: &str) {
+        let mut now = self.now.borrow_mut();
+        let at = now.last_panic.take().filter(|(noted, _)| noted == message).and_then(|(_, at)| at);
+        now.fail(Fault::Panic { message: message.into(), at });
+    }
+
+    /// Drops what is left of the program, which may do all kinds of things but sleep.
+    pub(super) fn sweep(&self) {
+        let jobs = self.now.borrow_mut().tasks.take_jobs();
+        for job in jobs {
+            drop(catch_unwind(AssertUnwindSafe(|| drop(job))));
+        }
+    }
+
+    /// Lets others run, until the root resumes this stack for `me`.
+    pub(super) fn leave(&self, me: u32) {
+        {
+            let mut now = self.now.borrow_mut();
+            let on = now.on;
+            now.tasks.get_mut(me).stack = Some(on);
+        }
+        let mut locals = Locals::new();
+        locals.exchange();
+        stack::give_up();
+        locals.exchange();
+        if self.ending.get() {
+            self.unwind();
+        }
+    }
+
+    /// Out of a turn that will never be ended otherwise.
+    pub(super) fn unwind(&self) {
+        if thread::panicking() {
+            // A second panic would end the program. Nobody comes back here.
+            loop {
+                stack::give_up();
+            }
+        }
+        resume_unwind(Box::new(Killed));
+    }
+
+    // ---- who is next --------------------------------------------------------------------------------------------
+
+    /// Who goes on: `me`, who runs and could, or one of those who may run; it is `Running` then. `None`: nobody, or the
+    /// schedule is over.
+    pub(super) fn choose(&self, me: Option<u32>) -> Option<u32> {
+        if self.ending.get() {
+            return None;
+        }
+        self.hear_outside();
+        loop {
+            let due = {
+                let mut now = self.now.borrow_mut();
+                match now.choose(me) {
+                    Chosen::Task(task) => return Some(task),
+                    Chosen::Nobody => return None,
+                    Chosen::Time => {
+                        now.clock_since = now.steps;
+                        now.clock.jump()
+                    }
+                }
+            };
+            // Wakers may be the program's own: not under the borrow.
+            for rings in due {
+                match rings {
+                    Rings::Somebody(timer) => timer.ring(),
+                    Rings::Sleeper { task, park } => {
+                        let mut now = self.now.borrow_mut();
+                        let step = now.steps;
+                        let it = now.tasks.get_mut(task);
+                        if it.state == State::Parked && it.parks == park {
+                            it.timed_out = true;
+                            now.tasks.make_runnable(task, step);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes what other threads of the system have woken.
+    pub(super) fn hear_outside(&self) {
+        for (schedule, task, wakes) in self.outside.take() {
+            let mut now = self.now.borrow_mut();
+            if schedule == now.schedule {
+                now.fail(Fault::Outside);
+                let step = now.steps;
+                now.tasks.wake(task, wakes, step);
+            }
+        }
+    }
+
+    /// For a waker.
+    pub(super) fn wake(&self, schedule: u64, task: u32, wakes: Wakes) {
+        let mut now = self.now.borrow_mut();
+        if schedule == now.schedule {
+            let step = now.steps;
+            let by = now.current;
+            let goes_on = now.tasks.wake(task, wakes, step);
+            if let (true, Some(record)) = (goes_on, &mut now.record) {
+                record.wake(step, task, by);
+            }
+        }
+    }
+
+    /// A step: `point` is next, or `next_op` was said to yield.
+    pub(super) fn step(&self, point: Point, yields: bool) {
+        if self.ending.get() || thread::panicking() || self.laws.is_checking() {
+            return;
+        }
+        let me = {
+            let mut now = self.now.borrow_mut();
+            now.step(point);
+            now.current
+        };
+        if let Some(broken) = self.laws.check() {
+            self.now.borrow_mut().fail(Fault::Law(broken));
+        }
+        let next = if yields {
+            let mut now = self.now.borrow_mut();
+            if now.tasks.runnable().is_empty() && now.failure.is_none() {
+                return;
+            }
+            let step = now.steps;
+            drop(now);
+            let next = self.choose(None);
+            let mut now = self.now.borrow_mut();
+            now.tasks.make_runnable(me, step);
+            next
+        } else {
+            let next = self.choose(Some(me));
+            if next == Some(me) {
+                return;
+            }
+            let mut now = self.now.borrow_mut();
+            let step = now.steps;
+            now.tasks.make_runnable(me, step);
+            next
+        };
+        self.now.borrow_mut().next = next;
+        self.leave(me);
+    }
+}

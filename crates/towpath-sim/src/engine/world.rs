@@ -1,0 +1,294 @@
+//! The world a program runs in: who runs next, what time it is.
+//!
+//! What always holds:
+//! - While a stack runs, one simulated process is `Running`; while the root does, nobody is.
+//! - `now` is not borrowed while code of the program runs, nor when stacks are changed.
+//! - What happens is a function of the answers of `Choices` and of the program.
+//!
+//! ```text
+//!   root ──resume──► a stack: turn of A … point() asks who goes on
+//!     ▲                 │  A itself: returns, nothing is switched
+//!     │                 │  B, which has no stack: B's turn begins on another one
+//!     └────give up──────┘  C, in the middle of a turn: C's stack is resumed
+//! ```
+//! Why the turns of tasks run on such stacks too: so a task can be interrupted at every operation, also at one that is not
+//! awaited, as on a runtime with several threads. A stack whose turn has ended goes on with the next process that has
+//! none, so without interruptions nothing is switched.
+
+use std::{
+    cell::{Cell, RefCell},
+    panic::Location,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use towpath::rt::sim;
+
+use super::{
+    BoxMain, Config, Outcome,
+    bell::{Outside, Wakes},
+    failure::Fault,
+    law::Laws,
+    now::Now,
+    record::Record,
+    stack::{self, Stack},
+    tasks::{Job, State},
+};
+use crate::choice::{Choices, Kind};
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the world this thread is in, if it is in one.
+pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
+    let world = WORLD.try_with(|world| world.borrow().clone()).ok().flatten();
+    world.map(|world| f(&world))
+}
+
+pub(crate) struct World {
+    pub(super) now: RefCell<Now>,
+    pub(crate) laws: Laws,
+    pub(super) outside: Arc<Outside>,
+    pub(super) stacks: RefCell<Vec<Option<Stack>>>,
+    /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
+    pub(super) ending: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    Turn(u32),
+    /// Drop what is left of the program.
+    Sweep,
+    End,
+}
+
+impl World {
+    pub(super) fn new(config: Config) -> Rc<Self> {
+        Rc::new(Self {
+            now: RefCell::new(Now::new(config)),
+            laws: Laws::default(),
+            outside: Outside::new(),
+            stacks: RefCell::new(Vec::new()),
+            ending: Cell::new(false),
+        })
+    }
+
+    // ---- one schedule, from outside -----------------------------------------------------------------------------
+
+    /// Runs one schedule from beginning to end. `choices` have been told that it begins.
+    pub(super) fn run(
+        self: &Rc<Self>,
+        choices: Choices,
+        main: impl FnOnce() -> BoxMain,
+        record: Option<Box<Record>>,
+    ) -> (Choices, Outcome) {
+        {
+            let mut now = self.now.borrow_mut();
+            now.begin(choices, record);
+        }
+        let job = Job::Task(main());
+        WORLD.set(Some(self.clone()));
+        let entered = sim::enter(self.clone());
+        self.now.borrow_mut().tasks.add(job, Some("main"), Location::caller(), 0);
+        if let Some(first) = self.choose(None) {
+            self.now.borrow_mut().next = Some(first);
+        }
+        while let Some(task) = { self.now.borrow_mut().next.take() } {
+            self.resume(task);
+        }
+        self.judge();
+        let outcome = self.now.borrow_mut().outcome();
+        self.end();
+        drop(entered);
+        WORLD.set(None);
+        self.laws.clear();
+        let mut now = self.now.borrow_mut();
+        let choices = now.choices.take();
+        (choices.unwrap_or_else(|| unreachable!("given at the beginning")), outcome)
+    }
+
+    /// Lets `task` go on, until a stack is given up.
+    fn resume(&self, task: u32) {
+        let stack = {
+            let mut now = self.now.borrow_mut();
+            now.current = task;
+            match now.tasks.get_mut(task).stack.take() {
+                Some(stack) => stack,
+                None => {
+                    now.order = Order::Turn(task);
+                    self.idle_stack(&mut now)
+                }
+            }
+        };
+        self.run_stack(stack);
+    }
+
+    fn idle_stack(&self, now: &mut Now) -> usize {
+        now.idle.pop().unwrap_or_else(|| {
+            let mut stacks = self.stacks.borrow_mut();
+            let number = stacks.len();
+            let body = move || {
+                while with(|world| world.obey(number)).unwrap_or(false) {
+                    stack::give_up();
+                }
+            };
+            match Stack::new(now.config.stack_bytes, body) {
+                Ok(stack) => stacks.push(Some(stack)),
+                Err(error) => panic!(
+                    "no memory for stack {number} of {} bytes: {error}; give the simulation smaller ones",
+                    now.config.stack_bytes
+                ),
+            }
+            number
+        })
+    }
+
+    fn run_stack(&self, number: usize) {
+        self.now.borrow_mut().on = number;
+        let stack = self.stacks.borrow_mut()[number].take();
+        let Some(mut stack) = stack else { unreachable!("stack {number} runs already") };
+        stack.resume();
+        self.stacks.borrow_mut()[number] = Some(stack);
+    }
+
+    /// Looks at what is left when nobody can go on.
+    fn judge(&self) {
+        if self.now.borrow().failure.is_none()
+            && self.now.borrow().tasks.live() == 0
+            && let Some(broken) = self.laws.check_at_the_end()
+        {
+            self.now.borrow_mut().fail(Fault::Law(broken));
+        }
+        let left = {
+            let mut now = self.now.borrow_mut();
+            if now.failure.is_some() || now.tasks.live() == 0 {
+                return;
+            }
+            let fault = if now.main_done.is_none() { Fault::Deadlock } else { Fault::Leak };
+            now.fail(fault);
+            // The rest takes time, so it is done when the run is recorded.
+            if now.record.is_none() {
+                return;
+            }
+            now.failure.as_ref().map(|failure| failure.left.clone()).unwrap_or_default()
+        };
+        let asleep = left.into_iter().find(|task| self.goes_on_if_shaken(*task));
+        if let Some(task) = asleep {
+            let mut now = self.now.borrow_mut();
+            if let Some(failure) = &mut now.failure {
+                failure.fault = Fault::LostWakeup(task);
+            }
+        }
+    }
+
+    /// Wakes `task` for no reason. True: it had one to go on.
+    fn goes_on_if_shaken(&self, task: u32) -> bool {
+        let (before, steps, wakes) = {
+            let mut now = self.now.borrow_mut();
+            let wakes = match now.tasks.get(task).state {
+                State::Waiting => Wakes::Poll,
+                State::Parked => Wakes::Park,
+                State::Runnable | State::Running | State::Done => return false,
+            };
+            let steps = now.steps;
+            now.tasks.wake(task, wakes, steps);
+            now.tasks.run(task);
+            let waits = now.record.as_mut().map(|record| record.waits_of(task));
+            (waits.unwrap_or_default(), steps, wakes)
+        };
+        // With a failure noted nobody else is chosen: exactly this one has its turn.
+        self.resume(task);
+        let mut now = self.now.borrow_mut();
+        let it = now.tasks.get(task);
+        let rests = match wakes {
+            Wakes::Poll => it.state == State::Waiting,
+            Wakes::Park => it.state == State::Parked,
+        };
+        let stepped = now.steps != steps && wakes == Wakes::Park;
+        let others = !now.tasks.runnable().is_empty();
+        let after = now.record.as_mut().map(|record| record.waits_of(task)).unwrap_or_default();
+        !rests || stepped || others || after != before
+    }
+
+    /// Ends everybody who is left.
+    fn end(&self) {
+        if self.now.borrow().tasks.live() > 0 {
+            self.end_those_left();
+        }
+        let mut now = self.now.borrow_mut();
+        now.tasks.clear();
+        now.clock.reset();
+    }
+
+    fn end_those_left(&self) {
+        self.ending.set(true);
+        let count = self.now.borrow().tasks.len();
+        for task in 0..count {
+            let mut now = self.now.borrow_mut();
+            let Some(stack) = now.tasks.get_mut(task).stack.take() else { continue };
+            now.current = task;
+            drop(now);
+            self.run_stack(stack);
+            self.abandon_unless_idle(stack);
+        }
+        // What the program's futures drop may be anything, so it is dropped where a turn would run.
+        let stack = {
+            let mut now = self.now.borrow_mut();
+            now.order = Order::Sweep;
+            self.idle_stack(&mut now)
+        };
+        self.run_stack(stack);
+        self.abandon_unless_idle(stack);
+        self.ending.set(false);
+    }
+
+    /// A stack that unwinds and sleeps in the middle of it can neither go on nor be unwound.
+    fn abandon_unless_idle(&self, number: usize) {
+        let now = self.now.borrow();
+        if !now.idle.contains(&number)
+            && let Some(stack) = self.stacks.borrow_mut()[number].take()
+        {
+            stack.abandon();
+        }
+    }
+
+    /// Ends the idle stacks.
+    pub(super) fn close(self: &Rc<Self>) {
+        WORLD.set(Some(self.clone()));
+        loop {
+            let number = {
+                let mut now = self.now.borrow_mut();
+                now.order = Order::End;
+                now.idle.pop()
+            };
+            let Some(number) = number else { break };
+            self.run_stack(number);
+        }
+        WORLD.set(None);
+        self.stacks.borrow_mut().clear();
+    }
+
+    // ---- for the rest of the crate ------------------------------------------------------------------------------
+
+    /// A choice of the simulated world.
+    pub(crate) fn pick(&self, kind: Kind, below: u64) -> u64 {
+        self.now.borrow_mut().pick(kind, below)
+    }
+
+    /// Who runs.
+    pub(super) fn current(&self) -> u32 {
+        self.now.borrow().current
+    }
+
+    /// The number of the object at `address`.
+    pub(super) fn number(&self, address: usize) -> u32 {
+        self.now.borrow_mut().object(address)
+    }
+
+    /// Virtual time since the schedule began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now.borrow().clock.elapsed()
+    }
+}
