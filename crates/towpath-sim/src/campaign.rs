@@ -20,9 +20,8 @@ use crate::choice::{Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, s
 use crate::orders::Orders;
 use crate::real::Stopwatch;
 
-/// Runs the program once, by the choices given, tells them that it is over and gives them back. With `true` it also tells
-/// the story.
-pub(crate) type Engine<'a, F> = dyn FnMut(Choices, bool) -> (Choices, Run<F>) + 'a;
+/// Runs the program once, by choices that have been begun; it does not end them. With `true` it also tells the story.
+pub(crate) type Engine<'a, F> = dyn FnMut(&mut Choices, bool) -> Run<F> + 'a;
 
 /// A failure, as far as a campaign has to know.
 pub(crate) trait Trouble: fmt::Display {
@@ -106,7 +105,7 @@ pub(crate) enum Origin {
     Schedule(u64),
 }
 
-/// Runs what is ordered, until something fails.
+/// Runs what is ordered, until something fails. `cover` counts what was chosen where, besides the schedules that differ.
 pub(crate) fn explore<F: Trouble>(
     orders: &Orders,
     cover: bool,
@@ -115,11 +114,13 @@ pub(crate) fn explore<F: Trouble>(
     let mut choices = Choices::new(Portfolio::new(orders.config.strategy.mix()));
     if cover {
         choices.cover();
+    } else {
+        choices.count();
     }
     let watch = Stopwatch::start();
     let mut campaign = Campaign {
         config: &orders.config,
-        choices: Some(choices),
+        choices,
         engine,
         watch,
         schedules: 0,
@@ -141,15 +142,14 @@ pub(crate) fn explore<F: Trouble>(
         steps: campaign.steps,
         complete: campaign.complete,
         time: watch.elapsed(),
-        coverage: campaign.choices().take_coverage(),
+        coverage: campaign.choices.take_coverage(),
         found,
     }
 }
 
 struct Campaign<'a, 'e, F> {
     config: &'a Config,
-    /// Lent to the engine for each run.
-    choices: Option<Choices>,
+    choices: Choices,
     engine: &'a mut Engine<'e, F>,
     watch: Stopwatch,
     schedules: u64,
@@ -178,13 +178,13 @@ impl<F: Trouble> Campaign<'_, '_, F> {
                 return None;
             }
             let seed = seed_of(self.config.seed, number);
-            let choices = self.choices();
-            if choices.is_complete() || !choices.begin(seed) {
-                self.complete = choices.is_complete();
+            if self.choices.is_complete() || !self.choices.begin(seed) {
+                self.complete = self.choices.is_complete();
                 return None;
             }
-            let plan = choices.plan();
-            let run = self.run(false);
+            let plan = self.choices.plan();
+            let run = (self.engine)(&mut self.choices, false);
+            self.choices.end();
             self.count(&run);
             if run.failure.is_some() || number.is_power_of_two() {
                 let found = self.look_again(run, Origin::Schedule(number), plan);
@@ -202,11 +202,12 @@ impl<F: Trouble> Campaign<'_, '_, F> {
         match token {
             Token::Plan(followed) => {
                 plan = Some(*followed);
-                self.choices().follow(*followed);
+                self.choices.follow(*followed);
             }
-            Token::Forced(forced) => self.choices().replay(forced),
+            Token::Forced(forced) => self.choices.replay(forced),
         }
-        let run = self.run(false);
+        let run = (self.engine)(&mut self.choices, false);
+        self.choices.end();
         self.count(&run);
         self.look_again(run, origin, plan)
     }
@@ -218,7 +219,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
 
     /// Runs a schedule again from its choices. Nothing, if both runs were the same and well.
     fn look_again(&mut self, run: Run<F>, origin: Origin, plan: Option<Plan>) -> Option<Found<F>> {
-        let forced = self.choices().forced();
+        let forced = self.choices.forced();
         let suspect = Suspect { origin, failure: run.failure, hash: run.hash, plan, forced };
         let watch = Stopwatch::start();
         let again = self.again(&suspect.forced, false);
@@ -271,21 +272,10 @@ impl<F: Trouble> Campaign<'_, '_, F> {
     }
 
     fn again(&mut self, forced: &[Forced], story: bool) -> Run<F> {
-        self.choices().replay(forced);
-        self.run(story)
-    }
-
-    /// Runs what was begun.
-    fn run(&mut self, story: bool) -> Run<F> {
-        let Some(choices) = self.choices.take() else { unreachable!("{GIVEN_BACK}") };
-        let (choices, run) = (self.engine)(choices, story);
-        self.choices = Some(choices);
+        self.choices.replay(forced);
+        let run = (self.engine)(&mut self.choices, story);
+        self.choices.end();
         run
-    }
-
-    fn choices(&mut self) -> &mut Choices {
-        let Some(choices) = &mut self.choices else { unreachable!("{GIVEN_BACK}") };
-        choices
     }
 
     fn shrink_runs_max(&self, run_time: Duration) -> u64 {
@@ -296,8 +286,6 @@ impl<F: Trouble> Campaign<'_, '_, F> {
         u64::try_from(runs).unwrap_or(u64::MAX).clamp(SHRINK_RUNS_MIN, SHRINK_RUNS_MAX)
     }
 }
-
-const GIVEN_BACK: &str = "the engine gives the choices back after each run";
 
 /// Runs for making a schedule smaller, however slow the program is.
 const SHRINK_RUNS_MIN: u64 = 50;

@@ -33,8 +33,8 @@ impl Trouble for Bug {
 }
 
 /// A run of a toy, with everything an engine has to say.
-pub(crate) fn run_of(toy: &Toy, mut choices: Choices, story: bool) -> (Choices, Run<Bug>) {
-    let End { numbers, order, stuck, steps, .. } = toy.run(&mut choices);
+pub(crate) fn run_of(toy: &Toy, choices: &mut Choices, story: bool) -> Run<Bug> {
+    let End { numbers, order, stuck, steps, .. } = toy.go(choices);
     let updates = toy.processes.len() as u64;
     let failure = if stuck.is_empty() {
         let counts = toy.processes.iter().flatten();
@@ -46,7 +46,7 @@ pub(crate) fn run_of(toy: &Toy, mut choices: Choices, story: bool) -> (Choices, 
     let hash = order.iter().fold(numbers[0], |hash, task| hash.wrapping_mul(31) + u64::from(*task));
     let story =
         if story { order.iter().map(|task| format!("task {task}")).collect() } else { vec![] };
-    (choices, Run { steps, hash, failure, story })
+    Run { steps, hash, failure, story }
 }
 
 fn config() -> Config {
@@ -167,13 +167,13 @@ fn chance_that_escapes_is_found_without_a_failure() {
     let toy = Toy::new(vec![vec![Step::Touch(0); 2]; 2]);
     let runs = Cell::new(0);
     let explored = explore(&Orders::of(config()), false, &mut |choices, story| {
-        let (choices, mut run) = run_of(&toy, choices, story);
+        let mut run = run_of(&toy, choices, story);
         runs.set(runs.get() + 1);
         run.hash ^= runs.get();
         if story {
             run.story[2] = format!("run {}", runs.get());
         }
-        (choices, run)
+        run
     });
     let found = explored.found.expect("found");
     assert_eq!(found.origin, Origin::Schedule(1));
@@ -186,12 +186,10 @@ fn chance_that_escapes_is_found_without_a_failure() {
 #[test]
 fn something_left_over_from_the_first_run_is_told_apart() {
     let first = Cell::new(true);
-    let explored = explore(&Orders::of(config()), false, &mut |mut choices, _| {
+    let explored = explore(&Orders::of(config()), false, &mut |choices, _| {
         choices.pick(Kind::User, 2);
-        choices.end();
         let failure = first.replace(false).then_some(Bug::Lost);
-        let hash = u64::from(failure.is_some());
-        (choices, Run { steps: 1, hash, failure, story: vec!["one".into()] })
+        Run { steps: 1, hash: u64::from(failure.is_some()), failure, story: vec!["one".into()] }
     });
     let found = explored.found.as_ref().expect("found");
     let Cause::Escaped(escaped) = &found.trouble else { panic!("{:?}", found.trouble) };
@@ -205,11 +203,10 @@ fn something_left_over_from_the_first_run_is_told_apart() {
 fn another_failure_is_not_taken_for_the_same() {
     // Fails in one way if the first number is 0 and in another if it is not; the smaller list has the other failure.
     let orders = Orders::of(Config { strategy: Strategy::Random, ..config() });
-    let explored = explore(&orders, false, &mut |mut choices, _| {
+    let explored = explore(&orders, false, &mut |choices, _| {
         let number = choices.pick(Kind::User, 1000);
         let failure = if number < 500 { Bug::Lost } else { Bug::Stuck(vec![7]) };
-        choices.end();
-        (choices, Run { steps: 1, hash: number, failure: Some(failure), story: vec![] })
+        Run { steps: 1, hash: number, failure: Some(failure), story: vec![] }
     });
     let found = explored.found.expect("found");
     let Cause::Failure(failure) = found.trouble else { panic!("{:?}", found.trouble) };

@@ -81,6 +81,13 @@ impl Toy {
 
     /// Runs it and tells the choices that it is over. `begin`, `follow` or `replay` was called on them.
     pub(crate) fn run(&self, choices: &mut Choices) -> End {
+        let end = self.go(choices);
+        choices.end();
+        end
+    }
+
+    /// Runs it, as an engine does.
+    pub(crate) fn go(&self, choices: &mut Choices) -> End {
         let mut world = World {
             toy: self,
             next: vec![0; self.processes.len()],
@@ -129,7 +136,6 @@ impl Toy {
                 (*next < self.processes[task as usize].len()).then_some(task)
             })
             .collect();
-        choices.end();
         end
     }
 }
