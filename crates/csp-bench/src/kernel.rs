@@ -141,10 +141,13 @@ impl Kernel {
         }
     }
 
-    /// The lines, counted from 1, at which `process` is expected to be found.
+    /// The lines, counted from 1, at which `process` is expected to be found. Where the kernel has a module of its own
+    /// in its file, `mod NAME {` to `}` at the margin, only those in it.
     pub fn lines_of(&self, process: &str) -> impl Iterator<Item = u32> {
-        let mark = format!("// stuck: {process}");
-        let lines = self.source.lines().zip(1..);
-        lines.filter(move |(line, _)| line.trim_end().ends_with(&mark)).map(|(_, number)| number)
+        let (mark, opening) = (format!("// stuck: {process}"), format!("mod {} {{", self.name));
+        let first = self.source.lines().position(|line| line == opening);
+        let module = self.source.lines().zip(1..).skip(first.unwrap_or(0));
+        let within = module.take_while(move |(line, _)| first.is_none() || *line != "}");
+        within.filter(move |(line, _)| line.trim_end().ends_with(&mark)).map(|(_, number)| number)
     }
 }

@@ -28,8 +28,6 @@ pub struct Finding {
     pub stuck: Vec<Stuck>,
     /// A circle of processes that wait for each other, by name, if there is one.
     pub circle: Vec<String>,
-    /// The last steps of the run, oldest first, as lines of text.
-    pub steps: Vec<String>,
     /// Steps of the run.
     pub step_count: u64,
     /// Virtual time.
@@ -94,8 +92,11 @@ pub struct StuckWait {
     pub helpers: Vec<String>,
 }
 
-/// Steps that are shown.
-const STEPS_SHOWN: usize = 40;
+/// The whole of a story, an operation a line.
+pub(crate) fn lines(story: &Story) -> Vec<String> {
+    let told = Told::new(story);
+    story.events.iter().filter_map(|event| told.line(event)).collect()
+}
 
 impl Finding {
     pub(crate) fn new(outcome: &Outcome) -> Option<Self> {
@@ -110,10 +111,43 @@ impl Finding {
             summary: summary(failure, kind, &told),
             stuck,
             circle: told.circle(),
-            steps: told.steps(),
             step_count: outcome.steps,
             time: outcome.time,
         })
+    }
+}
+
+impl Finding {
+    /// What is known of a failure whose run was not recorded.
+    pub(crate) fn in_short(failure: &Failure) -> Self {
+        let story = Story::default();
+        let kind = kind(failure, &story);
+        Self {
+            kind,
+            summary: summary(failure, kind, &Told::new(&story)),
+            stuck: Vec::new(),
+            circle: Vec::new(),
+            step_count: failure.step,
+            time: Duration::ZERO,
+        }
+    }
+
+    /// Two runs of one schedule parted in this line of the story: so said the one, so the other.
+    pub(crate) fn of_escape(parted: Option<(usize, &str, &str)>) -> Self {
+        let summary = match parted {
+            Some((line, one, other)) => format!(
+                "two runs of one schedule were not the same: operation {line} was\n    {one}\nand then\n    {other}"
+            ),
+            None => "two runs of one schedule were not the same".to_owned(),
+        };
+        Self {
+            kind: FindingKind::Nondeterminism,
+            summary,
+            stuck: Vec::new(),
+            circle: Vec::new(),
+            step_count: 0,
+            time: Duration::ZERO,
+        }
     }
 }
 
@@ -353,11 +387,6 @@ impl<'a> Told<'a> {
         Vec::new()
     }
 
-    fn steps(&self) -> Vec<String> {
-        let shown = self.story.events.len().saturating_sub(STEPS_SHOWN);
-        self.story.events.iter().skip(shown).filter_map(|event| self.line(event)).collect()
-    }
-
     fn line(&self, event: &Event) -> Option<String> {
         let what = match event.what {
             What::Step { op, object, at } => {
@@ -454,12 +483,6 @@ impl fmt::Display for Finding {
         }
         if let [first, ..] = self.circle.as_slice() {
             writeln!(f, "\na circle: {} → {first}", self.circle.join(" → "))?;
-        }
-        if !self.steps.is_empty() {
-            writeln!(f, "\nhow it came to that, the last steps")?;
-        }
-        for step in &self.steps {
-            writeln!(f, "{step}")?;
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! `Sim`: runs a test under many schedules.
 
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use crate::campaign::{self, Engine, Explored, Trouble};
 use crate::orders::Orders;
 use crate::real::Environment;
+use crate::run::{Machine, boxed};
 use crate::words;
-use crate::{Config, Leaks, Strategy};
+use crate::{Config, Leaks, Report, Strategy};
 
 /// Runs a program under many schedules, with virtual time. `#[towpath::test]` is this with an attribute.
 ///
@@ -80,6 +82,43 @@ impl Sim {
     /// What it is set to.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Runs the test `name`, of which every call of `program` makes a fresh one: first its committed tokens, then the
+    /// schedules; or what `TOWPATH_REPLAY` and the other variables of the environment ask for instead.
+    ///
+    /// # Panics
+    /// When a schedule fails, with the story, and with the token that runs it again.
+    pub fn test<P, F>(self, name: &str, program: P)
+    where
+        P: Fn() -> F,
+        F: Future<Output: TestResult> + 'static,
+    {
+        let checked = boxed(|| {
+            let main = program();
+            async {
+                if let Some(error) = main.await.into_error() {
+                    panic!("{error}");
+                }
+            }
+        });
+        let mut machine = Machine::new(&self.config, checked);
+        let environment = Environment::of_process();
+        match self.test_with(name, &environment, &mut |choices, tell| machine.run(choices, tell)) {
+            Ok(words) if words.is_empty() => {}
+            Ok(words) => println!("{words}"),
+            Err(words) => panic!("{words}"),
+        }
+    }
+
+    /// Runs the schedules of this configuration, whatever the environment says, and tells how they went.
+    pub fn explore<P, F>(self, program: P) -> Report
+    where
+        P: Fn() -> F,
+        F: Future<Output = ()> + 'static,
+    {
+        let mut machine = Machine::new(&self.config, boxed(program));
+        Report::new(self.explore_with(&mut |choices, tell| machine.run(choices, tell)))
     }
 
     /// The test `name`, run by `engine`, as the environment wants it.

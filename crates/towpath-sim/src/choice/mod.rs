@@ -170,6 +170,21 @@ impl Choices {
         }
     }
 
+    /// A stream for nobody, which takes no memory.
+    pub(crate) fn none() -> Self {
+        Self {
+            strategy: Portfolio::new(Mix::Random),
+            forced: Vec::new(),
+            next: 0,
+            replaying: true,
+            made: Vec::new(),
+            about_tasks: 0,
+            hash: 0,
+            place: 0,
+            coverage: None,
+        }
+    }
+
     /// A new schedule by the strategy. `false`: it has none left.
     #[must_use]
     pub(crate) fn begin(&mut self, seed: u64) -> bool {

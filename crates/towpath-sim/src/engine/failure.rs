@@ -1,5 +1,7 @@
 //! What can go wrong in a schedule.
 
+use std::{collections::BTreeSet, panic::Location};
+
 use super::{
     law::Broken,
     tasks::{State, Tasks},
@@ -12,8 +14,8 @@ pub(crate) struct Failure {
     /// Who ran then.
     pub(crate) task: u32,
     pub(crate) step: u64,
-    /// Who had not ended.
-    pub(crate) left: Vec<u32>,
+    /// Who had not ended, and what they did last.
+    pub(crate) left: Vec<(u32, Option<&'static Location<'static>>)>,
 }
 
 /// What went wrong.
@@ -39,7 +41,12 @@ pub(crate) enum Fault {
 impl Failure {
     pub(super) fn new(fault: Fault, task: u32, step: u64, tasks: &Tasks) -> Self {
         let left = tasks.iter().filter(|(_, it)| it.state != State::Done);
-        Self { fault, task, step, left: left.map(|(number, _)| number).collect() }
+        Self { fault, task, step, left: left.map(|(number, it)| (number, it.doing)).collect() }
+    }
+
+    fn places(&self) -> BTreeSet<(&str, u32, u32)> {
+        let places = self.left.iter().filter_map(|(_, at)| *at);
+        places.map(|at| (at.file(), at.line(), at.column())).collect()
     }
 
     /// Whether it is the same thing that went wrong, at the same place, though perhaps on another way.
@@ -50,6 +57,7 @@ impl Failure {
                 at_a == at_b && (at_a.is_some() || a == b)
             }
             (Law(a), Law(b)) => a.name == b.name,
+            (Deadlock, Deadlock) | (Leak, Leak) => self.places() == other.places(),
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     /// A timer that is so near may ring while others could still run: as if they had been slow.
     pub(crate) stall: Duration,
     pub(crate) stack_bytes: usize,
+    /// Whoever is left when the main process has ended is left alone.
+    pub(crate) leaks: bool,
 }
 
 impl Default for Config {
@@ -51,6 +53,7 @@ impl Default for Config {
             patience: 500,
             stall: Duration::from_secs(1),
             stack_bytes: 1 << 20,
+            leaks: false,
         }
     }
 }
@@ -78,17 +81,15 @@ impl Engine {
         Self { world: World::new(config) }
     }
 
-    /// Runs one schedule, for which `choices` have been begun, and tells them that it is over.
+    /// Runs one schedule, for which `choices` have been begun.
     pub(crate) fn run(
         &self,
-        choices: Choices,
+        choices: &mut Choices,
         main: &dyn Fn() -> BoxMain,
         record: bool,
-    ) -> (Choices, Outcome) {
+    ) -> Outcome {
         let record = record.then(|| Box::new(Record::default()));
-        let (mut choices, outcome) = self.world.run(choices, main, record);
-        choices.end();
-        (choices, outcome)
+        self.world.run(choices, main, record)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::choice::{self, CLOCK, Candidate, Choices, Kind};
 
 /// How things stand.
 pub(super) struct Now {
-    pub(super) choices: Option<Choices>,
+    /// Those of the schedule that is under way; else any.
+    pub(super) choices: Choices,
     pub(super) config: Config,
     pub(super) tasks: Tasks,
     pub(super) clock: Clock,
@@ -57,7 +58,7 @@ pub(super) enum Chosen {
 impl Now {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            choices: None,
+            choices: Choices::none(),
             config,
             tasks: Tasks::default(),
             clock: Clock::new(),
@@ -81,8 +82,7 @@ impl Now {
         }
     }
 
-    pub(super) fn begin(&mut self, choices: Choices, record: Option<Box<Record>>) {
-        self.choices = Some(choices);
+    pub(super) fn begin(&mut self, record: Option<Box<Record>>) {
         self.schedule += 1;
         self.steps = 0;
         self.trace = Trace::default();
@@ -98,12 +98,8 @@ impl Now {
         self.last_panic = None;
     }
 
-    pub(super) fn choices(&mut self) -> &mut Choices {
-        self.choices.as_mut().unwrap_or_else(|| unreachable!("a schedule is under way"))
-    }
-
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
-        if self.failure.is_some() {
+        if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
         let waited = |tasks: &Tasks, task: u32, steps: u64| steps - tasks.get(task).since;
@@ -142,7 +138,7 @@ impl Now {
         if late {
             candidates.push(Candidate { task: CLOCK, object: 0, op: choice::Op::Clock });
         }
-        let chosen = candidates[self.choices().task(&candidates)].task;
+        let chosen = candidates[self.choices.task(&candidates)].task;
         self.candidates = candidates;
         if chosen == CLOCK {
             return Chosen::Time;
@@ -160,6 +156,7 @@ impl Now {
         let it = self.tasks.get_mut(self.current);
         it.op = point.op;
         it.object = object;
+        it.doing = point.at;
         if let Some(record) = &mut self.record {
             record.step(self.steps, self.clock.elapsed(), self.current, point, object);
         }
@@ -184,7 +181,7 @@ impl Now {
     }
 
     pub(super) fn pick(&mut self, kind: Kind, below: u64) -> u64 {
-        let value = self.choices().pick(kind, below);
+        let value = self.choices.pick(kind, below);
         self.trace.choice(value);
         if let Some(record) = &mut self.record {
             record.choice(self.steps, self.current, kind, below, value);

@@ -51,6 +51,8 @@ pub(super) struct Task {
     /// What it does next.
     pub(super) op: Op,
     pub(super) object: u32,
+    /// Where it does it.
+    pub(super) doing: Option<&'static Location<'static>>,
     wakers: [Option<Waker>; 2],
 }
 
@@ -70,6 +72,7 @@ impl Task {
             since,
             op: Op::Spawn,
             object: 0,
+            doing: None,
             wakers: [None, None],
         }
     }

@@ -11,8 +11,8 @@ fn explore(schedules: u64, main: impl Fn() -> BoxMain) -> (Vec<Outcome>, Option<
     let mut all = Vec::new();
     for seed in 0..schedules {
         assert!(choices.begin(seed), "strategies do not run out");
-        let outcome;
-        (choices, outcome) = engine.run(choices, &main, false);
+        let outcome = engine.run(&mut choices, &main, false);
+        choices.end();
         if outcome.failure.is_some() {
             return (all, Some(outcome));
         }

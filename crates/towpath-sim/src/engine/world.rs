@@ -80,13 +80,14 @@ impl World {
     /// Runs one schedule from beginning to end. `choices` have been told that it begins.
     pub(super) fn run(
         self: &Rc<Self>,
-        choices: Choices,
+        choices: &mut Choices,
         main: impl FnOnce() -> BoxMain,
         record: Option<Box<Record>>,
-    ) -> (Choices, Outcome) {
+    ) -> Outcome {
         {
             let mut now = self.now.borrow_mut();
-            now.begin(choices, record);
+            now.begin(record);
+            std::mem::swap(&mut now.choices, choices);
         }
         let job = Job::Task(main());
         WORLD.set(Some(self.clone()));
@@ -104,9 +105,8 @@ impl World {
         drop(entered);
         WORLD.set(None);
         self.laws.clear();
-        let mut now = self.now.borrow_mut();
-        let choices = now.choices.take();
-        (choices.unwrap_or_else(|| unreachable!("given at the beginning")), outcome)
+        std::mem::swap(&mut self.now.borrow_mut().choices, choices);
+        outcome
     }
 
     /// Lets `task` go on, until a stack is given up.
@@ -163,7 +163,8 @@ impl World {
         }
         let left = {
             let mut now = self.now.borrow_mut();
-            if now.failure.is_some() || now.tasks.live() == 0 {
+            let left_alone = now.config.leaks && now.main_done.is_some();
+            if now.failure.is_some() || now.tasks.live() == 0 || left_alone {
                 return;
             }
             let fault = if now.main_done.is_none() { Fault::Deadlock } else { Fault::Leak };
@@ -174,7 +175,8 @@ impl World {
             }
             now.failure.as_ref().map(|failure| failure.left.clone()).unwrap_or_default()
         };
-        let asleep = left.into_iter().find(|task| self.goes_on_if_shaken(*task));
+        let mut left = left.into_iter().map(|(task, _)| task);
+        let asleep = left.find(|task| self.goes_on_if_shaken(*task));
         if let Some(task) = asleep {
             let mut now = self.now.borrow_mut();
             if let Some(failure) = &mut now.failure {

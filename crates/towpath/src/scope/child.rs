@@ -252,6 +252,11 @@ where
         match self.slot.empty(&self.process) {
             Emptied::Now(panic) => {
                 self.finish(Exit::Dropped, Err(self.scope.ctx.cause()), panic);
+                // The wakers went with the job. Without a last turn the runtime would keep its task, empty, for as long
+                // as it lives itself. No bell: the first turn is still to come.
+                if let Some(bell) = self.bell.get() {
+                    bell.counter.0.wake_by_ref();
+                }
                 false
             }
             Emptied::Before | Emptied::Elsewhere => false,

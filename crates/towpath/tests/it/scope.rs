@@ -470,6 +470,35 @@ fn a_dropped_scope_drops_its_futures_and_waits_for_its_threads() {
     });
 }
 
+/// Not only the futures are gone: the runtime's own tasks end too, although nobody will ever wake them.
+#[test]
+fn a_dropped_scope_leaves_no_task_with_the_runtime() {
+    watchdog(60, || {
+        let runtime = runtime();
+        runtime.block_on(async {
+            let (waits, mut waiting) = towpath::unbounded();
+            let mut parked = Box::pin(scope(&Ctx::root(), |s| async move {
+                for _ in 0..8 {
+                    let waits = waits.clone();
+                    s.spawn("parked", |_| async move {
+                        waits.send(()).await.unwrap();
+                        std::future::pending::<()>().await;
+                    });
+                }
+                Ok(())
+            }));
+            select! {
+                _ = select::future(&mut parked) => unreachable!("its processes wait for ever"),
+                _ = select::future(async { for _ in 0..8 { waiting.recv().await; } }) => {}
+            }
+            drop(parked);
+            while runtime.metrics().num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+}
+
 #[test]
 fn a_dropped_scope_lets_a_poll_that_is_under_way_finish() {
     let runtime = runtime();
