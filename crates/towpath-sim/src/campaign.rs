@@ -20,7 +20,7 @@ use crate::choice::{Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, s
 use crate::orders::Orders;
 use crate::real::Stopwatch;
 
-/// Runs the program once, by the choices given. With `true` it also tells the story.
+/// Runs the program once, by choices that have been begun; it does not end them. With `true` it also tells the story.
 pub(crate) type Engine<'a, F> = dyn FnMut(&mut Choices, bool) -> Run<F> + 'a;
 
 /// A failure, as far as a campaign has to know.
@@ -105,7 +105,7 @@ pub(crate) enum Origin {
     Schedule(u64),
 }
 
-/// Runs what is ordered, until something fails.
+/// Runs what is ordered, until something fails. `cover` counts what was chosen where, besides the schedules that differ.
 pub(crate) fn explore<F: Trouble>(
     orders: &Orders,
     cover: bool,
@@ -114,6 +114,8 @@ pub(crate) fn explore<F: Trouble>(
     let mut choices = Choices::new(Portfolio::new(orders.config.strategy.mix()));
     if cover {
         choices.cover();
+    } else {
+        choices.count();
     }
     let watch = Stopwatch::start();
     let mut campaign = Campaign {
@@ -175,7 +177,8 @@ impl<F: Trouble> Campaign<'_, '_, F> {
             if is_over {
                 return None;
             }
-            if !self.choices.begin(seed_of(self.config.seed, number)) {
+            let seed = seed_of(self.config.seed, number);
+            if self.choices.is_complete() || !self.choices.begin(seed) {
                 self.complete = self.choices.is_complete();
                 return None;
             }

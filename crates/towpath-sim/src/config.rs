@@ -90,7 +90,7 @@ impl Default for Config {
             seed: 0,
             strategy: Strategy::default(),
             budget: None,
-            max_steps: 1_000_000,
+            max_steps: 50_000,
             leaks: Leaks::default(),
             stall: Duration::from_secs(1),
             shrink: Duration::from_secs(1),

@@ -140,7 +140,7 @@ impl Sim {
 
     /// The schedules of this configuration and nothing else, run by `engine`.
     fn explore_with<F: Trouble>(self, engine: &mut Engine<'_, F>) -> Explored<F> {
-        campaign::explore(&Orders::of(self.config), true, engine)
+        campaign::explore(&Orders::of(self.config), false, engine)
     }
 }
 

@@ -74,3 +74,9 @@ pub use supervisor::Supervisor;
 pub use time::{After, MissedTick, Never, NextTick, Tick, after, at, never, tick};
 pub use traced::Traced;
 pub use work::Work;
+
+/// Runs an async function as a test under many schedules, in the simulator; feature `sim`, which `towpath-sim` turns on. A
+/// crate that uses it has `towpath-sim` among its dev-dependencies.
+#[cfg(feature = "sim")]
+#[doc(inline)]
+pub use towpath_macros::test;

@@ -22,6 +22,7 @@ const AMBIENT: &[&str] = &[
 /// Crates that must know the machine, and where in them.
 const HOMES: &[(&str, &str)] = &[
     ("towpath", "crates/towpath/src/rt/"),
+    ("towpath-sim", "crates/towpath-sim/src/real.rs"),
     ("towpath-node", "crates/towpath-node/src/real/"),
     ("towpath-bench", "crates/towpath-bench/src/"),
 ];

@@ -124,15 +124,6 @@ pub(crate) trait Strategy {
     }
 }
 
-/// A choice that was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) kind: Kind,
-    /// So many answers there were.
-    pub(crate) below: u64,
-    pub(crate) value: u64,
-}
-
 /// A choice that is not the default one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Forced {
@@ -150,11 +141,13 @@ pub(crate) struct Choices {
     forced: Vec<Forced>,
     next: usize,
     replaying: bool,
-    made: Vec<Choice>,
+    /// Every answer, by position.
+    made: Vec<u64>,
     about_tasks: u64,
     hash: u64,
     place: u64,
     coverage: Option<Box<Coverage>>,
+    covers_places: bool,
 }
 
 /// Choices of a schedule for which there is room before the list grows; it keeps its size from one to the next.
@@ -173,6 +166,7 @@ impl Choices {
             hash: 0,
             place: 0,
             coverage: None,
+            covers_places: false,
         }
     }
 
@@ -238,7 +232,9 @@ impl Choices {
         } else {
             self.strategy.task(candidates) as u64
         };
-        if let Some(coverage) = &mut self.coverage {
+        if self.covers_places
+            && let Some(coverage) = &mut self.coverage
+        {
             // Without a word from the engine, a place is what the default candidate is about to do.
             let place = match self.place {
                 0 => u64::from(candidates[0].op as u8),
@@ -246,7 +242,7 @@ impl Choices {
             };
             coverage.choice(place, Kind::Task, below as u64, value);
         }
-        self.keep(Choice { kind: Kind::Task, below: below as u64, value });
+        self.keep(Kind::Task, below as u64, value);
         value as usize
     }
 
@@ -258,10 +254,12 @@ impl Choices {
         }
         let value =
             if self.replaying { self.forced_below(below) } else { self.strategy.pick(kind, below) };
-        if let Some(coverage) = &mut self.coverage {
+        if self.covers_places
+            && let Some(coverage) = &mut self.coverage
+        {
             coverage.choice(self.place, kind, below, value);
         }
-        self.keep(Choice { kind, below, value });
+        self.keep(kind, below, value);
         value
     }
 
@@ -272,16 +270,10 @@ impl Choices {
         self.place = place;
     }
 
-    /// What was chosen in this schedule so far.
-    pub(crate) fn made(&self) -> &[Choice] {
-        &self.made
-    }
-
-    /// Those of them that are not the default.
+    /// What was chosen in this schedule so far and is not the default.
     pub(crate) fn forced(&self) -> Vec<Forced> {
-        let numbered = (0..).zip(&self.made);
-        let forced = numbered.filter(|(_, choice)| choice.value != 0);
-        forced.map(|(at, choice)| Forced { at, value: choice.value }).collect()
+        let numbered = (0..).zip(&self.made).map(|(at, value)| Forced { at, value: *value });
+        numbered.filter(|choice| choice.value != 0).collect()
     }
 
     /// A hash of what was chosen so far: equal for equal schedules.
@@ -294,18 +286,25 @@ impl Choices {
         if self.replaying { None } else { self.strategy.plan() }
     }
 
-    /// Whether the strategy has left nothing out when it says that it is done.
+    /// Whether there is no schedule but those that were tried.
     pub(crate) fn is_complete(&self) -> bool {
         self.strategy.is_complete()
     }
 
-    /// Counts what is chosen from now on.
-    pub(crate) fn cover(&mut self) {
+    /// Counts schedules from now on.
+    pub(crate) fn count(&mut self) {
         self.coverage = Some(Box::default());
+    }
+
+    /// Counts schedules and what is chosen where, which costs a look into a table at each choice.
+    pub(crate) fn cover(&mut self) {
+        self.count();
+        self.covers_places = true;
     }
 
     /// What was counted. Nothing is counted after this.
     pub(crate) fn take_coverage(&mut self) -> Option<Coverage> {
+        self.covers_places = false;
         self.coverage.take().map(|coverage| *coverage)
     }
 
@@ -330,11 +329,11 @@ impl Choices {
     }
 
     #[inline]
-    fn keep(&mut self, choice: Choice) {
-        debug_assert!(choice.value < choice.below, "a strategy answered {choice:?}");
-        let question = (choice.kind as u64) << 56 ^ choice.below << 28;
-        self.hash = fold(self.hash, question ^ choice.value);
-        self.made.push(choice);
+    fn keep(&mut self, kind: Kind, below: u64, value: u64) {
+        debug_assert!(value < below, "a strategy answered {value} of {below}");
+        let question = (kind as u64) << 56 ^ below << 28;
+        self.hash = fold(self.hash, question ^ value);
+        self.made.push(value);
     }
 }
 

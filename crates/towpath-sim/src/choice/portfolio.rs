@@ -18,7 +18,8 @@
 //! | 1 | early timers | a timeout that beats what it guards |
 //! | 1 | late timers | work that is done long before the timer, whose ring is then stale |
 //!
-//! When the exhaustive share has finished, there is no other schedule, and the campaign is over.
+//! When the exhaustive share has finished and left nothing out, there is no other schedule, which a campaign may ask
+//! ([`Portfolio::is_complete`]); chance itself never says that it is done.
 
 use super::exhaustive::{Bounds, Exhaustive};
 use super::pct::Pct;
@@ -167,9 +168,6 @@ impl Portfolio {
 impl Strategy for Portfolio {
     fn begin(&mut self, seed: u64) -> bool {
         let (first, turns) = self.mix.turns();
-        if self.is_complete() {
-            return false;
-        }
         let mut flavour = match self.number.checked_sub(1) {
             None => first,
             Some(number) => turns[(number % turns.len() as u64) as usize],

@@ -27,7 +27,7 @@ fn the_same_seeds_make_the_same_schedules() {
                     break;
                 }
                 let end = mixed().run(&mut choices);
-                seen.push((end, choices.hash(), choices.made().to_vec()));
+                seen.push((end, choices.hash(), choices.forced()));
             }
             seen
         };
@@ -62,12 +62,12 @@ fn forced_choices_and_plans_replay_what_was_recorded() {
             }
             let plan = choices.plan();
             let end = mixed().run(&mut choices);
-            let (hash, made, forced) = (choices.hash(), choices.made().to_vec(), choices.forced());
+            let (hash, forced) = (choices.hash(), choices.forced());
 
             let mut fresh = Choices::new(Portfolio::new(Mix::Portfolio));
             fresh.replay(&forced);
             assert_eq!(mixed().run(&mut fresh), end, "{mix:?} {number}");
-            assert_eq!((fresh.hash(), fresh.made()), (hash, made.as_slice()));
+            assert_eq!((fresh.hash(), fresh.forced()), (hash, forced));
             assert_eq!(fresh.plan(), None);
 
             let random = matches!(mix, Mix::Random | Mix::Pct | Mix::Pos);
@@ -89,11 +89,10 @@ fn one_answer_is_no_choice() {
     assert_eq!(choices.task(&[alone]), 0);
     assert_eq!(choices.pick(Kind::Arm, 1), 0);
     assert_eq!(choices.pick(Kind::User, 0), 0);
-    assert_eq!(choices.made(), []);
     let untouched = choices.hash();
     let answer = choices.pick(Kind::User, u64::MAX);
-    assert_eq!(choices.made().len(), 1);
-    assert_eq!(choices.made()[0].value, answer);
+    // It is the first in the stream: the others were no choices.
+    assert_eq!(choices.forced(), [Forced { at: 0, value: answer }]);
     assert_ne!(choices.hash(), untouched);
 }
 
