@@ -1,6 +1,7 @@
 //! Runs Towpath programs, unchanged, under every schedule: one seed, virtual time, a replay token.
 
+mod chance;
 mod choice;
-mod disk;
+pub mod disk;
 mod engine;
-mod net;
+pub mod net;
