@@ -32,7 +32,6 @@ pub(crate) fn enter(chance: Rc<RefCell<dyn Chance>>) -> Entered {
 
 /// Puts back what was there before [`enter`].
 #[must_use = "dropped, it ends what it stands for"]
-#[cfg_attr(not(test), expect(dead_code, reason = "made by `enter`"))]
 pub(crate) struct Entered(Option<Rc<RefCell<dyn Chance>>>);
 
 impl Drop for Entered {

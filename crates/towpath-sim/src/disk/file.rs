@@ -52,9 +52,8 @@ impl File {
     /// `ENOSPC` when nothing fits on the disk, `EIO` by chance, `EFBIG` beyond 2^64 bytes, `Crashed`.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.disk.wait(|faults| faults.latency);
-        self.disk.change(Some(self.generation), |state| {
-            state.write(self.inode, bytes, Some(offset))
-        })
+        self.disk
+            .change(Some(self.generation), |state| state.write(self.inode, bytes, Some(offset)))
     }
 
     /// Writes all of `bytes` at `offset`.

@@ -38,7 +38,10 @@ struct Pending {
 #[derive(Debug)]
 enum Change {
     /// Sectors, and the length if it grew.
-    Data { sectors: Vec<(u64, Sector)>, grown: Option<u64> },
+    Data {
+        sectors: Vec<(u64, Sector)>,
+        grown: Option<u64>,
+    },
     Length(u64),
 }
 
@@ -137,7 +140,9 @@ impl Inode {
     /// Whether a sync failed that this handle was not told of; now it is.
     pub(super) fn tell_failure(&mut self, handle: u64) -> bool {
         let failures = self.failures;
-        self.handles.get_mut(&handle).is_some_and(|told| std::mem::replace(told, failures) < failures)
+        self.handles
+            .get_mut(&handle)
+            .is_some_and(|told| std::mem::replace(told, failures) < failures)
     }
 
     /// Opens a handle; it will be told of syncs that fail from now on.
@@ -204,7 +209,11 @@ impl Inode {
         }
         // A write beyond a length that did not survive.
         self.durable.trim();
-        *self = Self { cached: self.durable.clone(), durable: std::mem::take(&mut self.durable), ..Self::default() };
+        *self = Self {
+            cached: self.durable.clone(),
+            durable: std::mem::take(&mut self.durable),
+            ..Self::default()
+        };
         self.recharge();
     }
 

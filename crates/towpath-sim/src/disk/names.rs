@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::state::errno::{self as numbers};
 use super::state::errno;
+use super::state::errno::{self as numbers};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {

@@ -317,7 +317,11 @@ impl State {
         let fails = self.source.happens(Kind::Disk, self.faults.sync_error);
         let Self { inodes, source, .. } = self;
         let file = inodes.get_mut(&inode).ok_or_else(|| errno(errno::EIO))?;
-        if fails { file.fail_sync(source) } else { file.sync() }
+        if fails {
+            file.fail_sync(source)
+        } else {
+            file.sync()
+        }
         if file.tell_failure(handle) { Err(errno(errno::EIO)) } else { Ok(()) }
     }
 

@@ -1,1 +1,3 @@
 //! The simulator, from outside.
+
+mod disk;
