@@ -5,3 +5,4 @@ mod choice;
 pub mod disk;
 mod engine;
 pub mod net;
+pub mod node;

@@ -146,7 +146,7 @@ fn live(seed: u64, forgotten: Forgotten) -> Result<(), String> {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(error.to_string());
             }
-            _ if (seed + life) % 3 == 0 => disk.kill(),
+            _ if (seed + life).is_multiple_of(3) => disk.kill(),
             _ => disk.crash(),
         }
     }

@@ -53,7 +53,7 @@ impl Oracle {
         let lengths: Vec<usize> = self.0.iter().map(Vec::len).collect();
         let least = lengths.iter().min().copied().unwrap_or(0);
         let most = lengths.iter().max().copied().unwrap_or(0);
-        let between = (least..most).contains(&found.len()) && found.len() % SECTOR == 0;
+        let between = (least..most).contains(&found.len()) && found.len().is_multiple_of(SECTOR);
         if !lengths.contains(&found.len()) && !between {
             return Err(format!("length {} is none of {lengths:?}", found.len()));
         }
