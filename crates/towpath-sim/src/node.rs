@@ -20,7 +20,8 @@ use std::{
 use towpath::{BoxError, Canceller, Ctx, Join, Outcome, Scope, select};
 
 use crate::{
-    disk::{self, Disk},
+    chance::{Ask, Kind, Seeded, Source},
+    disk::{self, Disk, Latency},
     net::{Host, Net},
 };
 
@@ -63,6 +64,7 @@ pub struct Cluster {
     faults: disk::Faults,
     /// Nodes' disks have chance of their own, from this seed on.
     seed: Option<u64>,
+    source: Mutex<Source>,
     places: Mutex<BTreeMap<Arc<str>, Place>>,
 }
 
@@ -88,13 +90,18 @@ impl Cluster {
     /// No nodes yet. They will run in `scope`, on hosts of `net`, each with a disk of its own on which goes wrong what
     /// `faults` say. A program that returns an error, or panics, before it crashes fails the scope.
     pub fn new(scope: &Scope, net: Net, faults: disk::Faults) -> Self {
-        let places = Mutex::default();
-        Self { scope: scope.clone(), net, faults, seed: None, places }
+        Self::with_source(scope, net, faults, None)
     }
 
     /// As [`new`](Self::new), with disks that draw their chance from a seed, each its own.
     pub fn seeded(scope: &Scope, net: Net, faults: disk::Faults, seed: u64) -> Self {
-        Self { seed: Some(seed), ..Self::new(scope, net, faults) }
+        Self::with_source(scope, net, faults, Some(seed))
+    }
+
+    fn with_source(scope: &Scope, net: Net, faults: disk::Faults, seed: Option<u64>) -> Self {
+        let source = seed.map_or(Source::Ambient, |seed| Source::Seeded(Seeded::new(seed)));
+        let (source, places) = (Mutex::new(source), Mutex::default());
+        Self { scope: scope.clone(), net, faults, seed, source, places }
     }
 
     /// Starts a node. `program` is called with what the node has, now and at each restart.
@@ -160,6 +167,46 @@ impl Cluster {
         assert!(!running, "node `{name}` runs; crash it first");
         self.net.restart(name);
         self.run(name);
+    }
+
+    /// Crashes or kills one of these nodes, starts it again, and so on for ever: `calm` says how long all of them run,
+    /// `down` how long a node is gone. Chance says which.
+    ///
+    /// # Cancel safety
+    /// Dropped while a node is down, it leaves it: [`recover`](Self::recover).
+    ///
+    /// # Panics
+    /// When one of them was never started.
+    pub async fn unrest(&self, nodes: &[&str], calm: Latency, down: Latency) -> ! {
+        loop {
+            let pause = self.ask(|source| source.between(Kind::Crash, calm.shortest, calm.longest));
+            towpath::rt::sleep(pause).await;
+            let whom = self.ask(|source| source.below(Kind::Crash, 2 * nodes.len() as u64 + 1));
+            // 0 is nobody.
+            let Some(whom) = (whom as usize).checked_sub(1) else { continue };
+            let node = nodes[whom / 2];
+            let gone = if whom.is_multiple_of(2) { self.crash(node) } else { self.kill(node) };
+            gone.await;
+            let pause = self.ask(|source| source.between(Kind::Crash, down.shortest, down.longest));
+            towpath::rt::sleep(pause).await;
+            self.restart(node);
+        }
+    }
+
+    /// Ends all trouble that was made: opens the ways of the network and starts the nodes that have crashed or were
+    /// killed.
+    pub fn recover(&self) {
+        self.net.heal();
+        let places = self.places();
+        let down =
+            places.iter().filter(|(_, place)| place.program.is_some() && place.life.is_none());
+        let down: Vec<Arc<str>> = down.map(|(name, _)| name.clone()).collect();
+        drop(places);
+        down.iter().for_each(|name| self.restart(name));
+    }
+
+    fn ask<R>(&self, question: impl FnOnce(&mut Source) -> R) -> R {
+        question(&mut self.source.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A node's disk, as it is outside of any run; it may be prepared before the start.

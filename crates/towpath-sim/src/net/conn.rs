@@ -92,6 +92,8 @@ pub(super) struct Side {
     pub(super) gone: bool,
     /// How the connection ended, for whoever asks on this side.
     pub(super) error: Option<i32>,
+    /// Bytes have come that its reader did not want.
+    unwanted: bool,
     /// What it sends.
     out: Pipe,
 }
@@ -137,6 +139,7 @@ impl Side {
             writing: true,
             gone: false,
             error: None,
+            unwanted: false,
             out: Pipe::default(),
         }
     }
@@ -241,7 +244,10 @@ impl Conn {
             match segment.what {
                 What::Data(bytes) if there.reading => here.out.arrived.extend(bytes),
                 // Nobody will read it.
-                What::Data(bytes) => here.out.held -= bytes.len(),
+                What::Data(bytes) => {
+                    here.out.held -= bytes.len();
+                    there.unwanted = true;
+                }
                 What::End | What::Reset => here.out.ended = true,
             }
             if !there_and_back[1] {
@@ -347,13 +353,14 @@ impl Conn {
         here.reading &= !reading;
         here.writing &= !writing;
         if !here.reading {
-            // As in Linux, what nobody will read breaks the connection, once it is closed.
             let unread = std::mem::take(&mut there.out.arrived).len();
             there.out.held -= unread;
-            if unread > 0 && here.is_closed() && !here.gone {
-                here.out.push(travel, What::Reset);
-                here.gone = true;
-            }
+            here.unwanted |= unread > 0;
+        }
+        if here.is_closed() && here.unwanted && !here.gone {
+            // As in Linux, what nobody will read breaks the connection.
+            here.out.push(travel, What::Reset);
+            here.gone = true;
         }
         if stops_writing && !here.gone {
             here.out.push(travel, What::End);

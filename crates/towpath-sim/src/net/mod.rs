@@ -58,7 +58,7 @@ use std::{
     time::Instant,
 };
 
-use crate::chance::{Seeded, Source};
+use crate::chance::{Ask, Kind, Seeded, Source};
 use conn::Wakes;
 use state::State;
 use towpath::sync::Notified;
@@ -135,6 +135,36 @@ impl Net {
     /// A host that has crashed is back. It answers what belongs to an old connection with a reset.
     pub fn restart(&self, host: &str) {
         self.act(|state, now, wakes| state.restart(&host.into(), now, wakes));
+    }
+
+    /// Cuts one of these hosts off from the others, heals, and so on for ever: `calm` says how long all ways are open,
+    /// `cut` how long a cut lasts. Chance says whom, and whether what it sends is lost, or what is sent to it, or both.
+    ///
+    /// # Cancel safety
+    /// Dropped during a cut, it leaves it: [`heal`](Self::heal).
+    pub async fn unrest(&self, hosts: &[&str], calm: Latency, cut: Latency) -> ! {
+        loop {
+            let (pause, whom) = self.act(|state, _, _| {
+                let source = &mut state.world.source;
+                let pause = source.between(Kind::Network, calm.shortest, calm.longest);
+                (pause, source.below(Kind::Network, 3 * hosts.len() as u64 + 1))
+            });
+            towpath::rt::sleep(pause).await;
+            // 0 is nobody.
+            let Some(whom) = (whom as usize).checked_sub(1) else { continue };
+            let one = [hosts[whom / 3]];
+            let others: Vec<&str> = hosts.iter().copied().filter(|host| *host != one[0]).collect();
+            match whom % 3 {
+                0 => self.partition(&one, &others),
+                1 => self.cut(&one, &others),
+                _ => self.cut(&others, &one),
+            }
+            let pause = self.act(|state, _, _| {
+                state.world.source.between(Kind::Network, cut.shortest, cut.longest)
+            });
+            towpath::rt::sleep(pause).await;
+            self.heal();
+        }
     }
 
     /// Changes what goes wrong from now on.

@@ -40,7 +40,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) faults: Faults,
-    source: Source,
+    pub(super) source: Source,
     pub(super) paths: Paths,
 }
 

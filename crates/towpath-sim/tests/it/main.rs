@@ -1,3 +1,5 @@
 //! The simulator, from outside.
 
 mod disk;
+mod net;
+mod node;
