@@ -156,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_asks_the_simulation_it_is_in() {
+        use crate::disk::{Disk, Faults};
+        let disk = Disk::new(Faults::power_cuts());
+        let file = disk.create("a").unwrap();
+        file.append(b"not synced").unwrap();
+        let worst = Rc::new(RefCell::new(Worst(Vec::new())));
+        let entered = enter(worst.clone());
+        disk.crash();
+        drop(entered);
+        // Whether something is lost of two changes, and how much: both.
+        assert_eq!(worst.borrow().0, [(Kind::Crash, 1_000), (Kind::Crash, 3)]);
+        assert_eq!(disk.read_dir("/").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
     fn what_cannot_be_otherwise_is_not_asked() {
         let mut worst = Worst(Vec::new());
         assert_eq!(worst.below(Kind::Disk, 1), 0);

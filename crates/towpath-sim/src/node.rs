@@ -177,7 +177,7 @@ impl Cluster {
     ///
     /// # Panics
     /// When one of them was never started.
-    pub async fn unrest(&self, nodes: &[&str], calm: Latency, down: Latency) -> ! {
+    pub async fn unrest(&self, nodes: &[&str], calm: Latency, down: Latency) {
         loop {
             let pause = self.ask(|source| source.between(Kind::Crash, calm.shortest, calm.longest));
             towpath::rt::sleep(pause).await;

@@ -16,6 +16,8 @@ pub(super) struct Inode {
     pub(super) cached: Content,
     durable: Content,
     pending: Vec<Pending>,
+    /// What is cached may not be what is durable.
+    dirty: bool,
     /// Sectors before this one were set aside by `allocate`.
     reserved: u64,
     /// Sectors it takes, as cached.
@@ -75,7 +77,7 @@ impl Inode {
         let before = self.cached.len;
         let sectors = self.cached.write(bytes, offset);
         let grown = (self.cached.len > before).then_some(self.cached.len);
-        self.pending.push(Pending { moment, change: Change::Data { sectors, grown } });
+        self.change(moment, Change::Data { sectors, grown });
     }
 
     pub(super) fn set_len(&mut self, len: u64, moment: u64) {
@@ -83,7 +85,7 @@ impl Inode {
             self.reserved = self.reserved.min(len.div_ceil(SECTOR));
         }
         self.cached.set_len(len);
-        self.pending.push(Pending { moment, change: Change::Length(len) });
+        self.change(moment, Change::Length(len));
         self.recharge();
     }
 
@@ -98,12 +100,18 @@ impl Inode {
         self.recharge();
         if len > self.cached.len {
             self.cached.set_len(len);
-            self.pending.push(Pending { moment, change: Change::Length(len) });
+            self.change(moment, Change::Length(len));
         }
     }
 
-    /// Everything is on the disk now.
+    fn change(&mut self, moment: u64, change: Change) {
+        self.dirty = true;
+        self.pending.push(Pending { moment, change });
+    }
+
+    /// Everything is on the disk now, but for what a failed sync has dropped.
     pub(super) fn sync(&mut self) {
+        self.dirty = self.failures > 0;
         for Pending { change, .. } in std::mem::take(&mut self.pending) {
             apply(&mut self.durable, change);
         }
@@ -174,6 +182,9 @@ impl Inode {
         survives: &dyn Fn(u64) -> bool,
         torn: &dyn Fn(u64) -> bool,
     ) {
+        if !std::mem::take(&mut self.dirty) {
+            return;
+        }
         let pending = std::mem::take(&mut self.pending);
         let mut left = Vec::new();
         // A length that survives takes along those before it: the file system writes them in order.
@@ -209,11 +220,10 @@ impl Inode {
         }
         // A write beyond a length that did not survive.
         self.durable.trim();
-        *self = Self {
-            cached: self.durable.clone(),
-            durable: std::mem::take(&mut self.durable),
-            ..Self::default()
-        };
+        self.cached = self.durable.clone();
+        // Space that was set aside is part of the length.
+        self.reserved = self.reserved.min(self.cached.len.div_ceil(SECTOR));
+        self.failures = 0;
         self.recharge();
     }
 

@@ -35,8 +35,8 @@
 //! caller is in. In the simulator that costs nothing. Under a runtime on one thread, whose clock cannot go on while a
 //! task blocks, use a disk without latency, or a thread.
 //!
-//! Why whole models and no recorded images: a power cut then costs as much as the changes since the last sync, and
-//! 100,000 of them a few seconds.
+//! Why sectors are shared and not copied: a power cut then costs as much as the files that changed since their last sync,
+//! so that thousands of crashes fit into a test.
 
 mod content;
 mod faults;

@@ -142,7 +142,7 @@ impl Net {
     ///
     /// # Cancel safety
     /// Dropped during a cut, it leaves it: [`heal`](Self::heal).
-    pub async fn unrest(&self, hosts: &[&str], calm: Latency, cut: Latency) -> ! {
+    pub async fn unrest(&self, hosts: &[&str], calm: Latency, cut: Latency) {
         loop {
             let (pause, whom) = self.act(|state, _, _| {
                 let source = &mut state.world.source;

@@ -269,8 +269,8 @@ fn unrest_ends_when_it_is_dropped_and_recover_ends_its_traces() {
                 }
                 let often = Latency::between(millis(1), millis(20));
                 select! {
-                    _ = select::future(cluster.unrest(&["a", "b", "c"], often, often)) => {}
-                    _ = select::future(net.unrest(&["a", "b", "c", "test"], often, often)) => {}
+                    () = select::future(cluster.unrest(&["a", "b", "c"], often, often)) => {}
+                    () = select::future(net.unrest(&["a", "b", "c", "test"], often, often)) => {}
                     () = towpath::after(millis(2_000)) => {}
                 }
                 cluster.recover();
