@@ -166,19 +166,25 @@ pub fn is_right(kernel: &Kernel, finding: &Finding) -> bool {
         Symptom::Livelock => FindingKind::NoEnd,
         Symptom::NeverPolled => FindingKind::NeverPolled,
     };
-    finding.kind == kind && (kernel.stuck.is_empty() || kernel.stuck.iter().any(|expected| {
-        let lines: Vec<_> = kernel.lines_of(expected.process).collect();
-        let mut named = finding.stuck.iter().filter(|stuck| stuck.process == expected.process);
-        named.any(|stuck| {
-            let mut waits = stuck.waits.iter().chain(&stuck.unpolled);
-            // Whoever goes on has no line.
-            stuck.runs || waits.any(|wait| {
-                let line = wait.at.as_deref().and_then(line_of);
-                let right_thing = expected.object.is_none_or(|name| wait.name.as_deref() == Some(name));
-                right_thing && line.is_some_and(|line| lines.contains(&line))
-            })
-        })
-    }))
+    finding.kind == kind
+        && (kernel.stuck.is_empty()
+            || kernel.stuck.iter().any(|expected| {
+                let lines: Vec<_> = kernel.lines_of(expected.process).collect();
+                let mut named =
+                    finding.stuck.iter().filter(|stuck| stuck.process == expected.process);
+                named.any(|stuck| {
+                    let mut waits = stuck.waits.iter().chain(&stuck.unpolled);
+                    // Whoever goes on has no line.
+                    stuck.runs
+                        || waits.any(|wait| {
+                            let line = wait.at.as_deref().and_then(line_of);
+                            let right_thing = expected
+                                .object
+                                .is_none_or(|name| wait.name.as_deref() == Some(name));
+                            right_thing && line.is_some_and(|line| lines.contains(&line))
+                        })
+                })
+            }))
 }
 
 /// The line in `file:line:column`.

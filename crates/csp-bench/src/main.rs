@@ -95,7 +95,8 @@ fn judge_all(chosen: &[&'static Kernel], effort: Effort, jobs: usize) -> Vec<Ver
     });
     let mut verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
     // In the order of the list, whoever was ready first.
-    let place = |verdict: &Verdict| chosen.iter().position(|kernel| kernel.name == verdict.kernel.name);
+    let place =
+        |verdict: &Verdict| chosen.iter().position(|kernel| kernel.name == verdict.kernel.name);
     verdicts.sort_by_key(place);
     verdicts
 }

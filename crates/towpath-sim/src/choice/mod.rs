@@ -182,6 +182,7 @@ impl Choices {
             hash: 0,
             place: 0,
             coverage: None,
+            covers_places: false,
         }
     }
 
