@@ -4,11 +4,14 @@ use std::fmt;
 
 use super::Notified;
 use crate::{
+    probe::Thing,
+    process::Name,
     raw::{
         turn::Turn,
         turnstile::{Passage, Turnstile},
     },
     sync::{AtomicUsize, Ordering},
+    waitfor::Arm,
 };
 
 /// Tells tasks and threads to look again at something that is kept elsewhere.
@@ -54,6 +57,19 @@ impl Notify {
         Self { turnstile: Turnstile::new(0), rounds: AtomicUsize::new(0) }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait for a notice; see
+    /// [`observe`](crate::observe). Without one, that costs nothing.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.turnstile.set_name(Thing::Notify, 0, name.into());
+        self
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.turnstile.name()
+    }
+
     /// Waits for a notice.
     ///
     /// From this call on it is reached by [`notify_waiters`](Self::notify_waiters). Its place in line for
@@ -64,11 +80,13 @@ impl Notify {
     /// Dropped before completion, it did nothing: a notice from `notify_one` that it had been given already goes to the
     /// next who waits or comes.
     #[inline]
+    #[track_caller]
     pub fn notified(&self) -> Notified<'_> {
         Notified::new(self.listen(), 1)
     }
 
     /// As [`notified`](Self::notified), on a thread. Do not call it inside a task: it keeps the runtime's worker.
+    #[track_caller]
     pub fn notified_blocking(&self) {
         Turn::wait(self.listen(), 1);
     }
@@ -127,5 +145,9 @@ impl Passage for Listen<'_> {
 
     fn give_back(&self, _: usize) {
         self.notify.turnstile.signal();
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::Notified(self.notify.turnstile.id())
     }
 }

@@ -21,7 +21,7 @@ use super::{
     wait::Core,
 };
 use crate::{
-    probe::{self, Arm, Operation, ResourceId, Unpark},
+    probe::{self, Arm, Operation, Unpark},
     sync::UnsafeCell,
 };
 
@@ -161,7 +161,8 @@ pub(super) struct Told<'a> {
     pub(super) node: &'a Node,
     pub(super) core: &'a Core,
     pub(super) operation: Operation,
-    pub(super) chan: ResourceId,
+    /// What it waits for.
+    pub(super) arm: Arm,
 }
 
 /// An operation that the probe is told of. What is done without one is small enough for every path that waits; the rest
@@ -193,7 +194,7 @@ pub(super) trait Tells {
 fn tell_park(op: &(impl Tells + ?Sized)) {
     if !op.node().is_told() {
         let told = op.told();
-        op.node().set_told(probe::park(told.waiting(), &|each| each(told.arm())));
+        op.node().set_told(probe::park(told.waiting(), &|each| each(told.arm)));
     }
 }
 
@@ -205,15 +206,6 @@ fn tell_unpark(op: &(impl Tells + ?Sized), how: Unpark) {
 }
 
 impl Told<'_> {
-    /// What it waits for.
-    pub(super) fn arm(&self) -> Arm {
-        match self.operation {
-            Operation::Send => Arm::Send(self.chan),
-            Operation::Reserve => Arm::Reserve(self.chan),
-            Operation::Recv | Operation::Select => Arm::Recv(self.chan),
-        }
-    }
-
     fn waiting(&self) -> probe::Waiting {
         let address = ptr::from_ref(self.core).addr();
         probe::Waiting { address, operation: self.operation, at: self.node.at() }
