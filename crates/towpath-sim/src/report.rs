@@ -263,6 +263,8 @@ impl<'a> Told<'a> {
             Op::Send | Op::TrySend | Op::Reserve | Op::TryReserve => Side::Send,
             Op::Recv | Op::TryRecv => Side::Recv,
             Op::Acquire => Side::Hold,
+            Op::Notify => Side::Send,
+            Op::Notified => Side::Recv,
             Op::Release => return self.give_up(task, object),
             _ => return,
         };
@@ -287,7 +289,7 @@ impl<'a> Told<'a> {
     /// Who could end this wait.
     fn helpers(&self, task: u32, wait: &Wait) -> Vec<u32> {
         let side = match wait.op {
-            Op::Recv => Side::Send,
+            Op::Recv | Op::Notified => Side::Send,
             Op::Send | Op::Reserve => Side::Recv,
             Op::Acquire => Side::Hold,
             Op::Join | Op::JoinAll => {
@@ -409,6 +411,9 @@ fn verb(op: Op) -> &'static str {
         Op::Send => "to send on",
         Op::Reserve => "to reserve a place in",
         Op::Acquire => "for its turn at",
+        Op::Notified => "for a notice from",
+        Op::All => "for everybody at",
+        Op::Foreign => "for something of somebody else's",
         Op::Done => "for the end of a context",
         Op::Join => "for the value of a process",
         Op::JoinAll => "for all processes of its scope",
@@ -432,6 +437,9 @@ fn deed(op: Op) -> &'static str {
         Op::Select => "selects",
         Op::Acquire => "takes",
         Op::Release => "gives back",
+        Op::Notified => "begins to listen to",
+        Op::Notify => "notifies",
+        Op::All => "joins the others at",
         Op::Cancel => "cancels",
         Op::Done => "looks at",
         Op::Spawn => "has started somebody",
@@ -448,6 +456,7 @@ fn nobody(op: Op) -> Option<&'static str> {
     match op {
         Op::Recv => Some("nobody: no process has ever sent there"),
         Op::Send | Op::Reserve => Some("nobody: no process has ever received there"),
+        Op::Notified => Some("nobody: no process has ever notified it"),
         _ => None,
     }
 }

@@ -32,13 +32,13 @@
 //! ```
 //!
 //! # What is told
-//! - [`park`](Probe::park): a receive, send, reservation or select is about to wait: a task returns from its poll, a thread
+//! - [`park`](Probe::park): a receive, send, reservation, select or a wait at a lock is about to begin: a task returns from its poll, a thread
 //!   goes to sleep. Whoever finds what it wants at once, or after a moment's look, is not told of. Each `park` is followed
 //!   by exactly one [`unpark`](Probe::unpark), when the operation is done or is taken back; being woken for nothing in
 //!   between is not told. A wait is leaked, and never over, when its future is ([`std::mem::forget`]).
 //! - [`spawn`](Probe::spawn) and [`exit`](Probe::exit) of each process of a scope, supervisor or network.
-//! - [`attach`](Probe::attach) of a channel that gets a [name](crate::Sender::named), and [`detach`](Probe::detach) when its
-//!   last end has gone.
+//! - [`attach`](Probe::attach) of a channel or lock that gets a [name](crate::Sender::named), and
+//!   [`detach`](Probe::detach) when the lock or the channel's last end has gone.
 //!
 //! What began before the probe was installed is not told when it ends.
 //!
@@ -72,14 +72,14 @@ use crate::{
 
 /// Is told what happens; the [module](self) says when, and on whose time. Every method does nothing unless it is written.
 pub trait Probe: Send + Sync {
-    /// A channel has a name now; again when it gets another one.
-    fn attach(&self, channel: &Attached<'_>) {
-        let _ = channel;
+    /// A channel or a lock has a name now; again when it gets another one.
+    fn attach(&self, thing: &Attached<'_>) {
+        let _ = thing;
     }
 
-    /// Nobody has an end of that channel any more. Its number may soon be that of another.
-    fn detach(&self, channel: ResourceId, name: &Name) {
-        let _ = (channel, name);
+    /// Nobody has an end of that channel any more, or the lock has gone. Its number may soon be that of another.
+    fn detach(&self, thing: ResourceId, name: &Name) {
+        let _ = (thing, name);
     }
 
     /// An operation is about to wait.
@@ -106,11 +106,11 @@ pub trait Probe: Send + Sync {
 macro_rules! through {
     ($($pointer:ty),*) => {
         $(impl<P: Probe + ?Sized> Probe for $pointer {
-            fn attach(&self, channel: &Attached<'_>) {
-                (**self).attach(channel);
+            fn attach(&self, thing: &Attached<'_>) {
+                (**self).attach(thing);
             }
-            fn detach(&self, channel: ResourceId, name: &Name) {
-                (**self).detach(channel, name);
+            fn detach(&self, thing: ResourceId, name: &Name) {
+                (**self).detach(thing, name);
             }
             fn park(&self, wait: &Parked<'_>) {
                 (**self).park(wait);
@@ -130,7 +130,7 @@ macro_rules! through {
 
 through!(&P, Box<P>, std::sync::Arc<P>);
 
-/// A channel that was given a name.
+/// A channel or a lock that was given a name.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attached<'a> {
@@ -138,8 +138,43 @@ pub struct Attached<'a> {
     pub id: ResourceId,
     /// The name.
     pub name: &'a Name,
-    /// How many messages may be queued: 0 for a rendezvous, `None` if unbounded.
+    /// What it is.
+    pub thing: Thing,
+    /// Of a channel, how many messages may be queued: 0 for a rendezvous, `None` if unbounded. `None` for all others.
     pub capacity: Option<usize>,
+}
+
+/// What can have a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Thing {
+    /// A channel.
+    Channel,
+    /// A [`Mutex`](crate::sync::Mutex).
+    Mutex,
+    /// An [`RwLock`](crate::sync::RwLock).
+    RwLock,
+    /// A [`Semaphore`](crate::sync::Semaphore).
+    Semaphore,
+    /// A [`Notify`](crate::sync::Notify).
+    Notify,
+    /// A [`Barrier`](crate::sync::Barrier).
+    Barrier,
+    /// A [`WaitGroup`](crate::sync::WaitGroup).
+    WaitGroup,
+}
+
+impl Thing {
+    /// What somebody waits for who wants so many permits of it.
+    pub(crate) fn arm(self, id: ResourceId, permits: usize) -> Arm {
+        match self {
+            Self::Channel => Arm::Foreign,
+            Self::Mutex | Self::RwLock => Arm::Lock(id),
+            Self::Semaphore => Arm::Acquire { semaphore: id, permits },
+            Self::Notify => Arm::Notified(id),
+            Self::Barrier | Self::WaitGroup => Arm::All(id),
+        }
+    }
 }
 
 /// Names a wait. While it lasts, no other has the same name.
@@ -158,6 +193,16 @@ pub enum Operation {
     Reserve,
     /// A select of any kind; also the wait for a context on a thread.
     Select,
+    /// A wait for a mutex or a read-write lock.
+    Lock,
+    /// A wait for permits of a semaphore.
+    Acquire,
+    /// A wait for a notice.
+    Notified,
+    /// A wait at a barrier or for a wait group.
+    All,
+    /// A sender's wait for the end of the receivers.
+    Closed,
 }
 
 /// An operation that is about to wait.
@@ -178,8 +223,9 @@ pub struct Parked<'a> {
 pub(crate) type Each<'a> = &'a dyn Fn(&mut dyn FnMut(Arm));
 
 impl Parked<'_> {
-    /// What it waits for; several things in a select. Channels have the numbers of a
-    /// [`Snapshot`](crate::waitfor::Snapshot), also those without a name. What is no channel is [`Arm::Foreign`].
+    /// What it waits for; several things in a select. Channels and locks have the numbers of a
+    /// [`Snapshot`](crate::waitfor::Snapshot), also those without a name (a lock without a name has another number when it
+    /// has been moved). What is neither is [`Arm::Foreign`].
     ///
     /// Looked up when this is called, in time proportional to their number.
     pub fn arms(&self) -> Vec<Arm> {
@@ -383,8 +429,8 @@ pub(crate) fn unpark(wait: Waiting, how: Unpark) {
 /// True: `detach` is to be called once.
 #[cold]
 #[must_use]
-pub(crate) fn attach(id: ResourceId, name: &Name, capacity: Option<usize>) -> bool {
-    begin(|probe| probe.attach(&Attached { id, name, capacity }))
+pub(crate) fn attach(id: ResourceId, name: &Name, thing: Thing, capacity: Option<usize>) -> bool {
+    begin(|probe| probe.attach(&Attached { id, name, thing, capacity }))
 }
 
 #[cfg(not(towpath_loom))]

@@ -18,7 +18,9 @@ use towpath::{
         self, Arm, Attached, Exit, Operation, Parked, Probe, ResourceId, Unpark, Unparked, WaitId,
     },
     process::{Name, Process},
-    rendezvous, scope, select, select_blocking, unbounded,
+    rendezvous, scope, select, select_blocking,
+    sync::{Mutex as Lock, Notify, Semaphore},
+    unbounded,
 };
 
 /// What was told, and what of it cannot be.
@@ -250,6 +252,65 @@ fn what_is_dropped_while_it_waits_is_taken_back() {
         assert_eq!(books.waits[&(Operation::Send, Unpark::TakenBack)], 3);
         assert_eq!(books.waits[&(Operation::Reserve, Unpark::TakenBack)], 1);
     });
+}
+
+#[test]
+fn a_wait_for_a_lock_is_told_with_its_place_and_its_lock() {
+    let _turn = alone();
+    let mutex = Lock::new(()).named("fleet");
+    let (tasks, berths) = (Semaphore::new(1).named("tasks"), Semaphore::new(1));
+    let id =
+        |name: &str| observe::snapshot().resources.iter().find(|it| &*it.name == name).unwrap().id;
+    let held = (mutex.try_lock().unwrap(), tasks.try_acquire(1).unwrap());
+    let other = berths.try_acquire(1).unwrap();
+    {
+        let mut locking = pin!(mutex.lock());
+        assert!(poll_once(locking.as_mut()).is_pending());
+        assert!(poll_once(locking.as_mut()).is_pending());
+        let line = line!() + 1;
+        let mut acquiring = pin!(tasks.acquire(1));
+        assert!(poll_once(acquiring.as_mut()).is_pending());
+        assert!(poll_once(pin!(berths.acquire(1))).is_pending());
+        read(|books| {
+            let seen: Vec<_> = books.seen.iter().map(|it| (it.1, it.3.clone())).collect();
+            let permits = Arm::Acquire { semaphore: id("tasks"), permits: 1 };
+            assert_eq!(seen[0], (Operation::Lock, vec![Arm::Lock(id("fleet"))]));
+            assert_eq!(seen[1], (Operation::Acquire, vec![permits]));
+            assert!(matches!(seen[2].1[..], [Arm::Acquire { permits: 1, .. }]));
+            assert_eq!(books.seen[1].2, format!("{}:{line}", file!()));
+        });
+        drop(held);
+        assert!(poll_once(locking).is_ready());
+        // The other one is dropped as it is: it has been given its permit.
+    }
+    drop(other);
+    drop((mutex, tasks));
+    all_closed();
+    read(|books| {
+        let waits =
+            [((Operation::Lock, Unpark::Done), 1), ((Operation::Acquire, Unpark::TakenBack), 2)];
+        assert_eq!(books.waits, BTreeMap::from(waits));
+        assert_eq!(books.detached, ["fleet", "tasks"]);
+    });
+}
+
+#[test]
+fn a_wait_for_a_lock_that_becomes_an_arm_is_taken_back_first() {
+    let _turn = alone();
+    let (mutex, notify) = (Lock::new(()), Notify::new());
+    let held = mutex.try_lock().unwrap();
+    let mut locking = Box::pin(mutex.lock());
+    assert!(poll_once(locking.as_mut()).is_pending());
+    notify.notify_one();
+    towpath::block_on(async {
+        select! { biased;
+            _ = locking.as_mut() => unreachable!(),
+            () = notify.notified() => {}
+        }
+    });
+    drop(held);
+    drop(locking);
+    ended(Operation::Lock, Unpark::TakenBack, 1);
 }
 
 #[test]

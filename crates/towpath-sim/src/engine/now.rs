@@ -218,6 +218,7 @@ fn op_of(op: Op) -> choice::Op {
         Op::DropSender | Op::DropReceiver => choice::Op::Close,
         Op::Select => choice::Op::Select,
         Op::Acquire => choice::Op::Lock,
+        Op::Notify | Op::Notified => choice::Op::Notify,
         Op::Release => choice::Op::Unlock,
         Op::Cancel => choice::Op::Cancel,
         Op::Spawn => choice::Op::Spawn,

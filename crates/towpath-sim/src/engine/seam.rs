@@ -22,6 +22,10 @@ pub(super) fn address_of(arm: Arm) -> Option<(Op, usize)> {
         Arm::Recv(id) => (Op::Recv, id),
         Arm::Send(id) => (Op::Send, id),
         Arm::Reserve(id) => (Op::Reserve, id),
+        Arm::Lock(id) | Arm::Acquire { semaphore: id, .. } => (Op::Acquire, id),
+        Arm::Notified(id) => (Op::Notified, id),
+        Arm::All(id) => (Op::All, id),
+        Arm::Done(id) => (Op::Done, id),
         _ => return None,
     };
     Some((op, id.0 as usize))

@@ -42,6 +42,7 @@ pub use crate::raw::{
     compose::{RecvMany, SendAll, SendingFrom},
     recv::Receiving,
     send::Sending,
+    turns::Closed,
 };
 
 /// A channel in which up to `capacity` messages wait; a send into a full one waits. Capacity 0 is a rendezvous.

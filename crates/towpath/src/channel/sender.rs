@@ -2,12 +2,12 @@
 
 use std::{fmt, panic::Location};
 
-use super::{Permit, Reserving, SendAll, Sending, SendingFrom};
+use super::{Closed, Permit, Reserving, SendAll, Sending, SendingFrom};
 use crate::{
     error::{ReserveError, SendError, TryReserveError, TrySendError},
     observe::{self, Shown},
     process::Name,
-    raw::{ends::SendEnd, reserve::Reservation, ring::Push},
+    raw::{ends::SendEnd, reserve::Reservation, ring::Push, turn::Turn, turns::Leaving},
     rt::Op,
 };
 
@@ -92,6 +92,40 @@ impl<T> Sender<T> {
             (Push::Closed, Some(value)) => Err(TrySendError::Closed(value)),
             _ => Ok(()),
         }
+    }
+
+    /// Waits until the receivers are gone: until a send would give its value back.
+    ///
+    /// So whoever makes something only to send it can give up as soon as nobody wants it any more:
+    ///
+    /// ```
+    /// # towpath::block_on(async {
+    /// use std::time::Duration;
+    /// use towpath::select;
+    /// # const PLACES: usize = 1;
+    /// let (tx, rx) = towpath::bounded::<u32>(PLACES);
+    /// drop(rx);
+    /// select! {
+    ///     () = tx.closed() => println!("nobody wants it"),
+    ///     _ = towpath::after(Duration::from_secs(3600)) => drop(tx.try_send(7)), // a long computation
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// It does not keep the channel open, and is over once and for all: there is no way back to a channel with receivers.
+    /// Whoever waits for it and drops its own receiver only afterwards waits for ever.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, it did nothing.
+    #[track_caller]
+    pub fn closed(&self) -> Closed<'_, T> {
+        Closed::new(Leaving::of(&self.end), 1)
+    }
+
+    /// As [`closed`](Self::closed), on a thread. Do not call it inside a task: it keeps the runtime's worker.
+    #[track_caller]
+    pub fn closed_blocking(&self) {
+        Turn::wait(Leaving::of(&self.end), 1);
     }
 
     /// Waits for a place and keeps it; sending on the [`Permit`] then neither waits nor fails for want of room. The

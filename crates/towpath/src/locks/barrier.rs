@@ -3,9 +3,14 @@
 use std::fmt;
 
 use super::Gathering;
-use crate::raw::{
-    turn::Turn,
-    turnstile::{Passage, Turnstile},
+use crate::{
+    probe::Thing,
+    process::Name,
+    raw::{
+        turn::Turn,
+        turnstile::{Passage, Turnstile},
+    },
+    waitfor::Arm,
 };
 
 /// A number of tasks and threads that wait for each other: when the last has come, all go on. Then it serves again.
@@ -35,6 +40,19 @@ impl Barrier {
         Self { turnstile: Turnstile::new(0), parties }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait at it; see [`observe`](crate::observe).
+    /// Without one, that costs nothing.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.turnstile.set_name(Thing::Barrier, self.parties, name.into());
+        self
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.turnstile.name()
+    }
+
     /// Waits until as many are here as the barrier is for. The one who came last is told that it leads.
     ///
     /// It is here from when it is first polled.
@@ -42,11 +60,13 @@ impl Barrier {
     /// # Cancel safety
     /// Dropped before the last has come, it did nothing: it is not here any more. Once the barrier has opened with it,
     /// dropping it loses only the result.
+    #[track_caller]
     pub fn wait(&self) -> Gathering<'_> {
         Gathering::new(self, 1)
     }
 
     /// As [`wait`](Self::wait), on a thread. Do not call it inside a task: it keeps the runtime's worker.
+    #[track_caller]
     pub fn wait_blocking(&self) -> BarrierWaitResult {
         BarrierWaitResult::new(Turn::wait(self, 1))
     }
@@ -59,6 +79,10 @@ impl Passage for Barrier {
 
     fn opens_at(&self) -> usize {
         self.parties
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::All(self.turnstile.id())
     }
 }
 

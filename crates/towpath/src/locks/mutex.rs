@@ -3,9 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use super::{Locking, LockingOwned};
-use crate::raw::{
-    guarded::{Guarded, Hold, OneByOne},
-    turnstile::{Passage, Turnstile},
+use crate::{
+    process::Name,
+    raw::{
+        guarded::{Guarded, Hold, OneByOne},
+        turnstile::{Passage, Turnstile},
+    },
+    waitfor::Arm,
 };
 
 type Value<T> = Guarded<OneByOne, T>;
@@ -40,6 +44,20 @@ impl<T> Mutex<T> {
         Self { guarded: Guarded::new(value) }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait for it and those who hold it; see
+    /// [`observe`](crate::observe). Without one, that costs nothing; with one, locking and unlocking keep books of it.
+    ///
+    /// ```
+    /// # use towpath::sync::Mutex;
+    /// let fleet = Mutex::new(vec!["swan"]).named("fleet");
+    /// assert_eq!(fleet.name().as_deref(), Some("fleet"));
+    /// ```
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.guarded.set_name(name.into());
+        self
+    }
+
     /// The value.
     pub fn into_inner(self) -> T {
         self.guarded.into_inner()
@@ -53,6 +71,7 @@ impl<T: ?Sized> Mutex<T> {
     /// Dropped before completion, it did nothing: it leaves the line, and a lock that it had been given already goes to
     /// the next.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Locking<'_, T> {
         Locking::new(&self.guarded, Value::<T>::ALL)
     }
@@ -61,6 +80,7 @@ impl<T: ?Sized> Mutex<T> {
     /// takes its place there; in line it spins, yields, then sleeps. Do not call it inside a task: it keeps the
     /// runtime's worker.
     #[inline]
+    #[track_caller]
     pub fn lock_blocking(&self) -> MutexGuard<'_, T> {
         MutexGuard::new(Hold::wait(&self.guarded))
     }
@@ -86,11 +106,13 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Cancel safety
     /// As [`lock`](Self::lock).
+    #[track_caller]
     pub fn lock_owned(self: Arc<Self>) -> LockingOwned<T> {
         LockingOwned::new(self, Value::<T>::ALL)
     }
 
     /// As [`lock_owned`](Self::lock_owned), on a thread.
+    #[track_caller]
     pub fn lock_owned_blocking(self: Arc<Self>) -> OwnedMutexGuard<T> {
         OwnedMutexGuard::new(Hold::wait(self))
     }
@@ -98,6 +120,11 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`try_lock`](Self::try_lock), with a guard that owns its mutex.
     pub fn try_lock_owned(self: Arc<Self>) -> Option<OwnedMutexGuard<T>> {
         Hold::try_new(self).map(OwnedMutexGuard::new)
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.guarded.name()
     }
 
     /// The value, without locking: borrowed exclusively, nobody else can have it.
@@ -110,6 +137,10 @@ impl<T: ?Sized> Passage for Mutex<T> {
     #[inline]
     fn turnstile(&self) -> &Turnstile {
         self.guarded.turnstile()
+    }
+
+    fn wish(&self, want: usize) -> Arm {
+        self.guarded.wish(want)
     }
 }
 
@@ -152,6 +183,7 @@ pub struct OwnedMutexGuard<T: ?Sized> {
 
 impl<T: ?Sized> OwnedMutexGuard<T> {
     pub(crate) fn new(hold: Hold<Arc<Mutex<T>>>) -> Self {
+        hold.disown();
         Self { hold }
     }
 }

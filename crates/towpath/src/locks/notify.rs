@@ -4,12 +4,15 @@ use std::{fmt, panic::Location};
 
 use super::Notified;
 use crate::{
+    probe::Thing,
+    process::Name,
     raw::{
         turn::Turn,
         turnstile::{Passage, Turnstile},
     },
     rt::Op,
     sync::{AtomicUsize, Ordering},
+    waitfor::Arm,
 };
 
 /// Tells tasks and threads to look again at something that is kept elsewhere.
@@ -55,6 +58,19 @@ impl Notify {
         Self { turnstile: Turnstile::new(0), rounds: AtomicUsize::new(0) }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait for a notice; see
+    /// [`observe`](crate::observe). Without one, that costs nothing.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.turnstile.set_name(Thing::Notify, 0, name.into());
+        self
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.turnstile.name()
+    }
+
     /// Waits for a notice.
     ///
     /// From this call on it is reached by [`notify_waiters`](Self::notify_waiters). Its place in line for
@@ -65,11 +81,14 @@ impl Notify {
     /// Dropped before completion, it did nothing: a notice from `notify_one` that it had been given already goes to the
     /// next who waits or comes.
     #[inline]
+    #[track_caller]
     pub fn notified(&self) -> Notified<'_> {
+        self.turnstile.begin(Op::Notified, Some(Location::caller()));
         Notified::new(self.listen(), 1)
     }
 
     /// As [`notified`](Self::notified), on a thread. Do not call it inside a task: it keeps the runtime's worker.
+    #[track_caller]
     pub fn notified_blocking(&self) {
         Turn::wait(self.listen(), 1);
     }
@@ -78,14 +97,14 @@ impl Notify {
     #[inline]
     #[track_caller]
     pub fn notify_one(&self) {
-        self.turnstile.begin(Op::Release, Some(Location::caller()));
+        self.turnstile.begin(Op::Notify, Some(Location::caller()));
         self.turnstile.signal();
     }
 
     /// Tells all who wait, and those whose [`notified()`](Self::notified) was made before this call.
     #[track_caller]
     pub fn notify_waiters(&self) {
-        self.turnstile.begin(Op::Release, Some(Location::caller()));
+        self.turnstile.begin(Op::Notify, Some(Location::caller()));
         self.turnstile.tell_all(|| {
             // `Release`: what came before is seen by the `Acquire` of those who find the number changed.
             self.rounds.fetch_add(1, Ordering::Release);
@@ -132,5 +151,9 @@ impl Passage for Listen<'_> {
 
     fn give_back(&self, _: usize) {
         self.notify.turnstile.signal();
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::Notified(self.notify.turnstile.id())
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Reading, Writing};
-use crate::raw::guarded::{Guarded, Hold, ReadersTogether, Share};
+use crate::{
+    process::Name,
+    raw::guarded::{Guarded, Hold, ReadersTogether, Share},
+};
 
 type Value<T> = Guarded<ReadersTogether, T>;
 
@@ -39,6 +42,14 @@ impl<T> RwLock<T> {
         Self { guarded: Guarded::new(value) }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait for it and those who hold it; see
+    /// [`observe`](crate::observe). Without one, that costs nothing; with one, locking and unlocking keep books of it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        self.guarded.set_name(name.into());
+        self
+    }
+
     /// The value.
     pub fn into_inner(self) -> T {
         self.guarded.into_inner()
@@ -52,12 +63,14 @@ impl<T: ?Sized> RwLock<T> {
     /// Dropped before completion, it did nothing: it leaves the line, and what it had been given already goes to the
     /// next.
     #[inline]
+    #[track_caller]
     pub fn read(&self) -> Reading<'_, T> {
         Reading::new(&self.guarded, 1)
     }
 
     /// As [`read`](Self::read), on a thread. Do not call it inside a task: it keeps the runtime's worker.
     #[inline]
+    #[track_caller]
     pub fn read_blocking(&self) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard::new(Share::wait(&self.guarded))
     }
@@ -74,12 +87,14 @@ impl<T: ?Sized> RwLock<T> {
     /// Dropped before completion, it did nothing: it leaves the line, those behind it go on, and a lock that it had
     /// been given already goes to the next.
     #[inline]
+    #[track_caller]
     pub fn write(&self) -> Writing<'_, T> {
         Writing::new(&self.guarded, Value::<T>::ALL)
     }
 
     /// As [`write`](Self::write), on a thread. Do not call it inside a task: it keeps the runtime's worker.
     #[inline]
+    #[track_caller]
     pub fn write_blocking(&self) -> RwLockWriteGuard<'_, T> {
         RwLockWriteGuard::new(Hold::wait(&self.guarded))
     }
@@ -88,6 +103,11 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         Hold::try_new(&self.guarded).map(RwLockWriteGuard::new)
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.guarded.name()
     }
 
     /// The value, without locking: borrowed exclusively, nobody else can have it.

@@ -4,11 +4,14 @@ use std::{error::Error, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{Acquiring, AcquiringOwned};
 use crate::{
+    probe::Thing,
+    process::Name,
     raw::{
         turn::Turn,
         turnstile::{PERMITS_MAX, Passage, Turnstile},
     },
     rt::Op,
+    waitfor::Arm,
 };
 
 /// A number of permits that tasks and threads take and give back: so many at a time may do something.
@@ -47,6 +50,20 @@ impl Semaphore {
         Self { turnstile: Turnstile::new(permits) }
     }
 
+    /// Gives it a name: from here on observers see it, with those who wait for permits and those who have some; see
+    /// [`observe`](crate::observe). Without one, that costs nothing; with one, taking and giving keep books of it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Name>) -> Self {
+        let made = self.turnstile.available();
+        self.turnstile.set_name(Thing::Semaphore, made, name.into());
+        self
+    }
+
+    /// Its [name](Self::named), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.turnstile.name()
+    }
+
     /// Takes `permits`, waiting until they are there and everybody who came before has got theirs.
     ///
     /// # Errors
@@ -59,6 +76,7 @@ impl Semaphore {
     /// Dropped before completion, it did nothing: it leaves the line, those behind it go on, and permits that it had
     /// been given already go to the next.
     #[inline]
+    #[track_caller]
     pub fn acquire(&self, permits: usize) -> Acquiring<'_> {
         assert!(permits <= PERMITS_MAX, "{TOO_MANY}");
         Acquiring::new(self, permits)
@@ -72,6 +90,7 @@ impl Semaphore {
     /// # Panics
     /// When `permits` is more than [`PERMITS_MAX`](Self::PERMITS_MAX): it would wait for ever.
     #[inline]
+    #[track_caller]
     pub fn acquire_blocking(&self, permits: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.take_blocking(permits)?;
         Ok(SemaphorePermit::new(self, permits))
@@ -108,6 +127,7 @@ impl Semaphore {
     ///
     /// # Cancel safety
     /// As [`acquire`](Self::acquire).
+    #[track_caller]
     pub fn acquire_owned(self: Arc<Self>, permits: usize) -> AcquiringOwned {
         assert!(permits <= PERMITS_MAX, "{TOO_MANY}");
         AcquiringOwned::new(self, permits)
@@ -120,6 +140,7 @@ impl Semaphore {
     ///
     /// # Panics
     /// When `permits` is more than [`PERMITS_MAX`](Self::PERMITS_MAX): it would wait for ever.
+    #[track_caller]
     pub fn acquire_owned_blocking(
         self: Arc<Self>,
         permits: usize,
@@ -141,6 +162,7 @@ impl Semaphore {
     }
 
     #[inline]
+    #[track_caller]
     fn take_blocking(&self, permits: usize) -> Result<(), AcquireError> {
         assert!(permits <= PERMITS_MAX, "{TOO_MANY}");
         if Turn::wait(self, permits) { Ok(()) } else { Err(AcquireError) }
@@ -201,6 +223,10 @@ impl Passage for Semaphore {
     fn is_over(&self) -> bool {
         self.turnstile.is_closed()
     }
+
+    fn wish(&self, permits: usize) -> Arm {
+        Arm::Acquire { semaphore: self.turnstile.id(), permits }
+    }
 }
 
 impl fmt::Debug for Semaphore {
@@ -233,6 +259,7 @@ impl<'a> SemaphorePermit<'a> {
 
     /// Does not give them back: the semaphore has so many fewer from here.
     pub fn forget(self) {
+        self.semaphore.turnstile.forget(self.permits);
         let _ = ManuallyDrop::new(self);
     }
 }
@@ -255,6 +282,8 @@ pub struct OwnedSemaphorePermit {
 
 impl OwnedSemaphorePermit {
     pub(crate) fn new(semaphore: Arc<Semaphore>, permits: usize) -> Self {
+        // It is made to be given away, so observers are not told who has it.
+        semaphore.turnstile.disown(permits);
         Self { semaphore, permits }
     }
 
@@ -265,6 +294,7 @@ impl OwnedSemaphorePermit {
 
     /// Does not give them back: the semaphore has so many fewer from here.
     pub fn forget(mut self) {
+        self.semaphore.turnstile.forget(self.permits);
         self.permits = 0;
     }
 }

@@ -4,11 +4,14 @@ use std::{fmt, sync::Arc};
 
 use super::Finishing;
 use crate::{
+    probe::Thing,
+    process::Name,
     raw::{
         turn::Turn,
         turnstile::{Passage, Turnstile},
     },
     sync::{AtomicUsize, Ordering},
+    waitfor::Arm,
 };
 
 /// Counts work that is under way, and waits until there is none. Clones count the same work.
@@ -47,6 +50,19 @@ impl WaitGroup {
         Self::default()
     }
 
+    /// A new one with a name, which observers see, with those who wait for the end of its work; see
+    /// [`observe`](crate::observe).
+    pub fn with_name(name: impl Into<Name>) -> Self {
+        let mut group = Group::default();
+        group.turnstile.set_name(Thing::WaitGroup, 0, name.into());
+        Self { group: Arc::new(group) }
+    }
+
+    /// Its [name](Self::with_name), if it has one.
+    pub fn name(&self) -> Option<Name> {
+        self.group.turnstile.name()
+    }
+
     /// Begins work, which is done when the guard is dropped.
     pub fn add(&self) -> Working {
         self.group.working.fetch_add(1, Ordering::Relaxed);
@@ -63,11 +79,13 @@ impl WaitGroup {
     ///
     /// # Cancel safety
     /// Dropped before completion, it did nothing.
+    #[track_caller]
     pub fn wait(&self) -> Finishing<'_> {
         Finishing::new(&self.group, 1)
     }
 
     /// As [`wait`](Self::wait), on a thread. Do not call it inside a task: it keeps the runtime's worker.
+    #[track_caller]
     pub fn wait_blocking(&self) {
         Turn::wait(&*self.group, 1);
     }
@@ -118,5 +136,9 @@ impl Passage for Group {
     /// finds those who must be told.
     fn is_over(&self) -> bool {
         self.working.load(Ordering::Acquire) == 0
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::All(self.turnstile.id())
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     BoxError, Ctx, Error, Work,
     process::Name,
     scope::Outcome,
-    supervisor::{OnExit, Supervisor},
+    supervisor::{Child, OnExit, Supervisor},
 };
 
 /// Declares the processes of one [`Supervisor`] in a network; see [`Network::supervised`].
@@ -109,10 +109,10 @@ impl Group<'_> {
         R: Outcome<Value = ()>,
     {
         let name = name.into();
-        // Each run of it is another process, so nobody is noted as the one who has the ports.
-        let (process, ports, _) = self.network.connect(&name, ProcessKind::Supervised, ports);
+        // Each run of it is another process, and is noted as the one who has the ports.
+        let (process, ports, loan) = self.network.connect(&name, ProcessKind::Supervised, ports);
         self.members.push(process);
-        self.supervisor.child(name, on_exit, ports, work);
+        self.supervisor.add(name, on_exit, Child::new(ports, work, loan));
         self
     }
 }

@@ -35,12 +35,13 @@ pub use running::{NotDrained, Running};
 
 use crate::{
     BoxError, Ctx, Error, Receiver, Sender, Work, bounded,
+    observe::Loan,
     process::Name,
     scope::{Outcome, is_echo},
     unbounded,
     work::work_with,
 };
-use port::{Ends, Lent};
+use port::Ends;
 use running::{Alive, Launch, Starter, Valves};
 
 /// A graph of processes, to be declared, looked at and then run.
@@ -182,7 +183,7 @@ impl Network {
         R: Outcome<Value = ()>,
     {
         let name = name.into();
-        let (process, mut ports, lent) = self.connect(&name, ProcessKind::Task, ports);
+        let (process, mut ports, loan) = self.connect(&name, ProcessKind::Task, ports);
         let is_source = self.is_source(process);
         self.starters.push(Box::new(move |scope, valves| {
             let alive = Alive { process, valves: valves.clone() };
@@ -190,7 +191,7 @@ impl Network {
             let ctx = if is_source { valves.source(&outer) } else { outer.clone() };
             scope.spawn(name, move |_| async move {
                 let _alive = alive;
-                lent.lend();
+                let _lending = loan.lend();
                 let result = work_with(work, ctx.clone(), &mut ports).await;
                 unless_drained(result, &ctx, &outer)
             });
@@ -211,7 +212,7 @@ impl Network {
         R: Outcome<Value = ()>,
     {
         let name = name.into();
-        let (process, mut ports, lent) = self.connect(&name, ProcessKind::Thread, ports);
+        let (process, mut ports, loan) = self.connect(&name, ProcessKind::Thread, ports);
         let is_source = self.is_source(process);
         self.starters.push(Box::new(move |scope, valves| {
             let alive = Alive { process, valves: valves.clone() };
@@ -219,7 +220,7 @@ impl Network {
             let ctx = if is_source { valves.source(&outer) } else { outer.clone() };
             scope.spawn_blocking(name, move |_| {
                 let _alive = alive;
-                lent.lend();
+                let _lending = loan.lend();
                 let result = work(ctx.clone(), &mut ports).into_result();
                 unless_drained(result, &ctx, &outer)
             });
@@ -336,8 +337,8 @@ impl Network {
         name: &Name,
         kind: ProcessKind,
         ports: P,
-    ) -> (usize, P::Lent, Lent) {
-        let mut lent = Lent::default();
+    ) -> (usize, P::Lent, Loan) {
+        let mut loan = Loan::default();
         let process = self.graph.add_process(&**name, kind);
         let mut wiring = Wiring {
             network: self.id,
@@ -345,10 +346,10 @@ impl Network {
             graph: &mut self.graph,
             ends: &mut self.ends,
             problems: &mut self.problems,
-            lent: &mut lent,
+            loan: &mut loan,
         };
         let ports = ports.connect(&mut wiring);
-        (process, ports, lent)
+        (process, ports, loan)
     }
 
     /// Whether a process has no receiving port, so that no end of an input would ever reach it.

@@ -10,11 +10,7 @@ use super::{
     graph::{Direction, Graph},
 };
 use crate::{
-    Receiver, Sender, SharedReceiver,
-    observe::{self, Shown},
-    process::{self, Name},
-    raw::gate::Side,
-    rendezvous,
+    Receiver, Sender, SharedReceiver, observe::Loan, process::Name, raw::gate::Side, rendezvous,
 };
 
 /// The receiving side of a declared channel; a process that is given it receives with a [`Receiver`].
@@ -121,22 +117,8 @@ pub struct Wiring<'a> {
     pub(super) graph: &'a mut Graph,
     pub(super) ends: &'a mut [Ends],
     pub(super) problems: &'a mut Vec<Problem>,
-    pub(super) lent: &'a mut Lent,
-}
-
-/// The ends that a process is lent, for observers.
-#[derive(Default)]
-pub(super) struct Lent(Vec<(Shown, Side)>);
-
-impl Lent {
-    /// Says that the process which runs now has them, and nobody else.
-    pub(super) fn lend(self) {
-        if let Some(process) = process::current() {
-            for (channel, side) in self.0 {
-                observe::lend(&channel, observe::Lent { side, process: process.id() });
-            }
-        }
-    }
+    /// For observers.
+    pub(super) loan: &'a mut Loan,
 }
 
 /// The ends of a channel that the network still has, without their type.
@@ -176,7 +158,7 @@ impl Wiring<'_> {
             return None;
         }
         let tx = self.ends[token.channel].tx.as_ref()?.downcast_ref::<Sender<T>>()?.clone();
-        self.lent.0.push((tx.visible(), Side::Send));
+        self.loan.add(&tx.visible(), Side::Send);
         Some(tx)
     }
 
@@ -185,7 +167,7 @@ impl Wiring<'_> {
             return None;
         }
         let rx: Receiver<T> = *self.ends[token.channel].rx.take()?.downcast().ok()?;
-        self.lent.0.push((rx.visible(), Side::Recv));
+        self.loan.add(&rx.visible(), Side::Recv);
         Some(rx)
     }
 
@@ -202,7 +184,7 @@ impl Wiring<'_> {
             Err(shared) => *shared.downcast::<SharedReceiver<T>>().ok()?,
         };
         *kept = Some(Box::new(shared.clone()));
-        self.lent.0.push((shared.visible(), Side::Recv));
+        self.loan.add(&shared.visible(), Side::Recv);
         Some(shared)
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn look() -> u32 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Takes a look now.
-pub(super) fn take() {
+/// Takes a look now, and says which one it is.
+pub(super) fn take() -> u32 {
     let now = rt::now();
     let mut times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
     if times.at.len() == KEPT {
@@ -40,10 +40,10 @@ pub(super) fn take() {
         times.first = times.first.wrapping_add(KEPT as u32 / 2);
     }
     times.at.push(now);
-    COUNT.fetch_add(1, Ordering::Relaxed);
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// How long ago the first look was that could have seen a wait which noted `since`.
+/// How long ago the look `since` was: the first that could have seen a wait which noted this number.
 pub(super) fn age(since: u32) -> Duration {
     let times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
     let behind = since.wrapping_sub(times.first) as i32;

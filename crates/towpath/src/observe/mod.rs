@@ -31,16 +31,40 @@
 //!
 //! # What is seen
 //! - Channels that have a name ([`Sender::named`](crate::Sender::named)), with how full they are and how many ends they have.
-//! - Operations that wait on them: which process, the `file:line:column` at which it called `recv`, `send` or `reserve`,
+//! - Locks that have a name ([`Mutex::named`](crate::sync::Mutex::named) and its like), with whoever took them.
+//! - Operations that wait on them: which process, the `file:line:column` at which it called `recv`, `send`, `lock` and so on,
 //!   and since when. A select is one wait with several arms; what it waits for besides named channels (a timer, a context,
 //!   a channel without a name) is one arm that somebody unseen may enable.
 //! - Processes of scopes, supervisors and networks that wait so. A task that no scope knows is not seen, and counts as
 //!   somebody unknown.
 //!
+//! # Who holds what
+//! - An end of a network's channel: the process whose port it is, for certain. So those who wait only for each other's ports
+//!   are [`Proven`](crate::waitfor::Grade::Proven) to be stuck.
+//! - Any other end: whoever waits on it. What nobody was seen with is in unknown hands, and counts as live.
+//! - A mutex, a read-write lock, permits of a semaphore: the process that took them, unless the guard owns its lock
+//!   ([`Mutex::lock_owned`](crate::sync::Mutex::lock_owned)), which is made to be given away. A guard that borrows can be
+//!   given away as well, and nobody sees that; so a circle with a lock in it is
+//!   [`Likely`](crate::waitfor::Grade::Likely) and not proven. Once a guard was dropped by another than had taken it, nothing
+//!   more is said about the holders of that lock; nor of a semaphore that began with no permits, or to which some were
+//!   added or of which some were forgotten.
+//! - A lock that was given to a process which has not noticed yet: that process. If it never polls again the future that
+//!   waited for the lock, and waits for the lock elsewhere, it waits for itself, and is reported.
+//! - A notice, a barrier, a wait group: anybody may help. Who waits for one is never called stuck, but by age
+//!   ([`Suspect`](crate::waitfor::Grade::Suspect)).
+//!
 //! # What it costs
-//! Nothing on the way of a message that does not wait. Who begins to wait stores four words more. A wait needs no clock: it
+//! Nothing on the way of a message that does not wait, nor for a lock without a name. A lock with one keeps books under a
+//! short lock of its own each time it is taken and given back. Who begins to wait stores four words more. A wait needs no clock: it
 //! notes the number of the last look, and the looks keep the time. So an age is the time since the first look that saw
 //! the wait: at the first snapshot all ages are zero.
+//!
+//! # For how long a thing has been as it is
+//! Channels and locks keep no time. The looks compare: [`unchanged`](crate::waitfor::Resource::unchanged) is the time since
+//! the first look that saw the thing as it is now, and none since then saw it otherwise. (Positions in the queue and counts
+//! of changes are compared, so what came and went between two looks is noticed where somebody could be waiting for it.) So a
+//! [`LostWakeup`](crate::waitfor::LostWakeup) is reported to whoever looks twice, further apart than
+//! [`lost_after`](crate::waitfor::Options::lost_after).
 //!
 //! # Why it can be believed
 //! Everything is read twice, without stopping anybody. Only waits that stand in the same place both times are reported; so
@@ -49,12 +73,14 @@
 
 mod collect;
 mod looks;
+mod plate;
 mod registry;
 
 pub use collect::snapshot;
 pub(crate) use looks::look;
+pub(crate) use plate::{Books, Mounted};
 #[cfg(not(towpath_loom))]
 pub(crate) use registry::forget_channel;
 pub(crate) use registry::{
-    Lent, Living, Shown, Visitable, Wakers, enter_scope, leave_scope, lend, name_channel, name_of,
+    Living, Loan, Shown, Visitable, Wakers, enter_scope, leave_scope, name_channel, name_of,
 };

@@ -1,6 +1,6 @@
-//! What can be seen: channels that have a name, and scopes. Both are held weakly.
+//! What can be seen: channels and locks that have a name, and scopes. All are held weakly.
 //!
-//! What always holds: a channel's entry is taken out when its last end goes, a scope's when it does. A channel keeps no
+//! What always holds: a channel's entry is taken out when its last end goes, a lock's and a scope's when they do. A channel keeps no
 //! room for its name.
 //!
 //! Why the standard library's lock: this is not on the way of any message, and tables may be long.
@@ -10,10 +10,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use super::plate::Plate;
 use crate::{
-    probe,
-    process::Name,
-    raw::{gate::Side, seen::Visible},
+    probe::{self, Thing},
+    process::{self, Name},
+    raw::{
+        gate::Side,
+        seen::{Filling, Visible},
+    },
     waitfor::ResourceId,
 };
 
@@ -46,11 +50,72 @@ pub(crate) enum Wakers {
     Unknown,
 }
 
-/// Whose an end is, for good: a network lends it to this process.
+/// Whose an end is, until it is taken back: a network lends it to this process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lent {
+    pub(super) side: Side,
+    pub(super) process: u64,
+}
+
+/// The ends that the runs of a process are lent, one after the other.
+#[derive(Clone, Default)]
+pub(crate) struct Loan(Vec<(Weak<dyn Visible>, Side)>);
+
+impl Loan {
+    /// One end more. The channel is not kept by it.
+    pub(crate) fn add(&mut self, channel: &Shown, side: Side) {
+        self.0.push((Arc::downgrade(channel), side));
+    }
+
+    /// Says that the process which runs now has them, and nobody else, until what is returned is dropped.
+    pub(crate) fn lend(&self) -> Option<Lending> {
+        let process = process::current()?.id();
+        let mut channels = table(&CHANNELS);
+        for (channel, side) in &self.0 {
+            if let Some((_, named)) = channels.get_mut(&channel.as_ptr().addr()) {
+                named.lent.push(Lent { side: *side, process });
+            }
+        }
+        Some(Lending { loan: self.clone(), process })
+    }
+}
+
+/// Ends in the hands of one run.
+pub(crate) struct Lending {
+    loan: Loan,
+    process: u64,
+}
+
+impl Drop for Lending {
+    fn drop(&mut self) {
+        let mut channels = table(&CHANNELS);
+        for (channel, side) in &self.loan.0 {
+            if let Some((_, named)) = channels.get_mut(&channel.as_ptr().addr()) {
+                let lent = Lent { side: *side, process: self.process };
+                if let Some(at) = named.lent.iter().position(|it| *it == lent) {
+                    named.lent.swap_remove(at);
+                }
+            }
+        }
+    }
+}
+
+/// What was seen, and which look was the first to see it.
 #[derive(Clone, Copy)]
-pub(crate) struct Lent {
-    pub(crate) side: Side,
-    pub(crate) process: u64,
+struct Unchanged<S> {
+    state: S,
+    since: u32,
+}
+
+/// What `now` is seen as in `look`; the answer is the look that saw it like this first, with none in between that did not.
+fn unchanged<S: PartialEq>(seen_as: &mut Option<Unchanged<S>>, state: S, look: u32) -> u32 {
+    match seen_as {
+        Some(before) if before.state == state => before.since,
+        _ => {
+            *seen_as = Some(Unchanged { state, since: look });
+            look
+        }
+    }
 }
 
 /// A channel that has a name.
@@ -58,14 +123,23 @@ pub(crate) struct Lent {
 pub(super) struct Named {
     pub(super) name: Name,
     pub(super) lent: Vec<Lent>,
+    seen_as: Option<Unchanged<Filling>>,
     /// The probe knows of it.
     attached: bool,
+}
+
+/// What is kept of a lock that has a name.
+struct Hung {
+    /// The probe knows of it.
+    attached: bool,
+    seen_as: Option<Unchanged<u64>>,
 }
 
 /// By address, which nothing else has while the entry is there: a weak pointer keeps the allocation.
 type Table<V, I> = BTreeMap<usize, (Weak<V>, I)>;
 
 static CHANNELS: Mutex<Table<dyn Visible, Named>> = Mutex::new(Table::new());
+static LOCKS: Mutex<Table<Plate, Hung>> = Mutex::new(Table::new());
 static SCOPES: Mutex<Table<dyn Visitable, ()>> = Mutex::new(Table::new());
 
 fn living<V: ?Sized, I>(table: &Table<V, I>) -> impl Iterator<Item = (Arc<V>, &I)> {
@@ -90,11 +164,38 @@ fn table<V: ?Sized, I>(table: &Mutex<Table<V, I>>) -> MutexGuard<'_, Table<V, I>
 pub(crate) fn name_channel(channel: &Shown, name: Name) {
     let key = address(channel);
     let new = || {
-        (Arc::downgrade(channel), Named { name: name.clone(), lent: Vec::new(), attached: false })
+        (
+            Arc::downgrade(channel),
+            Named { name: name.clone(), lent: Vec::new(), seen_as: None, attached: false },
+        )
     };
     table(&CHANNELS).entry(key).or_insert_with(new).1.name = name.clone();
-    if probe::is_on() && probe::attach(resource_id(channel), &name, channel.filling().capacity) {
+    if probe::is_on() && name_told(channel, &name) {
         table(&CHANNELS).entry(key).or_insert_with(new).1.attached = true;
+    }
+}
+
+fn name_told(channel: &Shown, name: &Name) -> bool {
+    probe::attach(resource_id(channel), name, Thing::Channel, channel.filling().capacity)
+}
+
+/// Lets a lock be seen until it goes; again when it gets another name. Whoever calls this holds the lock's only handle.
+pub(crate) fn name_lock(plate: &Arc<Plate>, name: &Name) {
+    let key = address(plate);
+    let told = probe::is_on() && probe::attach(plate.id(), name, plate.thing(), None);
+    let mut locks = table(&LOCKS);
+    let new = || (Arc::downgrade(plate), Hung { attached: false, seen_as: None });
+    locks.entry(key).or_insert_with(new).1.attached |= told;
+}
+
+/// A lock that has a name goes away.
+#[cfg(not(towpath_loom))]
+pub(super) fn forget_lock(id: ResourceId, name: &Name) {
+    let entry = table(&LOCKS).remove(&(id.0 as usize));
+    if let Some((_, hung)) = entry
+        && hung.attached
+    {
+        probe::detach(id, name);
     }
 }
 
@@ -107,13 +208,6 @@ pub(crate) fn forget_channel(id: ResourceId) {
         && named.attached
     {
         probe::detach(id, &named.name);
-    }
-}
-
-/// Says for good whose an end of a named channel is.
-pub(crate) fn lend(channel: &Shown, lent: Lent) {
-    if let Some((_, named)) = table(&CHANNELS).get_mut(&address(channel)) {
-        named.lent.push(lent);
     }
 }
 
@@ -136,6 +230,34 @@ pub(crate) fn leave_scope(address: usize) {
 /// The channels there are.
 pub(super) fn channels() -> Vec<(Shown, Named)> {
     living(&table(&CHANNELS)).map(|(channel, named)| (channel, named.clone())).collect()
+}
+
+/// Since which look channels and locks are as they are now; `look` is this one. They are named as in a snapshot.
+pub(super) fn since(
+    look: u32,
+    channels: impl Iterator<Item = (ResourceId, Filling)>,
+    locks: impl Iterator<Item = (ResourceId, u64)>,
+) -> BTreeMap<ResourceId, u32> {
+    let mut since = BTreeMap::new();
+    let mut table_of_channels = table(&CHANNELS);
+    for (id, filling) in channels {
+        if let Some((_, named)) = table_of_channels.get_mut(&(id.0 as usize)) {
+            since.insert(id, unchanged(&mut named.seen_as, filling, look));
+        }
+    }
+    drop(table_of_channels);
+    let mut table_of_locks = table(&LOCKS);
+    for (id, changes) in locks {
+        if let Some((_, hung)) = table_of_locks.get_mut(&(id.0 as usize)) {
+            since.insert(id, unchanged(&mut hung.seen_as, changes, look));
+        }
+    }
+    since
+}
+
+/// The locks there are.
+pub(super) fn locks() -> Vec<Arc<Plate>> {
+    living(&table(&LOCKS)).map(|(lock, _)| lock).collect()
 }
 
 /// The scopes there are.

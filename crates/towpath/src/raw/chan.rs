@@ -1,6 +1,6 @@
 //! The three queues behind one face. `ends.rs` has the two ends that share them.
 
-use std::{fmt, panic::Location, pin::Pin, ptr};
+use std::{fmt, panic::Location, pin::Pin, ptr, sync::OnceLock};
 
 use super::{
     backoff::{Linger, Patience},
@@ -13,13 +13,14 @@ use super::{
     recv::Receiving,
     ring::{Push, Ring},
     seen::{Filling, Parked},
+    turnstile::Turnstile,
     wait::{Core, Line},
     watch::SetCore,
 };
 use crate::{
     probe::ResourceId,
     rt::{Op, sim},
-    sync::{AtomicUsize, Ordering, UnsafeCell},
+    sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence},
 };
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
@@ -40,6 +41,10 @@ pub(crate) struct Chan<T> {
     /// What `poll_recv` keeps between its calls: the exclusive receiving end's own, reached through `&mut` on it. Here
     /// so that a receiver takes one word.
     pub(super) kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
+    /// Senders that wait for the receivers' end, for nothing else; made for the first of them.
+    leaving: OnceLock<Box<Turnstile>>,
+    /// The receivers have gone, or the senders were shut out.
+    left: AtomicBool,
     /// How tasks on each side wait.
     send_patience: Patience,
     recv_patience: Patience,
@@ -96,6 +101,8 @@ impl<T> Chan<T> {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             kept: UnsafeCell::new(None),
+            leaving: OnceLock::new(),
+            left: AtomicBool::new(false),
             send_patience: Patience::new(),
             recv_patience: Patience::new(),
             send_linger: Linger::new(),
@@ -155,6 +162,30 @@ impl<T> Chan<T> {
                 list.gate.close_senders();
             }
         }
+        self.tell_leaving();
+    }
+
+    /// Where senders wait for the end of the receivers.
+    pub(super) fn leaving(&self) -> &Turnstile {
+        let line = self.leaving.get_or_init(|| Box::new(Turnstile::new(0)));
+        // With the one in `tell_leaving`: a line that was made too late to be told is made by one who sees the end.
+        fence(Ordering::SeqCst);
+        line
+    }
+
+    /// As `is_closed`, a moment later, and without a lock.
+    pub(super) fn has_left(&self) -> bool {
+        // Acquire: what the receivers did before they went is seen by those who are told.
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// The receivers have gone.
+    fn tell_leaving(&self) {
+        self.left.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if let Some(line) = self.leaving.get() {
+            line.tell_all(|| true);
+        }
     }
 
     // ---- the ends -----------------------------------------------------------------------------------------------
@@ -200,15 +231,17 @@ impl<T> Chan<T> {
             return false;
         }
         match &self.queue {
-            Queue::Meet(meet) => meet.close_receivers(),
+            Queue::Meet(meet) => meet.close_receivers(|| self.tell_leaving()),
             Queue::Ring(ring) => {
                 ring.close();
                 ring.gate.close_receivers();
+                self.tell_leaving();
                 drain(|| ring.pop_shared());
             }
             Queue::List(list) => {
                 list.close();
                 list.gate.close_receivers();
+                self.tell_leaving();
                 drain(|| list.pop_shared());
             }
         }
@@ -236,11 +269,16 @@ impl<T> Chan<T> {
             queued: self.len(),
             senders: self.senders.load(Ordering::SeqCst),
             receivers: self.receivers.load(Ordering::SeqCst),
+            positions: match &self.queue {
+                Queue::Meet(_) => (0, 0),
+                Queue::Ring(ring) => ring.positions(),
+                Queue::List(list) => list.positions(),
+            },
         }
     }
 
     /// Shows an observer who waits.
-    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+    pub(super) fn look(&self, seen: &mut Vec<(Side, Parked)>) {
         match &self.queue {
             Queue::Meet(meet) => meet.look(seen),
             Queue::Ring(ring) => ring.gate.look(seen),

@@ -160,7 +160,7 @@ impl Gate {
     }
 
     /// Shows an observer who waits.
-    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+    pub(super) fn look(&self, seen: &mut Vec<(Side, Parked)>) {
         let lines = self.lines.lock();
         lines.recv.look(Side::Recv, seen);
         lines.send.look(Side::Send, seen);

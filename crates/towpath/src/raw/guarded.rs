@@ -13,7 +13,7 @@ use super::{
     turn::Turn,
     turnstile::{Passage, Turnstile},
 };
-use crate::{rt::Op, sync::UnsafeCell};
+use crate::{probe::Thing, process::Name, rt::Op, sync::UnsafeCell, waitfor::Arm};
 
 /// A turn at a guarded value ends with its permits.
 pub(super) const NEVER_CLOSES: &str = "a lock was closed";
@@ -21,6 +21,7 @@ pub(super) const NEVER_CLOSES: &str = "a lock was closed";
 /// How many may hold a value at once.
 pub(crate) trait Rule {
     const PERMITS: usize;
+    const THING: Thing;
 }
 
 /// One at a time: a mutex.
@@ -31,11 +32,13 @@ pub(crate) enum ReadersTogether {}
 
 impl Rule for OneByOne {
     const PERMITS: usize = 1;
+    const THING: Thing = Thing::Mutex;
 }
 
 impl Rule for ReadersTogether {
     /// More readers than this wait for each other, which no machine has memory for.
-    const PERMITS: usize = (u32::MAX >> 3) as usize;
+    const PERMITS: usize = (u32::MAX >> 4) as usize;
+    const THING: Thing = Thing::RwLock;
 }
 
 pub(crate) struct Guarded<R, T: ?Sized> {
@@ -70,6 +73,14 @@ impl<R: Rule, T: ?Sized> Guarded<R, T> {
     /// All permits: with them the value is held alone.
     pub(crate) const ALL: usize = R::PERMITS;
 
+    pub(crate) fn set_name(&mut self, name: Name) {
+        self.turnstile.set_name(R::THING, R::PERMITS, name);
+    }
+
+    pub(crate) fn name(&self) -> Option<Name> {
+        self.turnstile.name()
+    }
+
     pub(crate) fn get_mut(&mut self) -> &mut T {
         // SAFETY: borrowed exclusively, so nobody holds it.
         self.value.with_mut(|value| unsafe { &mut *value })
@@ -80,6 +91,10 @@ impl<R: Rule, T: ?Sized> Passage for Guarded<R, T> {
     #[inline]
     fn turnstile(&self) -> &Turnstile {
         &self.turnstile
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::Lock(self.turnstile.id())
     }
 }
 
@@ -146,10 +161,19 @@ impl<P: Place> Hold<P> {
 
     /// On this thread.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait(place: P) -> Self {
         assert!(Turn::wait(place.guarded(), P::Rule::PERMITS), "{NEVER_CLOSES}");
         // SAFETY: just taken.
         unsafe { Self::new(place) }
+    }
+}
+
+impl<T: ?Sized> Hold<std::sync::Arc<crate::locks::Mutex<T>>> {
+    /// It is made to be given away, so observers are not told who has it.
+    #[inline]
+    pub(crate) fn disown(&self) {
+        self.place.guarded().turnstile.disown(OneByOne::PERMITS);
     }
 }
 
@@ -221,6 +245,7 @@ impl<'a, T: ?Sized> Share<'a, T> {
 
     /// On this thread.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait(guarded: &'a Guarded<ReadersTogether, T>) -> Self {
         assert!(Turn::wait(guarded, 1), "{NEVER_CLOSES}");
         // SAFETY: just taken.

@@ -175,17 +175,25 @@ impl Node {
         unsafe { self.arm.get().assume_init() }
     }
 
+    /// Which process waits.
+    ///
+    /// # Safety
+    /// `belongs_to` has been called.
+    pub(super) unsafe fn process(&self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.process.get().assume_init() }
+    }
+
     /// What an observer sees of it.
     ///
     /// # Safety
     /// The node stands in a line whose lock the caller holds.
-    pub(super) unsafe fn seen(&self, side: Side) -> Option<Parked> {
+    pub(super) unsafe fn seen(&self) -> Option<Parked> {
         // SAFETY: the caller's promise; all of it was set on entering the line.
         unsafe {
             let claim = self.core().claim.load(Ordering::Relaxed);
             // A member of a set stands in line whether or not somebody waits on the set.
             (claim != claim::SET_MEMBER).then(|| Parked {
-                side,
                 at: self.at,
                 process: self.process.get().assume_init(),
                 since: self.since.get().assume_init(),
@@ -276,12 +284,12 @@ impl WaitList {
     }
 
     /// Shows an observer who stands here.
-    pub(super) fn look(&self, side: Side, seen: &mut Vec<Parked>) {
+    pub(super) fn look(&self, side: Side, seen: &mut Vec<(Side, Parked)>) {
         let mut at = self.head;
         while !at.is_null() {
             // SAFETY: it stands in this line, which the caller reached through its lock.
             unsafe {
-                seen.extend((*at).seen(side));
+                seen.extend((*at).seen().map(|parked| (side, parked)));
                 at = self.after(at);
             }
         }

@@ -21,7 +21,7 @@ use super::{
     wait::Core,
 };
 use crate::{
-    probe::{self, Arm, Operation, ResourceId, Unpark},
+    probe::{self, Arm, Operation, Unpark},
     rt::{Op, sim},
     sync::UnsafeCell,
 };
@@ -162,7 +162,8 @@ pub(super) struct Told<'a> {
     pub(super) node: &'a Node,
     pub(super) core: &'a Core,
     pub(super) operation: Operation,
-    pub(super) chan: ResourceId,
+    /// What it waits for.
+    pub(super) arm: Arm,
 }
 
 /// An operation that the probe is told of. What is done without one is small enough for every path that waits; the rest
@@ -186,7 +187,8 @@ pub(super) trait Tells {
     fn pending(&self) {
         if sim::is_active() {
             let told = self.told();
-            sim::pending(told.op(), told.chan.0 as usize, Some(told.node.at()));
+            let (op, object) = told.simulated();
+            sim::pending(op, object, Some(told.node.at()));
         }
     }
 
@@ -195,7 +197,8 @@ pub(super) trait Tells {
     fn begin(&self) {
         if sim::is_active() {
             let told = self.told();
-            sim::point(told.op(), told.chan.0 as usize, Some(told.node.at()));
+            let (op, object) = told.simulated();
+            sim::point(op, object, Some(told.node.at()));
         }
     }
 
@@ -213,7 +216,7 @@ pub(super) trait Tells {
 fn tell_park(op: &(impl Tells + ?Sized)) {
     if !op.node().is_told() {
         let told = op.told();
-        op.node().set_told(probe::park(told.waiting(), &|each| each(told.arm())));
+        op.node().set_told(probe::park(told.waiting(), &|each| each(told.arm)));
     }
 }
 
@@ -225,21 +228,18 @@ fn tell_unpark(op: &(impl Tells + ?Sized), how: Unpark) {
 }
 
 impl Told<'_> {
-    fn op(&self) -> Op {
-        match self.operation {
-            Operation::Send => Op::Send,
-            Operation::Reserve => Op::Reserve,
-            Operation::Recv | Operation::Select => Op::Recv,
-        }
-    }
-
-    /// What it waits for.
-    pub(super) fn arm(&self) -> Arm {
-        match self.operation {
-            Operation::Send => Arm::Send(self.chan),
-            Operation::Reserve => Arm::Reserve(self.chan),
-            Operation::Recv | Operation::Select => Arm::Recv(self.chan),
-        }
+    /// For the simulator: what it does, to what.
+    fn simulated(&self) -> (Op, usize) {
+        let (op, id) = match self.arm {
+            Arm::Send(id) => (Op::Send, id),
+            Arm::Reserve(id) => (Op::Reserve, id),
+            Arm::Recv(id) => (Op::Recv, id),
+            Arm::Lock(id) | Arm::Acquire { semaphore: id, .. } => (Op::Acquire, id),
+            Arm::Notified(id) => (Op::Notified, id),
+            Arm::All(id) => (Op::All, id),
+            _ => return (Op::Foreign, 0),
+        };
+        (op, id.0 as usize)
     }
 
     fn waiting(&self) -> probe::Waiting {

@@ -238,7 +238,7 @@ impl<T> SelectArm for Receiving<'_, T> {
     }
 
     fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
-        each(self.told().arm());
+        each(self.told().arm);
     }
 
     fn may_be_ready(&self) -> bool {
@@ -289,7 +289,7 @@ impl<T> Tells for Receiving<'_, T> {
 
     fn told(&self) -> Told<'_> {
         let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Recv, chan: self.chan.id() }
+        Told { node, core, operation: Operation::Recv, arm: Arm::Recv(self.chan.id()) }
     }
 }
 

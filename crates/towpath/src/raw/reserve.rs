@@ -64,7 +64,7 @@ impl<'a, T> Reservation<'a, T> {
 
     /// For observers.
     pub(crate) fn arm(&self) -> Arm {
-        self.told().arm()
+        self.told().arm
     }
 
     fn advance(&self, me: &Me<'_>) -> Option<bool> {
@@ -195,7 +195,7 @@ impl<T> Tells for Reservation<'_, T> {
 
     fn told(&self) -> Told<'_> {
         let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Reserve, chan: self.chan.id() }
+        Told { node, core, operation: Operation::Reserve, arm: Arm::Reserve(self.chan.id()) }
     }
 }
 

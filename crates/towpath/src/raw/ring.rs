@@ -106,6 +106,11 @@ impl<T> Ring<T> {
         self.capacity as usize
     }
 
+    /// For observers: two words of which one changes with every message that goes in or out.
+    pub(super) fn positions(&self) -> (u64, u64) {
+        (self.head.load(Ordering::SeqCst), self.tail.load(Ordering::SeqCst))
+    }
+
     pub(super) fn len(&self) -> usize {
         let head = self.head.load(Ordering::SeqCst);
         let tail = self.tail.load(Ordering::SeqCst) & POSITION;

@@ -10,7 +10,6 @@ use crate::{observe::Shown, sync::Arc};
 /// An operation that stands in a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Parked {
-    pub(crate) side: Side,
     /// Where the program began it.
     pub(crate) at: &'static Location<'static>,
     /// The process that waits, as `process::number` gives it; 0 for none.
@@ -34,6 +33,9 @@ pub(crate) struct Filling {
     pub(crate) queued: usize,
     pub(crate) senders: usize,
     pub(crate) receivers: usize,
+    /// Positions in the queue: while they are the same nothing went in or out. Of a queue without positions zeros, and
+    /// there nobody waits for what is there.
+    pub(crate) positions: (u64, u64),
 }
 
 /// A channel, whatever its messages.
@@ -41,7 +43,7 @@ pub(crate) trait Visible: Send + Sync {
     fn filling(&self) -> Filling;
 
     /// Adds those who wait. Takes the lock of the lines for as long as that lasts.
-    fn look(&self, seen: &mut Vec<Parked>);
+    fn look(&self, seen: &mut Vec<(Side, Parked)>);
 }
 
 impl<T: Send> Visible for Chan<T> {
@@ -49,7 +51,7 @@ impl<T: Send> Visible for Chan<T> {
         self.filling()
     }
 
-    fn look(&self, seen: &mut Vec<Parked>) {
+    fn look(&self, seen: &mut Vec<(Side, Parked)>) {
         // Room for them is made outside the lock, as far as can be told.
         seen.reserve(self.parked() + 1);
         self.look(seen);
@@ -81,10 +83,10 @@ pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
     struct Unseen;
     impl Visible for Unseen {
         fn filling(&self) -> Filling {
-            Filling { capacity: None, queued: 0, senders: 0, receivers: 0 }
+            Filling { capacity: None, queued: 0, senders: 0, receivers: 0, positions: (0, 0) }
         }
 
-        fn look(&self, _: &mut Vec<Parked>) {}
+        fn look(&self, _: &mut Vec<(Side, Parked)>) {}
     }
     std::sync::Arc::new(Unseen)
 }

@@ -249,7 +249,7 @@ impl<T> SelectArm for Sending<'_, T> {
     }
 
     fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
-        each(self.told().arm());
+        each(self.told().arm);
     }
 
     fn may_be_ready(&self) -> bool {
@@ -268,7 +268,7 @@ impl<T> Tells for Sending<'_, T> {
 
     fn told(&self) -> Told<'_> {
         let (node, core) = (&self.op.node, &self.core);
-        Told { node, core, operation: Operation::Send, chan: self.chan.id() }
+        Told { node, core, operation: Operation::Send, arm: Arm::Send(self.chan.id()) }
     }
 }
 

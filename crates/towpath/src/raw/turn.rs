@@ -11,26 +11,25 @@ use std::{
     cell::Cell,
     panic::Location,
     pin::{Pin, pin},
-    ptr,
     task::{Context, Poll},
 };
 
 use super::{
     backoff::Backoff,
     claim::{Me, PLAIN},
-    line::Phase,
-    op::{POLLED_AFTER_DONE, Stage, Step, plain},
+    line::{Node, Phase},
+    op::{POLLED_AFTER_DONE, Stage, Step, Tells, Told, plain},
     turnstile::{Passage, TurnOp},
     wait::Core,
 };
 use crate::{
-    rt::{Op, sim},
+    probe::{Arm, Operation, Unpark},
+    rt::Op,
     select::ArmContext,
 };
 
 pub(crate) struct Turn<P: Passage> {
     passage: P,
-    stage: Cell<Stage>,
     /// It stands in line for its own core, not for a select's.
     alone: Cell<bool>,
     core: Core,
@@ -43,14 +42,15 @@ unsafe impl<P: Passage + Send> Send for Turn<P> {}
 
 impl<P: Passage> Turn<P> {
     #[inline]
+    #[track_caller]
     pub(crate) fn new(passage: P, want: usize) -> Self {
-        Self {
-            passage,
-            stage: Cell::new(Stage::New),
-            alone: Cell::new(true),
-            core: Core::new(PLAIN),
-            op: TurnOp::new(want),
-        }
+        Self { passage, alone: Cell::new(true), core: Core::new(PLAIN), op: TurnOp::new(want) }
+    }
+
+    /// Kept in the node, which has room for it.
+    #[inline]
+    fn stage(&self) -> &Cell<Stage> {
+        &self.op.node.stage
     }
 
     #[inline]
@@ -80,7 +80,7 @@ impl<P: Passage> Turn<P> {
         match unsafe { turnstile.step(&self.op, me, over, self.passage.opens_at()) } {
             Step::Ready(passed) => Some(passed),
             Step::Waiting => {
-                self.stage.set(Stage::Waiting);
+                self.stage().set(Stage::Waiting);
                 None
             }
             // Another arm of the select has been won.
@@ -91,32 +91,26 @@ impl<P: Passage> Turn<P> {
     /// True: it has its permits. False: there is nothing to wait for.
     #[inline]
     pub(crate) fn poll(self: Pin<&Self>, cx: &Context<'_>) -> Poll<bool> {
-        if self.stage.get() == Stage::New {
-            self.passage.turnstile().begin(Op::Acquire, Some(self.op.node.at()));
+        if self.stage().get() == Stage::New {
+            self.begin();
             // Most locks are free; then no waker need be cloned.
             if let Some(passed) = self.look() {
-                self.stage.set(Stage::Done);
+                self.stage().set(Stage::Done);
                 return Poll::Ready(passed);
             }
         }
         self.poll_slowly(cx)
     }
 
-    /// Tells the simulator that its turn may end in this wait.
-    fn pending(&self) {
-        let turnstile = ptr::from_ref(self.passage.turnstile()).addr();
-        sim::pending(Op::Acquire, turnstile, Some(self.op.node.at()));
-    }
-
     fn poll_slowly(self: Pin<&Self>, cx: &Context<'_>) -> Poll<bool> {
-        let passed = match self.stage.get() {
+        let passed = match self.stage().get() {
             Stage::New => {
                 self.core.arm_alone(cx.waker());
                 self.alone.set(true);
                 match self.stand(&plain(&self.core)) {
                     Some(passed) => passed,
                     None => {
-                        self.pending();
+                        self.park();
                         return Poll::Pending;
                     }
                 }
@@ -124,22 +118,23 @@ impl<P: Passage> Turn<P> {
             Stage::Waiting => {
                 let turnstile = self.passage.turnstile();
                 if !self.core.notified() && !self.core.arm_in_line(turnstile, cx.waker()) {
-                    self.pending();
+                    self.park();
                     return Poll::Pending;
                 }
+                self.unpark(Unpark::Done);
                 self.op.node.phase() == Phase::Done
             }
             Stage::Won => true,
             Stage::WonEnd => false,
             Stage::Done => panic!("a turn was {POLLED_AFTER_DONE}"),
         };
-        self.stage.set(Stage::Done);
+        self.stage().set(Stage::Done);
         Poll::Ready(passed)
     }
 
     /// Takes its place in line without a waker. True: it is done.
     pub(crate) fn enable(self: Pin<&Self>) -> bool {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => {}
             Stage::Waiting => {
                 return !self.passage.turnstile().is_queued(&self.op);
@@ -159,9 +154,12 @@ impl<P: Passage> Turn<P> {
 
     /// One try as an arm of a select; ready when it has won.
     pub(crate) fn poll_arm(self: Pin<&Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => {}
-            Stage::Waiting => return self.poll_arm_in_line(cx),
+            Stage::Waiting => {
+                self.unpark(Unpark::TakenBack);
+                return self.poll_arm_in_line(cx);
+            }
             // Done before it became an arm.
             Stage::Won => return self.won_if(cx.commit(), true),
             Stage::WonEnd => return self.won_if(cx.commit(), false),
@@ -172,7 +170,7 @@ impl<P: Passage> Turn<P> {
             return match self.stand(cx.me()) {
                 Some(passed) => self.won_if(true, passed),
                 None => {
-                    if self.stage.get() == Stage::Waiting {
+                    if self.stage().get() == Stage::Waiting {
                         cx.expose();
                     }
                     Poll::Pending
@@ -225,7 +223,7 @@ impl<P: Passage> Turn<P> {
     }
 
     fn won(&self, passed: bool) {
-        self.stage.set(if passed { Stage::Won } else { Stage::WonEnd });
+        self.stage().set(if passed { Stage::Won } else { Stage::WonEnd });
     }
 
     fn won_if(&self, committed: bool, passed: bool) -> Poll<()> {
@@ -238,19 +236,19 @@ impl<P: Passage> Turn<P> {
 
     /// After `poll_arm` was ready, or the select was won for us.
     pub(crate) fn complete(self: Pin<&Self>) -> bool {
-        let given = self.stage.get() == Stage::Waiting;
+        let given = self.stage().get() == Stage::Waiting;
         if given {
             // Whoever gave it may not have let go yet.
             self.passage.turnstile().synchronize();
             debug_assert_eq!(self.op.node.phase(), Phase::Done);
         }
-        given | (self.stage.replace(Stage::Done) == Stage::Won)
+        given | (self.stage().replace(Stage::Done) == Stage::Won)
     }
 
     /// Whether it may pass now; a guess.
     #[inline]
     pub(crate) fn may_be_ready(&self) -> bool {
-        match self.stage.get() {
+        match self.stage().get() {
             Stage::New => {
                 self.passage.turnstile().may_take(self.op.want()) || self.passage.is_over()
             }
@@ -258,10 +256,16 @@ impl<P: Passage> Turn<P> {
         }
     }
 
+    /// For observers.
+    pub(crate) fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+        each(self.told().arm);
+    }
+
     /// Leaves the line; what it was given goes back.
     pub(crate) fn take_back(&self) {
-        let given = match self.stage.get() {
+        let given = match self.stage().get() {
             Stage::Waiting => {
+                self.unpark(Unpark::TakenBack);
                 // SAFETY: it was stepped on this turnstile, and this is its owner.
                 unsafe { self.passage.turnstile().retract(&self.op) }
             }
@@ -269,7 +273,7 @@ impl<P: Passage> Turn<P> {
             Stage::WonEnd => false,
             Stage::New | Stage::Done => return,
         };
-        self.stage.set(Stage::New);
+        self.stage().set(Stage::New);
         if given {
             self.passage.give_back(self.op.want());
         }
@@ -295,7 +299,7 @@ impl<P: Passage> Turn<P> {
         let outside = self.passage.opens_at() == usize::MAX;
         while outside && !self.passage.turnstile().has_waiters() && backoff.spin_or_yield() {
             if let Some(passed) = self.look() {
-                self.stage.set(Stage::Done);
+                self.stage().set(Stage::Done);
                 return passed;
             }
         }
@@ -306,19 +310,39 @@ impl<P: Passage> Turn<P> {
         let passed = match turn.stand(&me) {
             Some(passed) => passed,
             None => {
-                turn.core.wait_thread_in_line(turn.passage.turnstile(), || turn.pending());
+                turn.core.wait_thread_in_line(turn.passage.turnstile(), || turn.park());
+                turn.unpark(Unpark::Done);
                 turn.op.node.phase() == Phase::Done
             }
         };
-        turn.stage.set(Stage::Done);
+        turn.stage().set(Stage::Done);
         passed
+    }
+}
+
+impl<P: Passage> Tells for Turn<P> {
+    #[inline]
+    fn node(&self) -> &Node {
+        &self.op.node
+    }
+
+    fn told(&self) -> Told<'_> {
+        let arm = self.passage.wish(self.op.want());
+        let operation = match arm {
+            Arm::Acquire { .. } => Operation::Acquire,
+            Arm::Notified(_) => Operation::Notified,
+            Arm::All(_) => Operation::All,
+            Arm::Foreign => Operation::Closed,
+            _ => Operation::Lock,
+        };
+        Told { node: &self.op.node, core: &self.core, operation, arm }
     }
 }
 
 impl<P: Passage> Drop for Turn<P> {
     #[inline]
     fn drop(&mut self) {
-        if self.stage.get() != Stage::Done {
+        if self.stage().get() != Stage::Done {
             self.take_back();
         }
     }

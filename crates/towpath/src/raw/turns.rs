@@ -9,8 +9,11 @@ use std::{
 };
 
 use super::{
+    chan::Chan,
+    ends::SendEnd,
     guarded::{Guarded, Hold, NEVER_CLOSES, OneByOne, ReadersTogether, Share},
     turn::Turn,
+    turnstile::{Passage, Turnstile},
 };
 use crate::{
     locks::{
@@ -19,6 +22,7 @@ use crate::{
         SemaphorePermit,
     },
     select::{ArmContext, SelectArm},
+    waitfor::Arm,
 };
 
 /// Defines the future `$name` around a turn at `$passage`; `$collect` makes the output of it.
@@ -36,6 +40,7 @@ macro_rules! future {
 
         impl<$($generics)*> $name<$($args)*> {
             #[inline]
+            #[track_caller]
             pub(crate) fn new(passage: $passage, want: usize) -> Self {
                 Self { turn: Turn::new(passage, want) }
             }
@@ -93,6 +98,10 @@ macro_rules! arm {
 
             fn may_be_ready(&self) -> bool {
                 self.turn.may_be_ready()
+            }
+
+            fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
+                self.turn.waits_for(each);
             }
         }
     };
@@ -199,6 +208,37 @@ impl Notified<'_> {
     /// ```
     pub fn enable(self: Pin<&mut Self>) -> bool {
         self.as_ref().turn().enable()
+    }
+}
+
+future! {
+    /// A wait for the end of the receivers: a future, and an arm for [`select!`](crate::select!). Made by
+    /// [`Sender::closed`](crate::Sender::closed).
+    Closed['a, T]['a, T] at Leaving<'a, T> => (),
+    |_turn, _passed| ()
+}
+arm!(Closed['a, T]['a, T] => ());
+
+/// Where senders wait for the end of the receivers.
+pub(crate) struct Leaving<'a, T>(&'a Chan<T>);
+
+impl<'a, T> Leaving<'a, T> {
+    pub(crate) fn of(end: &'a SendEnd<T>) -> Self {
+        Self(end.chan())
+    }
+}
+
+impl<T> Passage for Leaving<'_, T> {
+    fn turnstile(&self) -> &Turnstile {
+        self.0.leaving()
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.has_left()
+    }
+
+    fn wish(&self, _: usize) -> Arm {
+        Arm::Foreign
     }
 }
 

@@ -14,11 +14,15 @@
 //! | `Done` | it has been given its permits; whoever drops it now gives them back |
 //! | `Notified` | what it waited for has come for all (closed, called, opened): it has nothing to give back |
 //!
+//! A lock with a name has a plate (`observe/plate.rs`), and the flag `NAMED`, which turns everybody away from the short
+//! paths: so one without a name pays nothing for what others have. Books are kept under the plate's lock, which is taken
+//! under the line's lock or alone.
+//!
 //! Why permits are handed over under the lock, not thrown in for whoever comes first: a waiter that must try again can
 //! starve, and a mutex under load then serves the task that runs already. The price is a switch of tasks for each
 //! hand-over.
 
-use std::{ops::Deref, panic::Location, ptr};
+use std::{ops::Deref, panic::Location};
 
 use super::{
     claim::{self, Claim, Me},
@@ -28,16 +32,22 @@ use super::{
     wait::Line,
 };
 use crate::{
+    observe::{Books, Mounted},
+    probe::Thing,
+    process::{self, Name},
     rt::{Op, sim},
     sync::{AtomicUsize, Ordering},
+    waitfor::{Arm, ResourceId},
 };
 
 /// Somebody stands in line.
 const WAITERS: usize = 1;
 /// No permit is given any more.
 const CLOSED: usize = 2;
+/// It has a plate.
+const NAMED: usize = 4;
 /// One permit; the bits above the flags count them.
-const ONE: usize = 4;
+const ONE: usize = 8;
 
 /// More permits than this cannot be counted. One bit is spare, so that those given back need no check.
 pub(crate) const PERMITS_MAX: usize = usize::MAX / ONE / 2;
@@ -45,6 +55,7 @@ pub(crate) const PERMITS_MAX: usize = usize::MAX / ONE / 2;
 pub(crate) struct Turnstile {
     word: AtomicUsize,
     line: Lock<WaitList>,
+    plate: Option<Mounted>,
 }
 
 /// A place in line, and how many permits it is for.
@@ -55,6 +66,7 @@ pub(crate) struct TurnOp {
 }
 
 impl TurnOp {
+    #[track_caller]
     pub(super) fn new(want: usize) -> Self {
         Self { node: Node::new(), want }
     }
@@ -68,13 +80,45 @@ impl TurnOp {
 impl Turnstile {
     pub(crate) fn new(permits: usize) -> Self {
         debug_assert!(permits <= PERMITS_MAX);
-        Self { word: AtomicUsize::new(permits * ONE), line: Lock::new(WaitList::new()) }
+        let word = AtomicUsize::new(permits * ONE);
+        Self { word, line: Lock::new(WaitList::new()), plate: None }
+    }
+
+    /// Gives it a name, or another one. `made`: permits, or those for whom it is.
+    pub(crate) fn set_name(&mut self, thing: Thing, made: usize, name: Name) {
+        match &self.plate {
+            Some(plate) => plate.rename(name),
+            None => {
+                self.plate = Some(Mounted::new(thing, made, self.available(), name));
+                // Relaxed: borrowed exclusively, and sharing it publishes it.
+                self.word.fetch_or(NAMED, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn name(&self) -> Option<Name> {
+        self.plate.as_ref().map(Mounted::name)
+    }
+
+    /// How observers name it. Without a name of its own the answer is good for as long as somebody waits.
+    pub(crate) fn id(&self) -> ResourceId {
+        let here = || ResourceId(std::ptr::from_ref(self).addr() as u64);
+        self.plate.as_ref().map_or_else(here, Mounted::id)
+    }
+
+    #[inline]
+    fn note(&self, f: impl FnOnce(&mut Books)) {
+        if let Some(plate) = &self.plate {
+            f(&mut plate.books());
+        }
     }
 
     /// An operation on it is next: in a simulation others may go first.
     #[inline]
     pub(crate) fn begin(&self, op: Op, at: Option<&'static Location<'static>>) {
-        sim::point(op, ptr::from_ref(self).addr(), at);
+        if sim::is_active() {
+            sim::point(op, self.id().0 as usize, at);
+        }
     }
 
     /// How many permits are there for the taking.
@@ -95,7 +139,7 @@ impl Turnstile {
     /// Whether `want` permits may be had now; a guess.
     #[inline]
     pub(crate) fn may_take(&self, want: usize) -> bool {
-        allows(self.word.load(Ordering::Relaxed), want)
+        allows(self.word.load(Ordering::Relaxed) & !NAMED, want)
     }
 
     /// Takes `want` permits if they are there and nobody waits.
@@ -114,14 +158,42 @@ impl Turnstile {
                 Err(now) => word = now,
             }
         }
-        false
+        word & NAMED != 0 && self.try_take_noted(want)
+    }
+
+    /// As `try_take`, and it is put down who took them.
+    #[cold]
+    fn try_take_noted(&self, want: usize) -> bool {
+        let Some(plate) = &self.plate else { return false };
+        let mut books = plate.books();
+        let taken = self
+            .word
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+                allows(word & !NAMED, want).then(|| word - want * ONE)
+            })
+            .is_ok();
+        if taken {
+            books.took(process::number(), want);
+        }
+        taken
+    }
+
+    /// Nobody knows any more who has so many of the permits that were taken here.
+    #[inline]
+    pub(crate) fn disown(&self, count: usize) {
+        self.note(|books| books.disown(count));
+    }
+
+    /// So many of the permits that were taken will never be given back.
+    pub(crate) fn forget(&self, count: usize) {
+        self.note(|books| books.forgot(count));
     }
 
     /// Gives `count` permits back, or adds them: to those who wait, in order, else to whoever comes.
     #[inline]
     pub(crate) fn give(&self, count: usize) {
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & WAITERS == 0 {
+        while word & (WAITERS | NAMED) == 0 {
             // `Release`: seen by the `Acquire` of whoever takes them next.
             match self.word.compare_exchange_weak(
                 word,
@@ -139,6 +211,7 @@ impl Turnstile {
     #[cold]
     fn give_to_line(&self, count: usize) {
         let line = self.line.lock();
+        self.note(|books| books.gave(count));
         self.hand_out(line, count);
     }
 
@@ -148,7 +221,7 @@ impl Turnstile {
             return false;
         }
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & WAITERS == 0 {
+        while word & (WAITERS | NAMED) == 0 {
             if word / ONE > PERMITS_MAX - count {
                 return false;
             }
@@ -163,6 +236,7 @@ impl Turnstile {
         if self.available() > PERMITS_MAX - count {
             return false;
         }
+        self.note(|books| books.added(count));
         self.hand_out(line, count);
         true
     }
@@ -171,7 +245,7 @@ impl Turnstile {
     pub(crate) fn signal(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word & WAITERS == 0 {
+            if word & (WAITERS | NAMED) == 0 {
                 // An exchange also when a permit is there already: its taker must see what came before this call.
                 let one = (word & CLOSED) | ONE;
                 match self.word.compare_exchange_weak(
@@ -190,6 +264,19 @@ impl Turnstile {
                 // Each wants one permit, so while somebody waits none is there: no second one is kept.
                 self.hand_out(line, 1);
                 return;
+            }
+            if let Some(plate) = &self.plate {
+                // Under the line's lock nobody comes to stand there.
+                let mut books = plate.books();
+                let one = (word & (CLOSED | NAMED)) | ONE;
+                if self
+                    .word
+                    .compare_exchange(word, one, Ordering::Release, Ordering::Relaxed)
+                    .is_ok()
+                {
+                    books.set_free(1);
+                    return;
+                }
             }
             drop(line);
             word = self.word.load(Ordering::Relaxed);
@@ -221,6 +308,7 @@ impl Turnstile {
             // SAFETY: it stood in this line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, wakes) };
         }
+        self.note(Books::all_left);
         self.word.fetch_and(!WAITERS, Ordering::Release);
     }
 
@@ -250,6 +338,12 @@ impl Turnstile {
             unsafe {
                 let claimed = claim::claim_parked(&*node);
                 line.remove(node);
+                self.note(|books| {
+                    books.left((*node).ticket());
+                    if claimed == Claim::Won {
+                        books.took((*node).process(), want);
+                    }
+                });
                 if claimed == Claim::Won {
                     in_hand -= want;
                     (*node).finish(Phase::Done, &mut wakes);
@@ -303,14 +397,27 @@ impl Turnstile {
         let word = self.word.fetch_or(WAITERS, Ordering::Acquire);
         if line.is_empty() && word / ONE >= op.want {
             self.word.fetch_sub(op.want * ONE + WAITERS, Ordering::Relaxed);
+            self.note(|books| books.took(process::number(), op.want));
             me.commit();
             return Step::Ready(true);
         }
         op.node.belongs_to(me);
         // SAFETY: the caller's promise.
         unsafe { line.push(&raw const op.node, false) };
+        self.note_standing(op);
         me.rollback();
         Step::Waiting
+    }
+
+    /// Enters a place in line, whose lock the caller holds, into the books.
+    #[inline]
+    fn note_standing(&self, op: &TurnOp) {
+        if let Some(plate) = &self.plate {
+            // SAFETY: it stands in this line and the lock is held.
+            if let Some(parked) = unsafe { op.node.seen() } {
+                plate.books().stands(op.want, parked);
+            }
+        }
     }
 
     /// Lets a select take over a place in line. False: it has been told meanwhile, and is in no line.
@@ -319,6 +426,7 @@ impl Turnstile {
         let queued = op.node.phase() == Phase::Queued;
         if queued {
             op.node.belongs_to(me);
+            self.note_standing(op);
         }
         queued
     }
@@ -341,6 +449,8 @@ impl Turnstile {
         if phase == Phase::Queued {
             // SAFETY: queued, so it stands in this line.
             unsafe { line.remove(&raw const op.node) };
+            // SAFETY: it has stood in this line.
+            self.note(|books| books.left(unsafe { op.node.ticket() }));
             if line.is_empty() {
                 self.word.fetch_and(!WAITERS, Ordering::Release);
             } else {
@@ -366,7 +476,7 @@ impl Line for Turnstile {
 
 #[inline]
 fn allows(word: usize, want: usize) -> bool {
-    word & (WAITERS | CLOSED) == 0 && word >= want * ONE
+    word & (WAITERS | CLOSED | NAMED) == 0 && word >= want * ONE
 }
 
 /// What stands behind a turnstile, and when one may pass.
@@ -384,6 +494,9 @@ pub(crate) trait Passage {
     fn opens_at(&self) -> usize {
         usize::MAX
     }
+
+    /// For observers: what whoever wants so many permits waits for.
+    fn wish(&self, want: usize) -> Arm;
 
     /// Gives back what a turn was given and did not use.
     #[inline]
@@ -407,6 +520,10 @@ impl<D: Deref<Target: Passage>> Passage for D {
     #[inline]
     fn opens_at(&self) -> usize {
         (**self).opens_at()
+    }
+
+    fn wish(&self, want: usize) -> Arm {
+        (**self).wish(want)
     }
 
     #[inline]

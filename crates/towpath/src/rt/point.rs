@@ -32,10 +32,18 @@ pub enum Op {
     Unreserve,
     /// A select; what it touches is not said.
     Select,
-    /// Permits of a lock, semaphore or notification are taken, perhaps after a wait.
+    /// A lock or permits of a semaphore are taken, perhaps after a wait.
     Acquire,
-    /// They are given back, or somebody is notified.
+    /// They are given back.
     Release,
+    /// A wait for a notice, or its beginning.
+    Notified,
+    /// Somebody is notified.
+    Notify,
+    /// A wait for the last of a wait group or barrier.
+    All,
+    /// A wait for something of somebody else's.
+    Foreign,
     /// A context is ended.
     Cancel,
     /// A wait for a context's end, or a look at it.

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
     },
     task::{Context, Poll, Wake, Waker},
 };
@@ -100,27 +100,37 @@ struct Bell {
 }
 
 /// The runtime's own waker.
-struct Counted(Waker);
+struct Counted {
+    runtime: Waker,
+    /// It was woken, and has not had its turn yet.
+    woken: AtomicBool,
+}
 
 impl Wake for Counted {
     fn wake(self: Arc<Self>) {
-        self.0.wake_by_ref();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake_by_ref();
+        // Release: seen in `answer`, and, with the drop of this clone, by an observer who does not find the clone any more.
+        // Before the runtime knows, so that the turn that follows answers it.
+        self.woken.store(true, Ordering::Release);
+        self.runtime.wake_by_ref();
     }
 }
 
 impl Bell {
     fn new(runtime: Waker) -> Self {
-        let counter = Arc::new(Counted(runtime));
+        let counter = Arc::new(Counted { runtime, woken: AtomicBool::new(false) });
         Self { waker: counter.clone().into(), counter }
     }
 
-    /// Clones that are out.
-    fn clones(&self) -> usize {
-        Arc::strong_count(&self.counter) - 2
+    /// Clones that are out, and whether it has rung since the last turn.
+    fn clones(&self) -> (usize, bool) {
+        let clones = Arc::strong_count(&self.counter) - 2;
+        // Pairs with the Release of the drop of a clone, which `strong_count` has counted.
+        fence(Ordering::Acquire);
+        (clones, self.counter.woken.load(Ordering::Acquire))
     }
 }
 
@@ -173,12 +183,14 @@ impl<J: Job> Child<J> {
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
         let cx = &mut Context::from_waker(waker);
-        let turn =
-            pin::slot(self).turn(&self.process, |job| match process::catch(|| job.advance(cx)) {
+        let turn = pin::slot(self).turn(&self.process, |job| {
+            self.answer();
+            match process::catch(|| job.advance(cx)) {
                 Ok(Poll::Pending) => None,
                 Ok(Poll::Ready(result)) => Some(Ok(result)),
                 Err(panic) => Some(Err(panic)),
-            });
+            }
+        });
         match turn {
             Turn::Missed => {}
             Turn::Pending => return Poll::Pending,
@@ -202,10 +214,23 @@ impl<J: Job> Child<J> {
         Poll::Ready(())
     }
 
+    /// The bell has been heard; from here the turn itself shows. Whoever rang before finds the job looking after it.
+    #[inline]
+    fn answer(&self) {
+        if let Some(bell) = self.bell.get() {
+            let woken = &bell.counter.woken;
+            // Acquire: the look that follows sees what those did who rang. Release: who sees the bell answered sees the
+            // turn.
+            if woken.load(Ordering::Relaxed) {
+                woken.swap(false, Ordering::AcqRel);
+            }
+        }
+    }
+
     /// The waker to poll the job with.
     fn bell<'a>(&'a self, runtime: &'a Waker) -> &'a Waker {
         let bell = self.bell.get_or_init(|| Bell::new(runtime.clone()));
-        if bell.counter.0.will_wake(runtime) {
+        if bell.counter.runtime.will_wake(runtime) {
             &bell.waker
         } else {
             // No runtime that we know of changes a task's waker.
@@ -255,7 +280,7 @@ where
                 // The wakers went with the job. Without a last turn the runtime would keep its task, empty, for as long
                 // as it lives itself. No bell: the first turn is still to come.
                 if let Some(bell) = self.bell.get() {
-                    bell.counter.0.wake_by_ref();
+                    bell.counter.runtime.wake_by_ref();
                 }
                 false
             }
@@ -270,12 +295,12 @@ where
     }
 
     fn living(&self) -> Living {
-        let clones = self.bell.get().map_or(0, Bell::clones);
+        let (clones, woken) = self.bell.get().map_or((0, false), Bell::clones);
         Living {
             id: self.process.id(),
             name: self.process.name().clone(),
             // A thread has its turn from beginning to end; whether it rests is seen from where it waits.
-            running: !J::THREAD && self.slot.is_running(),
+            running: !J::THREAD && (woken || self.slot.is_running()),
             wakers: if J::THREAD {
                 Wakers::OneThread
             } else if self.uncounted.load(Ordering::Relaxed) {
@@ -293,6 +318,10 @@ where
 {
     fn mailbox(&self) -> &Mailbox<J::Value> {
         &self.mailbox
+    }
+
+    fn stop_job(&self) {
+        let _on_our_stack = self.stop();
     }
 }
 

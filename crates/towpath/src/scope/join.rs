@@ -59,6 +59,11 @@ impl<T> Join<T> {
         rt::block_on(self)
     }
 
+    /// Drops the process's future, at the latest at the end of the turn it is having.
+    pub(crate) fn stop(&self) {
+        self.mailbox.stop_job();
+    }
+
     /// Whether the process has ended.
     pub fn is_finished(&self) -> bool {
         self.won.is_some() || !matches!(*self.mailbox.mailbox().0.lock(), Post::Awaited(_))
@@ -68,6 +73,9 @@ impl<T> Join<T> {
 /// Whatever has a mailbox for a `T`.
 pub(super) trait Deliver<T>: Send + Sync {
     fn mailbox(&self) -> &Mailbox<T>;
+
+    /// Drops the job, at the latest at the end of the turn it is having.
+    fn stop_job(&self);
 }
 
 /// The place of one value, and of the one that waits for it.

@@ -1,41 +1,40 @@
 //! A child: its ports, its work, and one run of that work.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
-    time::Duration,
+    task::{Context, Poll},
 };
 
 use crate::{
     BoxError, Ctx, Error, Sender, Work,
-    process::{self, Name},
-    rt,
+    observe::Loan,
+    process::{self, Name, Panic},
     scope::{Outcome, is_echo},
-    select,
-    select::future,
     work::work_with,
 };
 
 /// The work of one run.
-pub(super) type Job = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+pub(crate) type Job = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// A child that can be started, whatever its ports are.
-pub(super) trait Start: Send {
+pub(crate) trait Start: Send {
     /// The next run. The one before has been dropped.
     fn start(&mut self, ctx: Ctx) -> Job;
 }
 
-pub(super) struct Child<P, F> {
+pub(crate) struct Child<P, F> {
     /// Where the ports are while nobody runs.
     home: Arc<Mutex<Option<P>>>,
     work: F,
+    /// For observers: what each run has.
+    loan: Loan,
 }
 
 impl<P, F> Child<P, F> {
-    pub(super) fn new(ports: P, work: F) -> Self {
-        Self { home: Arc::new(Mutex::new(Some(ports))), work }
+    pub(crate) fn new(ports: P, work: F, loan: Loan) -> Self {
+        Self { home: Arc::new(Mutex::new(Some(ports))), work, loan }
     }
 }
 
@@ -48,7 +47,9 @@ where
     fn start(&mut self, ctx: Ctx) -> Job {
         let mut lent = Lent { ports: lock(&self.home).take(), home: self.home.clone() };
         let work = self.work.clone();
+        let loan = self.loan.clone();
         Box::pin(async move {
+            let _lending = loan.lend();
             match &mut lent.ports {
                 Some(ports) => work_with(work, ctx, ports).await,
                 None => unreachable!("the run before has been dropped, and brought them home"),
@@ -103,28 +104,56 @@ impl Drop for Reporter {
     }
 }
 
-/// One run: does the job until it ends, or until its context has ended for longer than `grace`.
-pub(super) async fn run(name: Name, mut job: Job, ctx: Ctx, grace: Duration, mut to: Reporter) {
-    let overtime = async {
-        ctx.done().await;
-        rt::sleep(grace).await;
-    };
-    let caught = poll_fn(|cx| match process::catch(|| job.as_mut().poll(cx)) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    let result = select! { biased;
-        result = future(caught) => Some(result),
-        _ = future(overtime) => None,
-    };
-    // Dropping what is left of it is its own doing too.
-    let dropped = process::catch(|| drop(job));
-    to.exit = match (result, dropped) {
-        (Some(Err(panic)), _) | (_, Err(panic)) => Exit::Failed(Error::panicked(name, panic)),
-        (Some(Ok(Err(error))), _) if is_echo(&*error, &ctx.cause()) => Exit::CutShort,
-        (Some(Ok(Err(error))), _) => Exit::Failed(Error::failed(name, error)),
-        (Some(Ok(Ok(()))), _) => Exit::Done,
-        (None, _) => Exit::CutShort,
-    };
+/// One run: does the job until it ends, or until the run is dropped.
+///
+/// It waits for nothing but what its job waits for, so that observers know all who can wake it; that a child which was
+/// asked to stop has had its time is the supervisor's to see.
+pub(super) struct Running {
+    name: Name,
+    job: Option<Job>,
+    ctx: Ctx,
+    to: Reporter,
+}
+
+impl Running {
+    pub(super) fn new(name: Name, job: Job, ctx: Ctx, to: Reporter) -> Self {
+        Self { name, job: Some(job), ctx, to }
+    }
+
+    /// Drops what is left of the job, which is its own doing too, and says how it has ended.
+    fn end(&mut self, result: Option<Result<Result<(), BoxError>, Panic>>) {
+        let job = self.job.take();
+        let dropped = process::catch(|| drop(job));
+        let name = self.name.clone();
+        self.to.exit = match (result, dropped) {
+            (Some(Err(panic)), _) | (_, Err(panic)) => Exit::Failed(Error::panicked(name, panic)),
+            (Some(Ok(Err(error))), _) if is_echo(&*error, &self.ctx.cause()) => Exit::CutShort,
+            (Some(Ok(Err(error))), _) => Exit::Failed(Error::failed(name, error)),
+            (Some(Ok(Ok(()))), _) => Exit::Done,
+            (None, _) => Exit::CutShort,
+        };
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(job) = &mut self.job else { return Poll::Ready(()) };
+        let result = match process::catch(|| job.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(panic) => Err(panic),
+        };
+        self.end(Some(result));
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.job.is_some() {
+            self.end(None);
+        }
+    }
 }

@@ -23,10 +23,11 @@ pub use policy::{Backoff, Intensity, OnExit, Strategy};
 
 use crate::{
     Ctx, Error, Work,
+    observe::Loan,
     process::Name,
     scope::{Outcome, scope},
 };
-use child::{Child, Start};
+pub(crate) use child::{Child, Start};
 use run::Run;
 
 /// How long a child that was asked to stop may take, unless [`Supervisor::with_grace`] says otherwise.
@@ -131,8 +132,12 @@ impl Supervisor {
         F: AsyncFnOnce(Ctx, &mut P) -> R + for<'a> Work<'a, P, Output = R> + Clone,
         R: Outcome<Value = ()>,
     {
-        self.children.push((name.into(), on_exit, Box::new(Child::new(ports, work))));
+        self.add(name.into(), on_exit, Child::new(ports, work, Loan::default()));
         self
+    }
+
+    pub(crate) fn add(&mut self, name: Name, on_exit: OnExit, child: impl Start + 'static) {
+        self.children.push((name, on_exit, Box::new(child)));
     }
 
     /// Runs the children until none is left.

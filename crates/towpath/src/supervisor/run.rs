@@ -11,8 +11,8 @@ use super::{
     plan::{Ending, Order, Plan},
 };
 use crate::{
-    Canceller, Cause, Error, Receiver, Sender, channel::unbounded, process::Name, rt, scope::Scope,
-    select, time,
+    Canceller, Cause, Error, Join, Receiver, Sender, channel::unbounded, process::Name, rt,
+    scope::Scope, select, time,
 };
 
 pub(super) struct Run {
@@ -22,7 +22,9 @@ pub(super) struct Run {
     plan: Plan,
     children: Vec<(Name, Option<Box<dyn Start>>)>,
     /// Those that run and were not asked to stop.
-    running: BTreeMap<usize, Canceller>,
+    running: BTreeMap<usize, (Canceller, Join<()>)>,
+    /// Those that were asked to stop, and until when they may take.
+    stopping: BTreeMap<usize, (Instant, Join<()>)>,
     /// How children ended by themselves, as far back as the plan's window reaches.
     history: VecDeque<(Instant, Name, Option<Error>)>,
     /// What went wrong at the end, and what came after it.
@@ -38,6 +40,8 @@ enum Event {
     Reported(Report),
     Asked,
     Due,
+    /// Somebody who was asked to stop has had its time.
+    Overdue,
 }
 
 impl Run {
@@ -53,6 +57,7 @@ impl Run {
             plan,
             children: children.into_iter().map(|(name, _, child)| (name, Some(child))).collect(),
             running: BTreeMap::new(),
+            stopping: BTreeMap::new(),
             history: VecDeque::new(),
             errors: Vec::new(),
             cut_short: false,
@@ -68,6 +73,10 @@ impl Run {
                 Event::Reported(report) => self.reported(report),
                 Event::Asked => (self.plan.end(rt::now()), Cause::Stopped),
                 Event::Due => (self.plan.look(rt::now()), Cause::Stopped),
+                Event::Overdue => {
+                    self.drop_overdue();
+                    (Vec::new(), Cause::Stopped)
+                }
             };
         }
         let mut errors = self.errors.into_iter();
@@ -85,6 +94,7 @@ impl Run {
 
     async fn next_event(&mut self) -> Event {
         let due = self.plan.look_at();
+        let overdue = self.stopping.values().map(|(until, _)| *until).min();
         select! { biased;
             _ = self.scope.ctx().done(), if self.plan.ending().is_none() => Event::Asked,
             report = self.reports.1.recv() => match report {
@@ -92,7 +102,20 @@ impl Run {
                 None => unreachable!("we hold a sender"),
             },
             _ = due.map(time::at) => Event::Due,
+            _ = overdue.map(time::at) => Event::Overdue,
         }
+    }
+
+    /// Drops the futures of those who were asked to stop and have had their time. They report that themselves.
+    fn drop_overdue(&mut self) {
+        let now = rt::now();
+        self.stopping.retain(|_, (until, run)| {
+            let late = *until <= now;
+            if late {
+                run.stop();
+            }
+            !late
+        });
     }
 
     /// True: the last order was to finish.
@@ -101,8 +124,10 @@ impl Run {
             match order {
                 Order::Start(index) => self.start(index),
                 Order::Stop(index) => {
-                    if let Some(canceller) = self.running.remove(&index) {
+                    if let Some((canceller, join)) = self.running.remove(&index) {
                         canceller.cancel(cause.clone());
+                        let until = rt::later(rt::now(), self.grace);
+                        self.stopping.insert(index, (until, join));
                     }
                 }
                 Order::Forget(index) => self.children[index].1 = None,
@@ -119,9 +144,9 @@ impl Run {
         let (ctx, canceller) = self.scope.ctx().with_cancel();
         let job = child.start(ctx.clone());
         let to = Reporter { index, tx: self.reports.0.clone(), exit: Exit::CutShort };
-        let run = child::run(name.clone(), job, ctx, self.grace, to);
-        self.scope.spawn(name.clone(), |_| run);
-        self.running.insert(index, canceller);
+        let run = child::Running::new(name.clone(), job, ctx, to);
+        let join = self.scope.spawn(name.clone(), |_| run);
+        self.running.insert(index, (canceller, join));
     }
 
     /// Returns new orders, and what those are told who are stopped by them.
@@ -141,6 +166,7 @@ impl Run {
         let by_itself = self.plan.is_up(index);
         let ending_already = self.plan.ending().is_some();
         self.running.remove(&index);
+        self.stopping.remove(&index);
         orders.extend(self.plan.ended(index, failed, now, rt::random()));
         if ending_already {
             self.cut_short |= failed && error.is_none();

@@ -225,3 +225,57 @@ fn errors_speak() {
     assert_eq!(TrySendError::Full(3).into_inner() + SendError(4).into_inner(), 7);
     assert!(TrySendError::Full(0).is_full() && TrySendError::from(SendError(0)).is_closed());
 }
+
+#[test]
+fn closed_waits_for_the_last_receiver() {
+    for capacity in CAPACITIES {
+        let (tx, rx) = channel::<u32>(capacity);
+        let rx = rx.into_shared();
+        let other = rx.clone();
+        drop(Polled::parked(tx.closed()));
+        let (mut first, clone) = (Polled::parked(tx.closed()), tx.clone());
+        let second = Polled::parked(clone.closed());
+        drop(rx);
+        assert!(!first.woken() && first.poll().is_pending());
+        drop(other);
+        first.finish();
+        second.finish();
+        ready(tx.closed());
+        tx.closed_blocking();
+    }
+}
+
+#[test]
+fn closed_is_told_while_what_is_queued_is_dropped_in_pieces() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "boom");
+        }
+    }
+    for capacity in CAPACITIES.into_iter().filter(|capacity| *capacity != Some(0)) {
+        let (tx, rx) = channel::<Bomb>(capacity);
+        drop(tx.try_send(Bomb));
+        let closed = Polled::parked(tx.closed());
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(rx))).is_err());
+        closed.finish();
+    }
+}
+
+#[test]
+fn closed_is_an_arm_that_loses_without_a_trace() {
+    for capacity in CAPACITIES {
+        let (tx, rx) = channel::<u32>(capacity);
+        let (other, mut calls) = channel::<u32>(Some(1));
+        other.try_send(7).unwrap();
+        let got = select_blocking! { biased;
+            () = tx.closed() => None,
+            call = calls.recv() => call,
+        };
+        assert_eq!(got, Some(7), "capacity {capacity:?}");
+        let goes = thread::spawn(move || drop(rx));
+        let closed = select_blocking! { () = tx.closed() => true, _ = calls.recv() => false };
+        assert!(closed);
+        goes.join().unwrap();
+    }
+}

@@ -12,6 +12,7 @@ mod network;
 mod network_drain;
 mod network_graph;
 mod observe;
+mod observe_locks;
 mod order;
 mod pairing;
 mod parked;

@@ -4,14 +4,16 @@
 use std::{panic::Location, time::Duration};
 
 use towpath::{
-    Ctx, Receiver, Sender, bounded,
+    BoxError, Ctx, Receiver, Sender, bounded,
     network::{In, Network, Out},
     observe::snapshot,
     rendezvous, select,
+    supervisor::{Backoff, OnExit, Strategy, Supervisor},
     waitfor::{Arm, Grade, Kind, Options, Report, Snapshot},
 };
 
 const PLACES: usize = 4;
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -95,7 +97,7 @@ fn a_wait_is_seen_with_its_place_in_the_program() {
         let running = towpath::scope(&ctx, |s| async move {
             s.spawn("place-cook", move |_| async move {
                 rx.recv().await; // the line that is looked for
-                Ok::<_, towpath::BoxError>(())
+                Ok::<_, BoxError>(())
             });
             let at = look_until(|seen| {
                 let process = seen.processes.iter().find(|it| &*it.name == "place-cook")?;
@@ -152,7 +154,6 @@ async fn polite(_: Ctx, (rx, tx): &mut Both) {
 
 /// As `polite`, but gives up waiting after an hour, by the runtime's timer, of which we know nothing.
 async fn impatient(_: Ctx, (rx, tx): &mut Both) {
-    const HOUR: Duration = Duration::from_secs(3600);
     while let Ok(Some(order)) = tokio::time::timeout(HOUR, rx.recv()).await {
         if tx.send(order).await.is_err() {
             break;
@@ -191,6 +192,86 @@ fn a_circle_of_processes_that_all_receive_first_is_proved_stuck() {
         }
         drop(running);
     });
+}
+
+/// As `polite`, but its first run fails at once.
+async fn clumsy(ctx: Ctx, (both, runs): &mut (Both, Receiver<u32>)) -> Result<(), BoxError> {
+    if runs.try_recv().is_ok() {
+        return Err("the first run".into());
+    }
+    polite(ctx, both).await;
+    Ok(())
+}
+
+#[test]
+fn a_supervised_circle_is_proved_stuck_in_the_run_it_is_in() {
+    runtime().block_on(async {
+        let (mut net, [a, b]) = circle("again");
+        let (crashes, runs) = net.input::<u32>("crashes", PLACES);
+        crashes.try_send(1).unwrap();
+        let chef = Supervisor::new("again-chef", Strategy::OneForOne).with_backoff(Backoff::NONE);
+        net.supervised(chef, |group| {
+            group.child("again-a", OnExit::RestartOnFailure, a, polite);
+            group.child("again-b", OnExit::RestartOnFailure, (b, runs), clumsy);
+        });
+        let running = net.start(&Ctx::root()).unwrap();
+        let (seen, report) = look_until(|seen| {
+            let report = seen.clone().analyse(&Options::new());
+            grade(&report, &seen, "again-a")?;
+            Some((seen, report))
+        });
+        assert_eq!(grade(&report, &seen, "again-a"), Some(Grade::Proven), "{report}");
+        assert_eq!(grade(&report, &seen, "again-b"), Some(Grade::Proven), "{report}");
+        // The run that failed has nothing any more.
+        let there = channel(&seen, "again/there").unwrap();
+        let holders = [&there.senders, &there.receivers].map(|ends| ends.holders.len());
+        assert_eq!((holders, there.senders.total), ([1, 1], 1));
+        drop(running);
+    });
+}
+
+#[test]
+fn between_two_runs_nobody_is_known_to_have_the_ports() {
+    runtime().block_on(async {
+        let (mut net, [a, b]) = circle("between");
+        let chef = Supervisor::new("between-chef", Strategy::OneForOne)
+            .with_backoff(Backoff::new(HOUR, HOUR));
+        net.supervised(chef, |group| {
+            group.child("between-a", OnExit::RestartOnFailure, a, polite);
+            group.child("between-b", OnExit::RestartOnFailure, b, async |_, _: &mut Both| {
+                Err::<(), _>(BoxError::from("it crashes"))
+            });
+        });
+        let running = net.start(&Ctx::root()).unwrap();
+        let seen = look_until(|seen| {
+            let gone = seen.processes.iter().all(|it| &*it.name != "between-b");
+            let a = seen.processes.iter().find(|it| &*it.name == "between-a")?;
+            (gone && seen.waits.iter().any(|wait| wait.process == a.id)).then_some(seen)
+        });
+        let report = seen.clone().analyse(&Options::new());
+        assert_eq!(grade(&report, &seen, "between-a"), None, "{report}");
+        assert_eq!(channel(&seen, "between/there").unwrap().receivers.unknown(), 1);
+        drop(running);
+    });
+}
+
+#[test]
+fn a_channel_is_unchanged_until_something_comes_or_goes() {
+    let (tx, mut rx) = bounded::<u32>(PLACES);
+    let tx = tx.named("unchanged/orders");
+    tx.try_send(1).unwrap();
+    let unchanged = |seen: &Snapshot| {
+        seen.resources.iter().find(|it| &*it.name == "unchanged/orders").unwrap().unchanged
+    };
+    snapshot();
+    let longer = |than: Duration| look_until(|seen| Some(unchanged(&seen)).filter(|it| *it > than));
+    let first = longer(Duration::ZERO);
+    let later = longer(first);
+    // As many are queued as before, but not the same ones.
+    tx.try_send(2).unwrap();
+    rx.try_recv().unwrap();
+    let age_of_one_look = unchanged(&snapshot());
+    assert!(age_of_one_look < later, "{age_of_one_look:?} after {later:?}");
 }
 
 #[test]

@@ -28,6 +28,55 @@ fn locks_mutex_excludes() {
     });
 }
 
+/// As `locks_mutex_excludes`, while books are kept: they are under locks of their own.
+#[test]
+fn locks_named_mutex_excludes() {
+    model(|| {
+        let mutex = Arc::new(Mutex::new(0).named("fleet"));
+        let (one, other) = (mutex.clone(), mutex.clone());
+        thread::spawn(move || *one.lock_blocking() += 1);
+        thread::spawn(move || *block_on(other.lock()) += 1);
+        drop(mutex.try_lock());
+    });
+}
+
+/// With a name nothing is forgotten either: notices, and permits of several sizes.
+#[test]
+fn locks_named_wait_is_told() {
+    model(|| {
+        let shared = Arc::new((Semaphore::new(1).named("berths"), Notify::new().named("bell")));
+        let theirs = shared.clone();
+        thread::spawn(move || {
+            drop(theirs.0.acquire_blocking(1).unwrap());
+            theirs.1.notify_one();
+            theirs.0.add_permits(1);
+        });
+        let both = shared.0.acquire_blocking(2).unwrap();
+        shared.1.notified_blocking();
+        drop(both);
+        assert_eq!(shared.0.available_permits(), 2);
+    });
+}
+
+/// A select over two locks with names, of which one is given while the other is taken.
+#[test]
+fn locks_named_select_takes_one() {
+    model(|| {
+        let locks = Arc::new((Mutex::new(()).named("a"), Mutex::new(()).named("b")));
+        let theirs = locks.clone();
+        let held = locks.clone();
+        let first = held.0.try_lock();
+        thread::spawn(move || drop(theirs.1.lock_blocking()));
+        let other = locks.clone();
+        let selects = thread::spawn(move || {
+            select_blocking! { _ = other.0.lock() => {}, _ = other.1.lock() => {} }
+        });
+        drop(first);
+        selects.join().unwrap();
+        assert!(locks.0.try_lock().is_some());
+    });
+}
+
 /// A wait that is dropped, whether it had been given the lock or not, leaves the next one in line to get it.
 #[test]
 fn locks_cancelled_wait_passes_on() {

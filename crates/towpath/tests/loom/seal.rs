@@ -1,6 +1,9 @@
 //! Sealing: a network that drains shuts the senders of its inputs out, while the receiver goes on.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use loom::{
     sync::{
@@ -11,7 +14,7 @@ use loom::{
 };
 use towpath::SendError;
 
-use super::{KINDS, Tally, block_on, channel, model};
+use super::{Alarm, KINDS, Tally, block_on, channel, model, poll};
 
 /// A send that races with the seal is received or comes back, never both and never neither; then comes the end.
 #[test]
@@ -201,4 +204,41 @@ fn seal_before_error() {
             drop(rx);
         });
     }
+}
+
+/// Who waits for the receivers' end is told of it, whether they go or the senders are shut out.
+#[test]
+fn closed_is_told() {
+    for kind in KINDS {
+        for seals in [false, true] {
+            model(move || {
+                let (tx, rx) = channel::<u32>(kind);
+                let goes = thread::spawn(move || {
+                    if seals {
+                        rx.sealer()();
+                        return Some(rx);
+                    }
+                    drop(rx);
+                    None
+                });
+                block_on(tx.closed());
+                assert!(tx.is_closed());
+                drop(goes.join().unwrap());
+            });
+        }
+    }
+}
+
+/// A wait for the end that is dropped leaves nothing behind, and the next one is told.
+#[test]
+fn closed_is_cancelled() {
+    model(|| {
+        let (tx, rx) = channel::<u32>(Some(1));
+        thread::spawn(move || drop(rx));
+        {
+            let closed = pin!(tx.closed());
+            let _ = poll(closed, &Alarm::new());
+        }
+        tx.closed_blocking();
+    });
 }

@@ -412,7 +412,7 @@ impl<T> Meet<T> {
     }
 
     /// Shows an observer who waits.
-    pub(super) fn look(&self, seen: &mut Vec<Parked>) {
+    pub(super) fn look(&self, seen: &mut Vec<(Side, Parked)>) {
         let state = self.state.lock();
         state.recv.look(Side::Recv, seen);
         state.send.look(Side::Send, seen);
@@ -485,7 +485,8 @@ impl<T> Meet<T> {
         self.release(state, wakes);
     }
 
-    pub(super) fn close_receivers(&self) {
+    /// `told` runs when the senders have been told, before what is queued is dropped.
+    pub(super) fn close_receivers(&self, told: impl FnOnce()) {
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
         state.shut_out(&mut wakes);
@@ -493,6 +494,7 @@ impl<T> Meet<T> {
         let held = state.held.take();
         (state.queued, state.back) = (0, 0);
         self.release(state, wakes);
+        told();
         // Messages are foreign code: dropped without the lock, oldest first, all of them even when a drop panics.
         if let Some(held) = held {
             let Held { mut queued, mut back } = *held;
