@@ -1,5 +1,7 @@
 //! The simulator, from outside.
 
+mod attribute;
+
 use towpath_sim::{FindingKind, Sim};
 
 #[test]
