@@ -63,12 +63,11 @@ pub(crate) struct Exhaustive {
 
 impl Exhaustive {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let root = Node { parent: 0, at: 0, turn: 0 };
         Self {
             bounds,
-            nodes: vec![root],
+            nodes: Vec::new(),
             next: 0,
-            level_end: 1,
+            level_end: 0,
             level: 0,
             forced: Vec::new(),
             at: 0,
@@ -83,7 +82,7 @@ impl Exhaustive {
 
     /// Whether nothing is left to visit within the bounds.
     pub(crate) fn is_done(&self) -> bool {
-        self.next == self.nodes.len()
+        self.next == self.nodes.len() && self.next != 0
     }
 
     fn choose(&mut self, below: u64) -> u64 {
@@ -137,6 +136,10 @@ impl Strategy for Exhaustive {
     fn begin(&mut self, seed: u64) -> bool {
         if self.is_done() {
             return false;
+        }
+        if self.nodes.is_empty() {
+            self.nodes.push(Node { parent: 0, at: 0, turn: 0 });
+            self.level_end = 1;
         }
         if self.next == self.level_end {
             self.level_end = self.nodes.len();

@@ -26,11 +26,14 @@ pub(crate) mod tests;
 mod token;
 
 pub(crate) use coverage::Coverage;
+#[cfg(test)]
 pub(crate) use exhaustive::Bounds;
 pub(crate) use portfolio::{Flavour, Mix, Plan, Portfolio};
 pub(crate) use rng::seed_of;
 pub(crate) use shrink::{Budget, shrink};
-pub(crate) use token::{Token, TokenError};
+pub(crate) use token::Token;
+#[cfg(test)]
+pub(crate) use token::TokenError;
 
 /// Who may go on next, and with what.
 ///
@@ -49,43 +52,29 @@ pub(crate) struct Candidate {
 /// The candidate that lets time pass to the next timer while somebody could run.
 pub(crate) const CLOCK: u32 = u32::MAX;
 
-/// What a simulated process does next.
+/// What a simulated process does next, as far as a strategy may care: whether it is still the same that it was about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Op {
-    /// Its first step.
-    Start,
-    /// Goes on after it was woken.
-    Resume,
+    /// A send or a reservation that may wait.
     Send,
     Recv,
-    Reserve,
+    /// What does not wait, at the sending end.
     TrySend,
     TryRecv,
-    TryReserve,
-    /// A place that was reserved is given back.
-    Unreserve,
     /// An end of a channel is dropped.
     Close,
-    Lock,
-    /// A lock or permits are given back.
-    Unlock,
-    Notify,
     Select,
+    Lock,
+    /// A lock or permits are given back, or somebody is notified.
+    Unlock,
     /// A context is ended.
     Cancel,
-    /// A context's end is waited for or looked at.
-    Done,
     Spawn,
     Join,
     Sleep,
-    /// A thread waits.
-    Park,
     /// It said that others may go first.
     Yield,
-    /// Somebody else has to go first: it waits for another's few instructions without saying for whose. Strategies with
-    /// priorities let it step back.
-    GiveWay,
     /// Time passes.
     Clock,
     Other,
@@ -156,18 +145,8 @@ const CHOICES_AT_FIRST: usize = 1024;
 impl Choices {
     /// A stream fed by `strategy`. [`begin`](Self::begin) starts the first schedule.
     pub(crate) fn new(strategy: Portfolio) -> Self {
-        Self {
-            strategy,
-            forced: Vec::new(),
-            next: 0,
-            replaying: false,
-            made: Vec::with_capacity(CHOICES_AT_FIRST),
-            about_tasks: 0,
-            hash: 0,
-            place: 0,
-            coverage: None,
-            covers_places: false,
-        }
+        let made = Vec::with_capacity(CHOICES_AT_FIRST);
+        Self { strategy, made, replaying: false, ..Self::none() }
     }
 
     /// A stream for nobody, which takes no memory.
@@ -264,6 +243,12 @@ impl Choices {
         value
     }
 
+    /// Whether it helps to say where choices are made.
+    #[inline]
+    pub(crate) fn covers_places(&self) -> bool {
+        self.covers_places
+    }
+
     /// Says where in the program the next choices are made, for coverage alone. Any number that is the same in each
     /// schedule will do; 0 stands for unknown.
     #[inline]
@@ -278,6 +263,7 @@ impl Choices {
     }
 
     /// A hash of what was chosen so far: equal for equal schedules.
+    #[cfg(test)]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }

@@ -9,12 +9,11 @@
 //! - `k` counts choices between processes, not steps: a moment at which only one can run changes nothing. It is guessed
 //!   from the schedules before, and part of the [plan](super::Plan), so that a schedule can be done again.
 //! - The passing of time is a process with a priority of its own.
-//! - Who has to give way falls to the lowest, and so does who has won very often in a row; and long after the schedule should have
-//!   been over, the walk becomes an even one. A program that spins until somebody else has done something would
-//!   otherwise never end.
+//! - Who has won very often in a row falls to the lowest; and long after the schedule should have been over, the walk
+//!   becomes an even one. A program that spins until somebody else has done something would otherwise never end.
 
 use super::rng::Rng;
-use super::{CLOCK, Candidate, Kind, Op, Strategy};
+use super::{CLOCK, Candidate, Kind, Strategy};
 
 /// The priorities of processes that have none yet.
 const UNBORN: u64 = 0;
@@ -166,7 +165,7 @@ impl Strategy for Pct {
             self.last = task;
             self.in_a_row = 0;
         }
-        if candidates[chosen].op == Op::GiveWay || self.in_a_row == PATIENCE {
+        if self.in_a_row == PATIENCE {
             self.in_a_row = 0;
             self.fall(task);
         }

@@ -138,6 +138,11 @@ impl Now {
         if late {
             candidates.push(Candidate { task: CLOCK, object: 0, op: choice::Op::Clock });
         }
+        if self.choices.covers_places() {
+            // An address is the same for as long as one counts.
+            let doing = self.tasks.get(candidates[0].task).doing;
+            self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
+        }
         let chosen = candidates[self.choices.task(&candidates)].task;
         self.candidates = candidates;
         if chosen == CLOCK {

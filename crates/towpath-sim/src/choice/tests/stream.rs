@@ -85,7 +85,7 @@ fn forced_choices_and_plans_replay_what_was_recorded() {
 fn one_answer_is_no_choice() {
     let mut choices = Choices::new(Portfolio::new(Mix::Random));
     assert!(choices.begin(1));
-    let alone = Candidate { task: 4, object: 0, op: Op::Start };
+    let alone = Candidate { task: 4, object: 0, op: Op::Other };
     assert_eq!(choices.task(&[alone]), 0);
     assert_eq!(choices.pick(Kind::Arm, 1), 0);
     assert_eq!(choices.pick(Kind::User, 0), 0);
