@@ -24,6 +24,7 @@ pub(crate) struct Seen {
 }
 
 impl<P: Fn() -> BoxMain> Machine<P> {
+    #[track_caller]
     pub(crate) fn new(config: &Config, program: P) -> Self {
         let limits = engine::Config {
             max_steps: config.max_steps,

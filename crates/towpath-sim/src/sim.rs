@@ -89,6 +89,7 @@ impl Sim {
     ///
     /// # Panics
     /// When a schedule fails, with the story, and with the token that runs it again.
+    #[track_caller]
     pub fn test<P, F>(self, name: &str, program: P)
     where
         P: Fn() -> F,
@@ -112,6 +113,7 @@ impl Sim {
     }
 
     /// Runs the schedules of this configuration, whatever the environment says, and tells how they went.
+    #[track_caller]
     pub fn explore<P, F>(self, program: P) -> Report
     where
         P: Fn() -> F,

@@ -15,7 +15,7 @@ mod tests;
 mod turns;
 mod world;
 
-use std::{future::Future, pin::Pin, rc::Rc, time::Duration};
+use std::{future::Future, panic::Location, pin::Pin, rc::Rc, time::Duration};
 
 pub(crate) use failure::{Failure, Fault};
 pub(crate) use law::When;
@@ -43,9 +43,12 @@ pub(crate) struct Config {
     pub(crate) stack_bytes: usize,
     /// Whoever is left when the main process has ended is left alone.
     pub(crate) leaks: bool,
+    /// Where the main process was given.
+    pub(crate) at: &'static Location<'static>,
 }
 
 impl Default for Config {
+    #[track_caller]
     fn default() -> Self {
         Self {
             max_steps: 50_000,
@@ -54,6 +57,7 @@ impl Default for Config {
             stall: Duration::from_secs(1),
             stack_bytes: 1 << 20,
             leaks: false,
+            at: Location::caller(),
         }
     }
 }

@@ -17,7 +17,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    panic::Location,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -98,7 +97,11 @@ impl World {
         let job = Job::Task(main());
         WORLD.set(Some(self.clone()));
         let entered = (sim::enter(self.clone()), chance::enter(self.chance.clone()));
-        self.now.borrow_mut().tasks.add(job, Some("main"), Location::caller(), 0);
+        {
+            let mut now = self.now.borrow_mut();
+            let at = now.config.at;
+            now.tasks.add(job, Some("main"), at, 0);
+        }
         if let Some(first) = self.choose(None) {
             self.now.borrow_mut().next = Some(first);
         }

@@ -130,15 +130,14 @@ impl Handle {
     }
 
     /// Starts a task whose result nobody asks for. `Err`: there was no thread for it, and it has been dropped.
-    #[track_caller]
     pub(crate) fn start_task(
         &self,
-        name: &str,
+        born: Born<'_>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         match &self.0 {
             Kind::Sim => {
-                sim::spawn(Born { name: Some(name), at: Location::caller() }, future);
+                sim::spawn(born, future);
                 Ok(())
             }
             #[cfg(feature = "tokio")]
@@ -146,28 +145,29 @@ impl Handle {
                 drop(handle.spawn(future));
                 Ok(())
             }
-            Kind::Threads => threads::start(name, move || block_on(future)),
+            Kind::Threads => {
+                threads::start(born.name.unwrap_or_default(), move || block_on(future))
+            }
         }
     }
 
     /// Starts a thread of its own inside this runtime. `Err`: there was none, and `f` has been dropped.
-    #[track_caller]
     pub(crate) fn start_thread(
         &self,
-        name: &str,
+        born: Born<'_>,
         f: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         match &self.0 {
             Kind::Sim => {
-                sim::spawn_thread(Born { name: Some(name), at: Location::caller() }, f);
+                sim::spawn_thread(born, f);
                 Ok(())
             }
             #[cfg(feature = "tokio")]
             Kind::Tokio(handle) => {
                 let handle = handle.clone();
-                threads::start(name, move || handle.inside(f))
+                threads::start(born.name.unwrap_or_default(), move || handle.inside(f))
             }
-            Kind::Threads => threads::start(name, f),
+            Kind::Threads => threads::start(born.name.unwrap_or_default(), f),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{
     BoxError, Ctx, Error,
     process::{self, Name},
     raw::slot::Call,
-    rt::Op,
+    rt::{Born, Op},
 };
 #[cfg(feature = "sim")]
 pub(crate) use books::Stopping;
@@ -158,6 +158,7 @@ impl Scope {
     /// handle was taken out of it) nothing is started, and the join answers with the cause.
     ///
     /// The process returns `()`, or a `Result` whose error is any error.
+    #[track_caller]
     pub fn spawn<F, Fut>(
         &self,
         name: impl Into<Name>,
@@ -169,11 +170,12 @@ impl Scope {
         Fut::Output: Outcome<Value: Send>,
     {
         let job = f(self.shared.ctx.clone());
-        self.start(name.into(), job, |run, shared, name| shared.rt.start_task(name, run))
+        self.start(name.into(), job, |run, shared, born| shared.rt.start_task(born, run))
     }
 
     /// Starts a thread of its own, on which `f` runs and may block. Channels, contexts and `rt` serve it as they serve
     /// a task. Otherwise as [`spawn`](Self::spawn).
+    #[track_caller]
     pub fn spawn_blocking<F, O>(&self, name: impl Into<Name>, f: F) -> Join<O::Value>
     where
         F: FnOnce(Ctx) -> O + Send + 'static,
@@ -181,8 +183,8 @@ impl Scope {
     {
         let ctx = self.shared.ctx.clone();
         let job = Call(Some(move || f(ctx)));
-        self.start(name.into(), job, |run, shared, name| {
-            shared.rt.start_thread(name, move || run.call())
+        self.start(name.into(), job, |run, shared, born| {
+            shared.rt.start_thread(born, move || run.call())
         })
     }
 
@@ -212,11 +214,12 @@ impl Scope {
         self.shared.ctx.end(crate::Cause::of_reason(reason.into()))
     }
 
+    #[track_caller]
     fn start<J>(
         &self,
         name: Name,
         job: J,
-        go: impl FnOnce(Run<J>, &Shared, &str) -> std::io::Result<()>,
+        go: impl FnOnce(Run<J>, &Shared, Born<'_>) -> std::io::Result<()>,
     ) -> Join<J::Value>
     where
         J: Job + 'static,
@@ -224,10 +227,11 @@ impl Scope {
     {
         let child = Child::new(self.shared.clone(), name.clone(), job);
         let join = Join::new(child.clone());
+        let born = Born { name: Some(&name), at: Location::caller() };
         child.tell_spawn();
         if !self.shared.enter(child.clone()) {
             child.refuse();
-        } else if let Err(error) = go(Run(child), &self.shared, &name) {
+        } else if let Err(error) = go(Run(child), &self.shared, born) {
             self.shared.fail(&name, error.into());
         }
         join
