@@ -178,7 +178,7 @@ mod queue_never_closed {
             }
             Ok((sum, done))
         });
-        assert_eq!(run.await.expect("nobody fails"), ((0..JOBS).sum(), JOBS));
+        assert_eq!(run.await.expect("nobody fails"), ((0..JOBS).sum::<u32>(), JOBS));
     }
 
     struct Pool {
@@ -220,13 +220,13 @@ mod queue_never_closed {
         for _ in 0..WORKERS {
             rt::spawn(pool.clone().work());
         }
-        assert_eq!(pool.run().await, (0..JOBS).sum());
+        assert_eq!(pool.run().await, (0..JOBS).sum::<u32>());
     }
 
     pub(super) async fn fixed() {
         let pool = Pool::new();
         let workers: Vec<_> = (0..WORKERS).map(|_| rt::spawn(pool.clone().work())).collect();
-        assert_eq!(pool.run().await, (0..JOBS).sum());
+        assert_eq!(pool.run().await, (0..JOBS).sum::<u32>());
         for _ in 0..WORKERS {
             pool.jobs.tx.send(None).await.expect(BOTH_ENDS);
         }
