@@ -10,7 +10,9 @@
 //! One file a family in `kernels/`; [`kernel::Kernel`] says what each of them states about itself.
 #![forbid(unsafe_code)]
 
+pub mod judge;
 pub mod kernel;
 pub mod kernels;
+pub mod table;
 
 pub use kernel::{Class, Fate, Kernel, Program, Stuck, Symptom};

@@ -1,12 +1,22 @@
 //! Runs Towpath programs, unchanged, under every schedule: one seed, virtual time, a replay token.
+//!
+//! # The world
+//! - [`disk`]: a disk that loses in a crash what a real one may lose.
+//! - [`net`]: a network that delays, drops, cuts and forgets.
+//! - [`node`]: machines with both, which crash whole and come back.
+//!
+//! Their time is that of Towpath's runtime, and their chance that of the simulation or of a seed, so they work under any
+//! runtime; in a simulation their faults are part of the schedule, and are shrunk and replayed with it.
 
 mod campaign;
+mod chance;
 mod choice;
 mod config;
-mod disk;
+pub mod disk;
 mod engine;
 mod laws;
-mod net;
+pub mod net;
+pub mod node;
 mod orders;
 mod real;
 mod report;

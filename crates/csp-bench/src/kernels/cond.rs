@@ -2,7 +2,7 @@
 //!
 //! | kernel | who waits | what is missing | the twin |
 //! |---|---|---|---|
-//! | `kubernetes_11298` | service loop, to be told of the stop | it was told between its look and its wait | listens first, then looks |
+//! | `kubernetes_11298` | service loop, to be told of the stop | it was told between its look and its wait | waits for the stop itself as well |
 //! | `moby_30408` | client, for the plugin's activation | a failed activation tells nobody, and is not looked for | failure is looked for, and told |
 //! | `moby_29733` | second client, for the plugin's activation | a handler takes the flag back and starts nothing | whoever takes it back activates again |
 //!
@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use towpath::{
-    Ctx, Receiver, rendezvous, scope,
+    Ctx, rendezvous, scope, select,
     sync::{Mutex, Notify},
 };
 
@@ -71,56 +71,57 @@ pub(super) const KERNELS: &[Kernel] = &[
 mod kubernetes_11298 {
     use super::*;
 
-    /// What the service loop looks at, and how it is told to look again.
+    /// Who leads, and the notice of a change.
     #[derive(Default)]
-    struct Service {
-        stopping: Mutex<bool>,
+    struct Election {
+        leader: Mutex<u32>,
         changed: Notify,
     }
 
-    impl Service {
-        /// Waits for the order to abort, and tells the loop.
-        async fn watch(&self, mut abort: Receiver<()>) {
-            abort.recv().await;
-            *self.stopping.lock().await = true;
-            self.changed.notify_waiters();
+    impl Election {
+        async fn pass_on(&self) {
+            assert_eq!(*self.leader.lock().await, 0);
         }
     }
 
     pub(super) async fn owned() {
-        let (abort_tx, abort) = rendezvous();
-        let service = Arc::new(Service::default());
+        let (abort_tx, mut abort) = rendezvous::<()>();
+        let election = Arc::new(Election::default());
         let run = scope(&Ctx::root(), |s| async move {
-            let watched = service.clone();
-            s.spawn("watcher", |_| async move { watched.watch(abort).await });
+            let watched = election.clone();
             s.spawn("service", |_| async move {
-                while !*service.stopping.lock().await {
+                loop {
+                    select! {
+                        _ = abort.recv() => return,
+                        default => watched.pass_on().await,
+                    }
                     // The notice may have come by now.
-                    service.changed.notified().await; // stuck: service
+                    watched.changed.notified().await; // stuck: service
                 }
             });
             drop(abort_tx);
+            election.changed.notify_waiters();
             Ok(())
         });
         run.await.expect("nobody fails");
     }
 
     pub(super) async fn fixed() {
-        let (abort_tx, abort) = rendezvous();
-        let service = Arc::new(Service::default());
+        let (abort_tx, mut abort) = rendezvous::<()>();
+        let election = Arc::new(Election::default());
         let run = scope(&Ctx::root(), |s| async move {
-            let watched = service.clone();
-            s.spawn("watcher", |_| async move { watched.watch(abort).await });
+            let watched = election.clone();
             s.spawn("service", |_| async move {
                 loop {
-                    let told = service.changed.notified();
-                    if *service.stopping.lock().await {
-                        return;
+                    watched.pass_on().await;
+                    select! {
+                        _ = abort.recv() => return,
+                        _ = watched.changed.notified() => {}
                     }
-                    told.await;
                 }
             });
             drop(abort_tx);
+            election.changed.notify_waiters();
             Ok(())
         });
         run.await.expect("nobody fails");

@@ -272,7 +272,7 @@ mod start_without_stop {
             let (mut orders, mut stops) = (self.orders.rx.clone(), self.stops.rx.clone());
             let mut served = 0;
             loop {
-                select! {
+                select! { // stuck: spawned
                     order = orders.recv() => served += order.expect(BOTH_ENDS), // stuck: spawned
                     _ = stops.recv() => return served, // stuck: spawned
                 }

@@ -276,7 +276,7 @@ mod kubernetes_26980 {
             s.spawn("pop", |_| async move {
                 let mut pending = popped.lock().await;
                 if pending.pop().is_none() {
-                    select! {
+                    select! { // stuck: pop
                         _ = stop.recv() => {} // stuck: pop
                     }
                 }

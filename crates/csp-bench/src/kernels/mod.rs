@@ -6,15 +6,15 @@ mod chan_detect;
 mod chan_end;
 mod chan_gone;
 mod chan_once;
-mod go;
-mod misuse;
 mod cond;
 mod futures;
+mod go;
 mod group;
 mod leaks;
 mod lock_send;
 mod lock_wait;
 mod locks;
+mod misuse;
 mod workers;
 
 use crate::Kernel;

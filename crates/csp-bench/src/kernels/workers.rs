@@ -78,10 +78,11 @@ pub(super) const KERNELS: &[Kernel] = &[
         shared: None,
         fixed: program!(biased_starves_stop::fixed),
         symptom: Symptom::Livelock,
-        stuck: &[Stuck { process: "retrier", object: Some("stop") }],
+        stuck: &[Stuck { process: "retrier", object: None }],
         timers: false,
         go_of_100: None,
-        note: "each round goes through the operator, so that the twin ends under every scheduler",
+        note: "the one that starves runs, so it waits for nothing; each round goes through the operator, so that the \
+               twin ends under every scheduler",
         source: include_str!("workers.rs"),
     },
 ];
@@ -319,7 +320,7 @@ mod biased_starves_stop {
             let (again, mut jobs) = first_job().await;
             s.spawn("retrier", |_| async move {
                 loop {
-                    select! { biased;
+                    select! { biased; // stuck: retrier
                         job = jobs.recv() => {
                             let attempt = job.ok_or("the queue has ended")?;
                             report.send(attempt).await?;

@@ -231,7 +231,7 @@ impl World {
             self.now.borrow_mut().fail(Fault::Law(broken));
         }
         let next = if yields {
-            let mut now = self.now.borrow_mut();
+            let now = self.now.borrow_mut();
             if now.tasks.runnable().is_empty() && now.failure.is_none() {
                 return;
             }

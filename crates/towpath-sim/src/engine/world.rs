@@ -35,7 +35,10 @@ use super::{
     stack::{self, Stack},
     tasks::{Job, State},
 };
-use crate::choice::{Choices, Kind};
+use crate::{
+    chance,
+    choice::{Choices, Kind},
+};
 
 thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -54,6 +57,8 @@ pub(crate) struct World {
     pub(super) stacks: RefCell<Vec<Option<Stack>>>,
     /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
     pub(super) ending: Cell<bool>,
+    /// For the disk and the network.
+    chance: Rc<RefCell<chance::Schedule>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +77,7 @@ impl World {
             outside: Outside::new(),
             stacks: RefCell::new(Vec::new()),
             ending: Cell::new(false),
+            chance: Rc::new(RefCell::new(chance::Schedule)),
         })
     }
 
@@ -91,7 +97,7 @@ impl World {
         }
         let job = Job::Task(main());
         WORLD.set(Some(self.clone()));
-        let entered = sim::enter(self.clone());
+        let entered = (sim::enter(self.clone()), chance::enter(self.chance.clone()));
         self.now.borrow_mut().tasks.add(job, Some("main"), Location::caller(), 0);
         if let Some(first) = self.choose(None) {
             self.now.borrow_mut().next = Some(first);
@@ -276,7 +282,7 @@ impl World {
 
     /// A choice of the simulated world.
     pub(crate) fn pick(&self, kind: Kind, below: u64) -> u64 {
-        self.now.borrow_mut().pick(kind, below)
+        if self.ending.get() { 0 } else { self.now.borrow_mut().pick(kind, below) }
     }
 
     /// Who runs.

@@ -58,7 +58,8 @@ impl<T> SelectArm for SendingFrom<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll_arm(self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
-        self.sending().poll_arm(cx)
+        // To a queue a send that has no value left is one that is done.
+        if self.empty { Poll::Pending } else { self.sending().poll_arm(cx) }
     }
 
     fn complete(self: Pin<&mut Self>) -> Self::Output {
@@ -78,7 +79,9 @@ impl<T> SelectArm for SendingFrom<'_, T> {
     }
 
     fn waits_for(&self, each: &mut dyn FnMut(Arm)) {
-        self.sending.waits_for(each);
+        if !self.empty {
+            self.sending.waits_for(each);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{cell::Cell, future::ready as immediately, panic, pin::pin, task::Poll, time::Duration};
 
 use towpath::{
-    Receiver, SendError, Sender, after, bounded, never, rendezvous, select, select::future,
-    select_blocking, unbounded,
+    Receiver, SendError, Sender, TryRecvError, after, bounded, never, rendezvous, select,
+    select::future, select_blocking, unbounded,
 };
 
 use crate::harness::{Polled, bounded_capacities, full, ready, watchdog};
@@ -69,6 +69,23 @@ fn an_arm_on_nothing_is_disabled() {
     let tx = Some(tx);
     select_blocking! { sent = tx.send(2) => sent.unwrap() }
     assert_eq!(some.unwrap().try_recv(), Ok(2));
+}
+
+/// Also in a select that waits, which comes by every arm to stand in its line.
+#[test]
+fn a_send_from_an_empty_slot_is_disabled() {
+    for capacity in bounded_capacities() {
+        let (tx, mut rx) = bounded::<u64>(capacity);
+        let (news_tx, mut news) = holding(&[]);
+        let mut slot = None;
+        let select = Polled::parked(async {
+            select! { _ = tx.send_from(&mut slot) => None, got = news.recv() => got }
+        });
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+        news_tx.try_send(1).unwrap();
+        assert_eq!(select.finish(), Some(1));
+        assert_eq!((slot, rx.try_recv()), (None, Err(TryRecvError::Empty)));
+    }
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Runs the kernels and prints what became of each.
+
+use std::{
+    fs,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use clap::Parser;
+use csp_bench::{
+    Kernel,
+    judge::{Effort, Verdict},
+    kernels,
+    table::Table,
+};
+
+/// Looks for the bug of each kernel in simulated schedules, and for false alarms in their fixed twins.
+#[derive(Parser)]
+#[command(name = "csp-bench")]
+struct Args {
+    /// Only kernels whose name contains this.
+    filter: Option<String>,
+    /// Seeds to look for each bug with.
+    #[arg(long, default_value_t = Effort::default().seeds)]
+    seeds: u64,
+    /// Schedules for each seed; five times as many for kernels with timers.
+    #[arg(long, default_value_t = Effort::default().schedules)]
+    schedules: u64,
+    /// Schedules in which the fixed twins must stay clean.
+    #[arg(long, default_value_t = Effort::default().clean_schedules)]
+    clean: u64,
+    /// Also writes everything to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also prints what was found in each kernel, in words.
+    #[arg(long)]
+    stories: bool,
+    /// Threads to use.
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = args.filter.as_deref().unwrap_or_default();
+    let chosen: Vec<_> = kernels::all().filter(|kernel| kernel.name.contains(filter)).collect();
+    if chosen.is_empty() {
+        eprintln!("no kernel has `{filter}` in its name; without an argument all of them run");
+        return ExitCode::FAILURE;
+    }
+    let effort = Effort {
+        seeds: args.seeds,
+        schedules: args.schedules,
+        schedules_with_timers: args.schedules * 5,
+        clean_schedules: args.clean,
+        ..Effort::default()
+    };
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok().map(Into::into));
+    let verdicts = judge_all(&chosen, effort, jobs.unwrap_or(1));
+    if args.stories {
+        for verdict in &verdicts {
+            tell(verdict);
+        }
+    }
+    print!("{}", Table(&verdicts));
+    if let Some(file) = &args.json {
+        let all: Vec<_> = verdicts.iter().map(Verdict::to_json).collect();
+        if let Err(error) = fs::write(file, format!("{:#}\n", serde_json::Value::from(all))) {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    if verdicts.iter().all(Verdict::is_perfect) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn judge_all(chosen: &[&'static Kernel], effort: Effort, jobs: usize) -> Vec<Verdict> {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let verdicts = Mutex::new(Vec::new());
+    thread::scope(|s| {
+        for _ in 0..jobs.max(1) {
+            s.spawn(|| {
+                while let Some(kernel) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = Verdict::of(kernel, effort);
+                    verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, chosen.len(), kernel.name);
+                }
+            });
+        }
+    });
+    let mut verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // In the order of the list, whoever was ready first.
+    let place =
+        |verdict: &Verdict| chosen.iter().position(|kernel| kernel.name == verdict.kernel.name);
+    verdicts.sort_by_key(place);
+    verdicts
+}
+
+fn progress(done: usize, of: usize, name: &str) {
+    let mut out = std::io::stderr();
+    if out.is_terminal() {
+        let end = if done == of { "\n" } else { "" };
+        // A terminal that is gone needs no progress.
+        let _ = write!(out, "\r\x1b[2K{done}/{of} {name}{end}");
+        let _ = out.flush();
+    }
+}
+
+fn tell(verdict: &Verdict) {
+    let name = verdict.kernel.name;
+    if let Some(finding) = verdict.hunt.as_ref().and_then(|hunt| hunt.finding.as_ref()) {
+        println!("== {name}: {}\n{finding}", verdict.kernel.shape);
+    }
+    for alarm in verdict.calms().filter_map(|calm| calm.alarm.as_ref()) {
+        println!("== {name}: FALSE ALARM in a program without a bug\n{alarm}");
+    }
+}
