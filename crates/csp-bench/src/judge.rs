@@ -1,6 +1,6 @@
 //! Runs a kernel's programs under the simulator and says what became of each.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use towpath_sim::{Finding, FindingKind, Sim, Strategy};
 
@@ -58,7 +58,7 @@ pub struct Hunt {
     pub right: u64,
     /// Forced choices after shrinking, for each.
     pub forced: Vec<usize>,
-    /// Real time that shrinking and telling took at most.
+    /// Real time that finding, shrinking and telling took at most.
     pub slowest: Duration,
     /// The last finding.
     pub finding: Option<Finding>,
@@ -125,12 +125,12 @@ fn hunt(kernel: &Kernel, program: Program, effort: Effort) -> Hunt {
     let schedules = if kernel.timers { effort.schedules_with_timers } else { effort.schedules };
     for seed in 0..effort.seeds {
         let sim = sim(effort).seed(seed).schedules(schedules);
-        let began = Instant::now();
-        let Some(failed) = sim.explore(program.start).failure else {
+        let report = sim.explore(program.start);
+        hunt.slowest = hunt.slowest.max(report.time);
+        let Some(failed) = report.failure else {
             hunt.missed += 1;
             continue;
         };
-        hunt.slowest = hunt.slowest.max(began.elapsed());
         hunt.found.push(failed.schedule + 1);
         hunt.forced.push(failed.forced.1);
         hunt.right += u64::from(is_right(kernel, &failed.finding));
@@ -141,11 +141,10 @@ fn hunt(kernel: &Kernel, program: Program, effort: Effort) -> Hunt {
 }
 
 fn calm(program: Program, effort: Effort) -> Calm {
-    let began = Instant::now();
     let report = sim(effort).schedules(effort.clean_schedules).explore(program.start);
     Calm {
         schedules: report.schedules,
-        time: began.elapsed(),
+        time: report.time,
         alarm: report.failure.map(|failed| failed.finding),
     }
 }

@@ -1,4 +1,5 @@
 //! Runs the kernels and prints what became of each.
+#![forbid(unsafe_code)]
 
 use std::{
     fs,

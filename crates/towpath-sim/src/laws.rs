@@ -145,7 +145,7 @@ impl<T> Clone for Ledger<T> {
     }
 }
 
-impl<T> fmt::Debug for Ledger<T> {
+impl<T> Debug for Ledger<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").field("name", &self.name).finish_non_exhaustive()
     }

@@ -8,6 +8,7 @@
 //! Their time is that of Towpath's runtime, and their chance that of the simulation or of a seed, so they work under any
 //! runtime; in a simulation their faults are part of the schedule, and are shrunk and replayed with it.
 
+mod ambient;
 mod campaign;
 mod chance;
 mod choice;
@@ -24,6 +25,7 @@ mod run;
 mod sim;
 mod words;
 
+pub use ambient::{choose, elapsed};
 pub use config::{Config, Leaks, Strategy};
 pub use laws::{Ledger, always, eventually};
 pub use report::{Finding, FindingKind, Stuck, StuckWait};

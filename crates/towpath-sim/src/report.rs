@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use towpath::rt::sim::{Object, Op};
+use towpath::{
+    probe,
+    rt::sim::{Object, Op},
+};
 
 use crate::engine::{Event, Failure, Fault, Left, Outcome, Story, Thing, Wait, What, When};
 
@@ -95,7 +98,7 @@ pub struct StuckWait {
 /// The whole of a story, an operation a line.
 pub(crate) fn lines(story: &Story) -> Vec<String> {
     let told = Told::new(story);
-    story.events.iter().filter_map(|event| told.line(event)).collect()
+    story.events.iter().map(|event| told.line(event)).collect()
 }
 
 impl Finding {
@@ -325,7 +328,7 @@ impl<'a> Told<'a> {
         }
         StuckWait {
             verb: verb(wait.op),
-            object: self.object(wait.object),
+            object: self.object(wait.object, wait.op),
             name: thing.and_then(|thing| thing.name.clone()),
             at: wait.at.map(ToString::to_string),
             helpers: words,
@@ -349,12 +352,17 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn object(&self, object: u32) -> String {
-        let Some(thing) = self.story.things.get(&object) else { return String::new() };
+    fn object(&self, object: u32, op: Op) -> String {
+        if object == 0 {
+            return String::new();
+        }
+        let Some(thing) = self.story.things.get(&object) else { return nameless(op).to_owned() };
+        let kind = kind_of(thing).unwrap_or_else(|| nameless(op));
         match (&thing.name, thing.at) {
-            (Some(name), _) => format!("`{name}`{}", size(thing)),
-            (None, Some(at)) => format!("the {} made at {at}", kind_of(thing)),
-            (None, None) => kind_of(thing).to_owned(),
+            (Some(name), _) if kind.is_empty() => format!("`{name}`"),
+            (Some(name), _) => format!("`{name}` ({})", size(thing).as_deref().unwrap_or(kind)),
+            (None, Some(at)) => format!("the {kind} made at {at}"),
+            (None, None) => kind.to_owned(),
         }
     }
 
@@ -389,19 +397,21 @@ impl<'a> Told<'a> {
         Vec::new()
     }
 
-    fn line(&self, event: &Event) -> Option<String> {
+    fn line(&self, event: &Event) -> String {
         let what = match event.what {
             What::Step { op, object, at } => {
-                let object = self.object(object);
+                let object = self.object(object, op);
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
                 format!("{} {object}{at}", deed(op))
             }
             What::Spawn { child } => format!("starts `{}`", self.name(child)),
             What::Wake { woken } => format!("wakes `{}`", self.name(woken)),
-            What::Choice { .. } => return None,
+            What::Choice { kind, below, value } => {
+                format!("has {value} of {below} chosen for it ({kind:?})")
+            }
         };
         let Event { step, time, task, .. } = event;
-        Some(format!("{step:>6} {:>12} {:<12} {what}", format!("{time:?}"), self.name(*task)))
+        format!("{step:>6} {:>12} {:<12} {what}", format!("{time:?}"), self.name(*task))
     }
 }
 
@@ -461,22 +471,45 @@ fn nobody(op: Op) -> Option<&'static str> {
     }
 }
 
-fn kind_of(thing: &Thing) -> &'static str {
-    match thing.what {
-        Some(Object::Channel(Some(0))) => "rendezvous",
-        Some(Object::Channel(_)) => "channel",
-        Some(Object::Lock) => "lock",
-        Some(Object::Context) => "context",
+fn kind_of(thing: &Thing) -> Option<&'static str> {
+    if let Some(kind) = thing.kind {
+        return Some(match kind {
+            probe::Thing::Mutex => "mutex",
+            probe::Thing::RwLock => "read-write lock",
+            probe::Thing::Semaphore => "semaphore",
+            probe::Thing::Notify => "notification",
+            probe::Thing::Barrier => "barrier",
+            probe::Thing::WaitGroup => "wait group",
+            _ => "channel",
+        });
+    }
+    match thing.what? {
+        Object::Channel(Some(0)) => Some("rendezvous"),
+        Object::Channel(_) => Some("channel"),
+        Object::Lock => Some("lock"),
+        Object::Context => Some("context"),
+        _ => None,
+    }
+}
+
+/// What a thing is of which nothing is known but what was done to it.
+fn nameless(op: Op) -> &'static str {
+    match op {
+        Op::Acquire | Op::Release => "a lock",
+        Op::Notified | Op::Notify => "a notification",
+        Op::All => "a barrier",
+        Op::Done | Op::Cancel => "a context",
         _ => "",
     }
 }
 
-fn size(thing: &Thing) -> String {
-    match thing.what {
-        Some(Object::Channel(Some(0))) => " (rendezvous)".to_owned(),
-        Some(Object::Channel(Some(places))) => format!(" ({places} places)"),
-        Some(Object::Channel(None)) => " (unbounded)".to_owned(),
-        _ => String::new(),
+fn size(thing: &Thing) -> Option<String> {
+    match thing.what? {
+        Object::Channel(Some(0)) => Some("rendezvous".to_owned()),
+        Object::Channel(Some(1)) => Some("1 place".to_owned()),
+        Object::Channel(Some(places)) => Some(format!("{places} places")),
+        Object::Channel(None) => Some("unbounded".to_owned()),
+        _ => None,
     }
 }
 

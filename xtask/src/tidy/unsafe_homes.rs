@@ -16,6 +16,7 @@ enum Home {
 
 const HOMES: &[(&str, Home)] = &[
     ("towpath", Home::Under("crates/towpath/src/raw/")),
+    ("towpath-sim", Home::OneFile),
     ("towpath-ebpf", Home::Under("crates/towpath-ebpf/src/ring.rs")),
     ("towpath-bench", Home::OneFile),
 ];

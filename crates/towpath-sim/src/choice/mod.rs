@@ -90,8 +90,6 @@ pub(crate) enum Kind {
     Arm,
     /// A random number that the library or the program asked for.
     Random,
-    /// How much virtual time a step costs.
-    Cpu,
     Network,
     Disk,
     Crash,

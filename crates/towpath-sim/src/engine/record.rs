@@ -8,7 +8,7 @@ use std::{
 };
 
 use towpath::{
-    probe::{Attached, Parked, Probe, Unparked, WaitId},
+    probe::{self, Attached, Parked, Probe, Unparked, WaitId},
     rt::sim::{Made, Object, Op, Point},
 };
 
@@ -61,8 +61,6 @@ pub(crate) struct Left {
     pub(crate) waits: Vec<Wait>,
     /// What stands in line for it although its last turn did not look at it.
     pub(crate) unpolled: Vec<Wait>,
-    /// The step of its last one.
-    pub(crate) since: u64,
 }
 
 /// A process as people call it.
@@ -79,6 +77,8 @@ pub(crate) struct Who {
 pub(crate) struct Thing {
     pub(crate) name: Option<String>,
     pub(crate) what: Option<Object>,
+    /// If it has a name.
+    pub(crate) kind: Option<probe::Thing>,
     /// Where it was made.
     pub(crate) at: Option<&'static Location<'static>>,
 }
@@ -99,7 +99,6 @@ pub(crate) struct Record {
     time: Duration,
     /// By process.
     pending: Vec<Vec<Wait>>,
-    last_step: Vec<u64>,
     things: BTreeMap<u32, Thing>,
     watch: Arc<Watch>,
 }
@@ -124,7 +123,6 @@ impl Record {
 
     pub(super) fn step(&mut self, step: u64, time: Duration, task: u32, point: Point, object: u32) {
         self.time = time;
-        *slot(&mut self.last_step, task) = step;
         let Point { op, at, .. } = point;
         self.push(step, task, What::Step { op, object, at });
     }
@@ -149,7 +147,7 @@ impl Record {
     }
 
     pub(super) fn made(&mut self, object: u32, made: Made) {
-        let thing = Thing { name: None, what: Some(made.what), at: Some(made.at) };
+        let thing = Thing { name: None, what: Some(made.what), kind: None, at: Some(made.at) };
         self.things.insert(object, thing);
     }
 
@@ -168,8 +166,9 @@ impl Record {
 
     pub(super) fn into_story(mut self: Box<Self>, tasks: &Tasks) -> Story {
         let watched = self.watch.take();
-        for (object, name) in watched.names {
-            self.things.entry(object).or_default().name = Some(name);
+        for (object, kind, name) in watched.names {
+            let thing = self.things.entry(object).or_default();
+            (thing.name, thing.kind) = (Some(name), Some(kind));
         }
         let left = tasks.iter().filter(|(_, it)| it.state != State::Done).map(|(task, it)| {
             let waits = std::mem::take(slot(&mut self.pending, task));
@@ -182,7 +181,6 @@ impl Record {
                 task,
                 runnable: matches!(it.state, State::Runnable | State::Running),
                 unpolled: unpolled.collect(),
-                since: *slot(&mut self.last_step, task),
                 waits,
             }
         });
@@ -204,7 +202,7 @@ struct Watch(Mutex<Watched>);
 struct Watched {
     /// By wait: whose it is, and what for.
     stand: BTreeMap<WaitId, (u32, Vec<Wait>)>,
-    names: Vec<(u32, String)>,
+    names: Vec<(u32, probe::Thing, String)>,
 }
 
 impl Watch {
@@ -221,7 +219,8 @@ impl Probe for Watch {
     fn attach(&self, channel: &Attached<'_>) {
         let number = world::with(|world| world.number(channel.id.0 as usize));
         if let Some(number) = number {
-            self.with(|watched| watched.names.push((number, channel.name.as_str().to_owned())));
+            let name = channel.name.as_str().to_owned();
+            self.with(|watched| watched.names.push((number, channel.thing, name)));
         }
     }
 

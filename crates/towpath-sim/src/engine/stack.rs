@@ -51,7 +51,8 @@ impl Stack {
 }
 
 /// Whether a stack of this module runs here.
-pub(super) fn is_on_stack() -> bool {
+#[cfg(test)]
+fn is_on_stack() -> bool {
     !HERE.get().is_null()
 }
 

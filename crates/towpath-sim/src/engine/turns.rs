@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use towpath::rt::sim::{Locals, Point};
+use towpath::rt::sim::{Locals, Op, Point};
 
 use super::{
     bell::Wakes,
@@ -15,7 +15,7 @@ use super::{
     now::{Chosen, Now},
     stack,
     tasks::{Job, State},
-    world::{Order, World},
+    world::{Order, Shaken, World},
 };
 
 /// What a process unwinds with that is in the middle of a turn when its schedule is over.
@@ -220,6 +220,13 @@ impl World {
     /// A step: `point` is next, or `next_op` was said to yield.
     pub(super) fn step(&self, point: Point, yields: bool) {
         if self.ending.get() || thread::panicking() || self.laws.is_checking() {
+            return;
+        }
+        if self.shaking.get() != Shaken::No {
+            // Waits of these kinds say so each time they look.
+            if !matches!(point.op, Op::Join | Op::JoinAll | Op::Select | Op::Done) {
+                self.shaking.set(Shaken::Stirred);
+            }
             return;
         }
         let me = {

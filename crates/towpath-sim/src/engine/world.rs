@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(super) stacks: RefCell<Vec<Option<Stack>>>,
     /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
     pub(super) ending: Cell<bool>,
+    /// Somebody is woken for no reason: nobody is interrupted, and what is done is noted.
+    pub(super) shaking: Cell<Shaken>,
     /// For the disk and the network.
     chance: Rc<RefCell<chance::Schedule>>,
 }
@@ -68,6 +70,17 @@ pub(super) enum Order {
     End,
 }
 
+/// What somebody has done who was woken for no reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shaken {
+    /// Nobody was.
+    No,
+    /// Nothing yet, but to look again.
+    Still,
+    /// Something new.
+    Stirred,
+}
+
 impl World {
     pub(super) fn new(config: Config) -> Rc<Self> {
         Rc::new(Self {
@@ -76,6 +89,7 @@ impl World {
             outside: Outside::new(),
             stacks: RefCell::new(Vec::new()),
             ending: Cell::new(false),
+            shaking: Cell::new(Shaken::No),
             chance: Rc::new(RefCell::new(chance::Schedule)),
         })
     }
@@ -196,7 +210,7 @@ impl World {
 
     /// Wakes `task` for no reason. True: it had one to go on.
     fn goes_on_if_shaken(&self, task: u32) -> bool {
-        let (before, steps, wakes) = {
+        let (before, wakes) = {
             let mut now = self.now.borrow_mut();
             let wakes = match now.tasks.get(task).state {
                 State::Waiting => Wakes::Poll,
@@ -207,20 +221,21 @@ impl World {
             now.tasks.wake(task, wakes, steps);
             now.tasks.run(task);
             let waits = now.record.as_mut().map(|record| record.waits_of(task));
-            (waits.unwrap_or_default(), steps, wakes)
+            (waits.unwrap_or_default(), wakes)
         };
         // With a failure noted nobody else is chosen: exactly this one has its turn.
+        self.shaking.set(Shaken::Still);
         self.resume(task);
+        let stirred = self.shaking.replace(Shaken::No) == Shaken::Stirred;
         let mut now = self.now.borrow_mut();
         let it = now.tasks.get(task);
         let rests = match wakes {
             Wakes::Poll => it.state == State::Waiting,
             Wakes::Park => it.state == State::Parked,
         };
-        let stepped = now.steps != steps && wakes == Wakes::Park;
         let others = !now.tasks.runnable().is_empty();
         let after = now.record.as_mut().map(|record| record.waits_of(task)).unwrap_or_default();
-        !rests || stepped || others || after != before
+        !rests || stirred || others || after != before
     }
 
     /// Ends everybody who is left.

@@ -1,5 +1,6 @@
 //! The simulator, from outside.
 
+mod attribute;
 mod disk;
 mod find;
 mod net;

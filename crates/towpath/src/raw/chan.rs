@@ -5,6 +5,7 @@ use std::{fmt, panic::Location, pin::Pin, ptr, sync::OnceLock};
 use super::{
     backoff::{Linger, Patience},
     claim::{Me, PLAIN},
+    drain::drain,
     gate::{Gate, Side},
     line::{Node, Phase},
     list::List,
@@ -65,22 +66,6 @@ pub(crate) enum Mode {
     /// The only one; see the head of this file.
     Exclusive,
     Shared,
-}
-
-/// Drops what `pop` yields, all of it even when a drop panics.
-pub(super) fn drain<T>(pop: impl FnMut() -> Option<T>) {
-    struct Rest<T, F: FnMut() -> Option<T>>(F);
-    impl<T, F: FnMut() -> Option<T>> Drop for Rest<T, F> {
-        fn drop(&mut self) {
-            while let Some(value) = (self.0)() {
-                drop(value);
-            }
-        }
-    }
-    let mut rest = Rest(pop);
-    while let Some(value) = (rest.0)() {
-        drop(value);
-    }
 }
 
 /// Runs `f` as a party that stands in no line.

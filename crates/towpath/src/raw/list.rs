@@ -334,6 +334,6 @@ impl<T> Drop for List<T> {
         }
         let blocks = Blocks(self);
         // SAFETY: `&mut self`: nobody else is here.
-        super::chan::drain(|| unsafe { blocks.0.pop_single() });
+        super::drain::drain(|| unsafe { blocks.0.pop_single() });
     }
 }

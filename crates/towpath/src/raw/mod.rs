@@ -34,6 +34,7 @@ pub(crate) mod chan;
 pub(crate) mod claim;
 pub(crate) mod compose;
 pub(crate) mod done;
+pub(crate) mod drain;
 pub(crate) mod ends;
 pub(crate) mod gate;
 pub(crate) mod guarded;

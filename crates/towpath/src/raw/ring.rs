@@ -411,6 +411,6 @@ impl<T> Ring<T> {
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         // SAFETY: `&mut self`: nobody else is here.
-        super::chan::drain(|| unsafe { self.pop_single() });
+        super::drain::drain(|| unsafe { self.pop_single() });
     }
 }

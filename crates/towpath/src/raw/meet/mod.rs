@@ -498,7 +498,7 @@ impl<T> Meet<T> {
         // Messages are foreign code: dropped without the lock, oldest first, all of them even when a drop panics.
         if let Some(held) = held {
             let Held { mut queued, mut back } = *held;
-            super::chan::drain(|| {
+            super::drain::drain(|| {
                 back.pop_front().map(|(_, value)| value).or_else(|| queued.pop_front())
             });
         }
