@@ -7,10 +7,13 @@
 //!
 //! ```text
 //!  *! quick safety CASE=1            assertions, invalid end states
-//!  *! quick ltl=paired CASE=2        an LTL formula of the file, under weak fairness
-//!  *! nightly safety CASE=6          the same, with --nightly only
+//!  *! quick ltl=paired CASE=2        an LTL formula of the file
+//!  *! quick fair=all_sent POLLS      the same, only for schedules in which nobody who can move is forgotten
+//!  *! nightly safety CASE=6          with --nightly only
 //!  *! mutant 3 safety CASE=2 : why   with MUTANT_3 defined; must be rejected
 //! ```
+//!
+//! Fairness is asked for by name, because under it pan does not see that a formula fails by everybody's stopping.
 //!
 //! The models that `Graph::to_promela` writes are checked too, as their golden files: see `EXPORTS`.
 
@@ -123,6 +126,7 @@ struct Run {
     tier: Tier,
     /// The LTL formula to check; without one, assertions and end states.
     formula: Option<String>,
+    fair: bool,
     defines: Vec<String>,
 }
 
@@ -147,13 +151,13 @@ impl Run {
             })?;
             defines.push(format!("MUTANT_{number}"));
         }
-        let formula = match words.next().map(|it| (it, it.strip_prefix("ltl="))) {
-            Some((_, Some(formula))) => Some(formula.to_owned()),
-            Some(("safety", None)) => None,
-            _ => bail!("{}: `{line}` checks neither `safety` nor `ltl=name`", file.display()),
+        let (formula, fair) = match words.next().map(|it| it.split_once('=').unwrap_or((it, ""))) {
+            Some((how @ ("ltl" | "fair"), formula)) => (Some(formula.to_owned()), how == "fair"),
+            Some(("safety", "")) => (None, false),
+            _ => bail!("{}: `{line}` checks none of `safety`, `ltl=`, `fair=`", file.display()),
         };
         defines.extend(words.map(str::to_owned));
-        Ok(Self { file: file.to_owned(), tier, formula, defines })
+        Ok(Self { file: file.to_owned(), tier, formula, fair, defines })
     }
 }
 
@@ -180,6 +184,7 @@ fn all_runs(root: &Path) -> Result<Vec<Run>> {
         file: root.join(GOLDEN).join(name),
         tier: if *sound { Tier::Quick } else { Tier::Mutant },
         formula: None,
+        fair: false,
         defines: Vec::new(),
     }));
     Ok(runs)
@@ -248,7 +253,7 @@ fn search(run: &Run, number: usize, nightly: bool) -> Result<Found> {
     let mut search =
         Job::program(&pan, &folder).args([format!("-m{DEPTH_MAX}"), format!("-w{SLOTS_LOG2}")]);
     if let Some(formula) = &run.formula {
-        search = search.args(["-a", "-f", "-N", formula]);
+        search = search.args(["-a", "-N", formula]).args(run.fair.then_some("-f"));
     }
     let (_, said) = search.all_output()?;
     Found::read(&said).with_context(|| format!("`{search}` said:\n{said}"))
@@ -261,7 +266,9 @@ fn job(words: &str, folder: &Path) -> Job {
 }
 
 fn row(run: &Run, found: &Result<Found>, took: Duration) -> String {
-    let what = run.formula.as_ref().map_or("safety".to_owned(), |it| format!("ltl {it}"));
+    let what = run.formula.as_ref().map_or("safety".to_owned(), |it| {
+        format!("ltl {it}{}", if run.fair { ", fair" } else { "" })
+    });
     let name = format!("{what} {}", run.defines.join(" "));
     let (states, depth, result) = match found {
         Ok(found) => {
@@ -284,9 +291,9 @@ mod tests {
 
     #[test]
     fn runs_are_read_from_their_lines() {
-        let run = parsed("mutant 3 ltl=woken CASE=2 OPEN : the flag is read: too early").unwrap();
+        let run = parsed("mutant 3 fair=woken CASE=2 OPEN : the flag is read: too early").unwrap();
         assert_eq!((run.name(), run.tier), ("gate", Tier::Mutant));
-        assert_eq!(run.formula.as_deref(), Some("woken"));
+        assert_eq!((run.formula.as_deref(), run.fair), (Some("woken"), true));
         assert_eq!(run.defines, ["MUTANT_3", "CASE=2", "OPEN"]);
         assert_eq!(parsed("quick safety").unwrap().defines, [""; 0]);
         for wrong in ["", "often safety", "mutant safety", "quick", "quick all", "mutant 3"] {

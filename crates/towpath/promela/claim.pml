@@ -11,7 +11,7 @@
  *
  * Parameters: CASE (who may meet whom, below); TASKS, a bit for each select that is a task, whose value is not taken but
  *   who is granted its turn; DOWN turns the ranks round; PATIENT: who has stepped back waits until the other has moved,
- *   which the code hopes for (`backoff.wait_for_other`) and without which no fair schedule is fair enough;
+ *   which the code hopes for (`backoff.wait_for_other`) and without which two could step and try again for ever;
  *   AT_ONCE: selects stand in line without a first look.
  *
  * Checked: nobody pairs twice or with itself; who ends knows the arm that was met; in the end no two selects wait that
@@ -37,6 +37,7 @@
  *! nightly ltl=paired CASE=1 PATIENT
  *! nightly ltl=paired CASE=3 PATIENT
  *! mutant 1 safety CASE=2 : nobody steps back
+ *! mutant 1 ltl=paired CASE=2 PATIENT : the same, found by the formula
  *! mutant 2 safety CASE=2 : a busy select counts as lost
  *! mutant 3 safety CASE=2 : a select that tries can be won meanwhile
  *! mutant 4 safety CASE=4 : a select takes its own other arm for a partner

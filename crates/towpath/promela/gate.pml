@@ -14,7 +14,7 @@
  *
  * Checked: in the end nobody waits to receive while there is a message, nor to send while there is room (`Monitor`);
  *   unless OPEN everybody ends (invalid end states), and an end is believed only when nothing is left; never more than
- *   CAPACITY inside; whoever waits beside a message is woken or the message goes (`ltl woken`, fairly scheduled).
+ *   CAPACITY inside; whoever waits beside a message is woken or the message goes (`ltl woken`).
  *
  * Runs, read by `cargo xtask spin`:
  *! quick safety PRODUCERS=2 CONSUMERS=1 MESSAGES=2 CAPACITY=1 CANCELS=1

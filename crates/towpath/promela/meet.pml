@@ -13,7 +13,7 @@
  * Checked, with each value followed by its number: received only if accepted, and once; a cancelled send is never
  *   delivered; in the end all that was accepted is received (`Monitor`); one receiver gets one sender's values in order,
  *   also those given back; while there is room no sender waits; the queue holds no more than CAPACITY, or the one that a
- *   poll asked for; no place is kept for nobody; everybody ends (invalid end states, `ltl all_sent` for polls).
+ *   poll asked for; no place is kept for nobody; everybody ends (invalid end states, `ltl all_sent` for polls, fairly scheduled).
  *
  * Runs, read by `cargo xtask spin`:
  *! quick safety SENDERS=2 RECEIVERS=1 MESSAGES=2 CAPACITY=0 THREADS=0 CANCELS=2
@@ -22,12 +22,12 @@
  *! quick safety SENDERS=2 RECEIVERS=2 MESSAGES=1 CAPACITY=0 THREADS=10 CANCELS=2
  *! quick safety SENDERS=2 RECEIVERS=2 MESSAGES=1 CAPACITY=1 THREADS=0 CANCELS=2
  *! quick safety SENDERS=2 RECEIVERS=1 MESSAGES=2 CAPACITY=1 THREADS=1 CANCELS=1 POLLS
- *! quick ltl=all_sent SENDERS=2 RECEIVERS=1 MESSAGES=2 CAPACITY=0 THREADS=1 CANCELS=1 POLLS
+ *! quick fair=all_sent SENDERS=2 RECEIVERS=1 MESSAGES=2 CAPACITY=0 THREADS=1 CANCELS=1 POLLS
  *! nightly safety SENDERS=2 RECEIVERS=2 MESSAGES=2 CAPACITY=0 THREADS=10 CANCELS=2
  *! nightly safety SENDERS=2 RECEIVERS=2 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=2
  *! nightly safety SENDERS=2 RECEIVERS=2 MESSAGES=2 CAPACITY=2 THREADS=2 CANCELS=2
  *! nightly safety SENDERS=3 RECEIVERS=2 MESSAGES=1 CAPACITY=1 THREADS=4 CANCELS=3
- *! nightly ltl=all_sent SENDERS=2 RECEIVERS=2 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=1 POLLS
+ *! nightly fair=all_sent SENDERS=2 RECEIVERS=2 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=1 POLLS
  *! mutant 1 safety SENDERS=1 RECEIVERS=1 MESSAGES=2 CAPACITY=0 THREADS=0 CANCELS=1 : a value in cancelled hands is dropped
  *! mutant 2 safety SENDERS=1 RECEIVERS=1 MESSAGES=2 CAPACITY=2 THREADS=0 CANCELS=1 : it goes to the end of the queue
  *! mutant 3 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : a granted turn goes with its task
@@ -35,7 +35,7 @@
  *! mutant 5 safety SENDERS=1 RECEIVERS=2 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : the end is told while a value is in hands
  *! mutant 6 safety SENDERS=1 RECEIVERS=1 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=0 : one more than the capacity
  *! mutant 7 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=1 THREADS=0 CANCELS=1 : who leaves does not let the next one in
- *! mutant 8 ltl=all_sent SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 POLLS : a poll leaves no demand behind
+ *! mutant 8 fair=all_sent SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 POLLS : a poll leaves no demand behind
  */
 
 #define ALL (SENDERS + RECEIVERS)

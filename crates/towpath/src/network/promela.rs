@@ -68,7 +68,7 @@ impl Graph {
         let mut text = format!("/* Network {}. */\n", comment(&self.name));
         text.push_str(HEAD);
         for (c, channel) in self.channels.iter().enumerate() {
-            self.add_channel(&mut text, c, channel);
+            self.declare(&mut text, c, channel);
         }
         for (p, process) in self.processes.iter().enumerate() {
             let behaviour = behaviour(process);
@@ -103,7 +103,7 @@ impl Graph {
         text
     }
 
-    fn add_channel(&self, text: &mut String, c: usize, channel: &ChannelEdge) {
+    fn declare(&self, text: &mut String, c: usize, channel: &ChannelEdge) {
         let ports = |direction| {
             let all = self.processes.iter().flat_map(|it| &it.ports);
             all.filter(|it| it.channel == c && it.direction == direction).count()
