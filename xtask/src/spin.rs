@@ -80,7 +80,7 @@ pub(crate) fn run(session: &mut Session, options: &Options) -> Result<Outcome> {
     if runs.is_empty() {
         bail!("no model has `{wanted}` in its file name");
     }
-    println!("{:<14}{:<66}{:>10}{:>8}{:>9}  result", "model", "run", "states", "depth", "time");
+    println!("{:<10}{:<88}{:>8}{:>7}{:>8}  result", "model", "run", "states", "depth", "time");
     let (next, failed) = (Mutex::new(runs.iter().enumerate()), Mutex::new(0_u64));
     thread::scope(|scope| {
         for _ in 0..WORKERS {
@@ -278,7 +278,7 @@ fn row(run: &Run, found: &Result<Found>, took: Duration) -> String {
         Err(error) => ("-", "-", format!("ERROR: {error:#}")),
     };
     let (model, time) = (run.name(), format!("{:.1} s", took.as_secs_f64()));
-    format!("{model:<14}{name:<66}{states:>10}{depth:>8}{time:>9}  {result}")
+    format!("{model:<10}{name:<88}{states:>8}{depth:>7}{time:>8}  {result}")
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@
  *! mutant 4 safety SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : a task's value is taken while it waits
  *! mutant 5 safety SENDERS=1 RECEIVERS=2 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : the end is told while a value is in hands
  *! mutant 6 safety SENDERS=1 RECEIVERS=1 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=0 : one more than the capacity
- *! mutant 7 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=1 THREADS=0 CANCELS=1 : who leaves does not let the next one in
+ *! mutant 7 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : who leaves does not let the next one in
  *! mutant 8 fair=all_sent SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 POLLS : a poll leaves no demand behind
  */
 
