@@ -16,6 +16,7 @@ mod ci;
 mod lint;
 mod loom;
 mod session;
+mod spin;
 mod tally;
 mod test;
 mod tidy;
@@ -45,6 +46,8 @@ enum Command {
     Loom(loom::Options),
     /// Run the stress tests under ThreadSanitizer (needs a nightly compiler)
     Tsan(tsan::Options),
+    /// Check the Promela models of the protocols, and that broken ones are rejected (needs spin)
+    Spin(spin::Options),
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&mut session, &options),
         Command::Loom(options) => loom::run(&mut session, &options),
         Command::Tsan(options) => tsan::run(&mut session, &options),
+        Command::Spin(options) => spin::run(&mut session, &options),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),

@@ -1,7 +1,7 @@
 //! Starts other programs, shows what they print as they print it, and counts the tests in it.
 //!
 //! What always holds:
-//! - Programs start in the repository's root, without input, so nothing can wait for a keyboard.
+//! - Programs start in the repository's root unless they name another folder, and without input, so nothing can wait for a keyboard.
 //! - Each command line is printed before it runs, ready to be pasted into a shell.
 //! - Lines pass through unchanged; counting only looks.
 
@@ -63,6 +63,12 @@ impl Session {
         Ok(())
     }
 
+    /// Prints a runner's summary line, of checks that we ran ourselves, and counts it like any other.
+    pub(crate) fn report(&mut self, line: &str) {
+        println!("{line}");
+        self.tally.see(line);
+    }
+
     /// Like `run`, for tests chosen by name: a name that fits none must not look like success.
     pub(crate) fn run_some_tests(&mut self, job: &Job) -> Result<()> {
         let before = self.tally;
@@ -95,6 +101,7 @@ pub(crate) struct Job {
     program: String,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
+    folder: PathBuf,
 }
 
 impl Job {
@@ -104,6 +111,17 @@ impl Job {
             program: "cargo".to_owned(),
             arguments: arguments.into_iter().map(str::to_owned).collect(),
             variables: BTreeMap::new(),
+            folder: root(),
+        }
+    }
+
+    /// Another program, in a folder that need not be the root: some leave their files where they stand.
+    pub(crate) fn program(program: &str, folder: &Path) -> Self {
+        Self {
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            variables: BTreeMap::new(),
+            folder: folder.to_owned(),
         }
     }
 
@@ -149,7 +167,7 @@ impl Job {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(root()).stdin(Stdio::null());
+        command.args(&self.arguments).current_dir(&self.folder).stdin(Stdio::null());
         // `cargo run` describes the xtask package to us; a cargo below us must not see that.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();

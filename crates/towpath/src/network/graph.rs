@@ -342,7 +342,7 @@ impl Drawing {
     }
 }
 
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
+pub(super) fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     // Writing into a string does not fail.
     let _ = text.write_fmt(what);
 }
@@ -382,7 +382,7 @@ fn dot_string(label: &str) -> String {
 }
 
 /// A string of JSON (RFC 8259), which is also a quoted one of YAML.
-fn json_string(value: &str) -> String {
+pub(super) fn json_string(value: &str) -> String {
     let mut text = String::from("\"");
     for c in value.chars() {
         match c {

@@ -19,6 +19,7 @@ mod cycles;
 mod graph;
 mod group;
 mod port;
+mod promela;
 mod running;
 
 use std::{
@@ -31,6 +32,7 @@ pub use cycles::{Cycle, CycleStep};
 pub use graph::{ChannelEdge, Direction, Graph, Outside, Port, ProcessKind, ProcessNode};
 pub use group::Group;
 pub use port::{In, Out, Ports, SharedIn, Wiring};
+pub use promela::Behaviour;
 pub use running::{NotDrained, Running};
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use towpath::network::{Cycle, Direction, Graph, Outside, ProcessKind};
+use towpath::network::{Behaviour, Cycle, Direction, Graph, Outside, ProcessKind};
 
 /// Rides: an input, an output, a shared channel, a rendezvous, every kind of process.
 fn rides() -> Graph {
@@ -56,6 +56,39 @@ fn a_graph_is_drawn_in_three_languages() {
         golden(&format!("{name}.dot"), &graph.to_dot());
         golden(&format!("{name}.json"), &graph.to_json());
     }
+}
+
+/// Three stages in a row, between the world and the world.
+fn pipeline() -> Graph {
+    let mut graph = graph_of(3, &[(0, 0, 1), (1, 2, 2)]);
+    for (process, direction, outside) in
+        [(0, Direction::In, Outside::Sends), (2, Direction::Out, Outside::Receives)]
+    {
+        let channel = graph.add_channel("edge", Some(1));
+        graph.channels[channel].outside = Some(outside);
+        graph.connect(process, direction, channel);
+    }
+    graph
+}
+
+/// `cargo xtask spin` checks these files: that the pipeline and the rides go well, and that the ring is stuck.
+#[test]
+fn a_graph_is_a_model_for_spin() {
+    let stages = |_: &_| Behaviour::Strict;
+    golden("pipeline.pml", &pipeline().to_promela_with(stages));
+    golden("ring.pml", &graph_of(3, &[(0, 0, 1), (1, 0, 2), (2, 0, 0)]).to_promela_with(stages));
+    golden("rides.pml", &rides().to_promela());
+    golden("strange.pml", &strange().to_promela());
+}
+
+#[test]
+fn no_name_ends_a_comment_of_the_model() {
+    let graph = Graph::new("*/ #error /* \n active proctype");
+    let model = graph.to_promela();
+    assert!(
+        model.starts_with("/* Network \"* / #error / * \\n active proctype\". */\n"),
+        "{model}"
+    );
 }
 
 #[test]
