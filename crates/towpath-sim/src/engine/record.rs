@@ -164,7 +164,7 @@ impl Record {
         slot(&mut self.pending, task).clone()
     }
 
-    pub(super) fn into_story(mut self: Box<Self>, tasks: &Tasks) -> Story {
+    pub(super) fn into_story(mut self, tasks: &Tasks) -> Story {
         let watched = self.watch.take();
         for (object, kind, name) in watched.names {
             let thing = self.things.entry(object).or_default();
