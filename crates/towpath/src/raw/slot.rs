@@ -29,7 +29,8 @@ pub(crate) struct Slot<J> {
     job: UnsafeCell<Option<J>>,
 }
 
-// SAFETY: the state lets one thread at a time at what is inside. Attacked by `it::scope_stress` under ThreadSanitizer.
+// SAFETY: the state lets one thread at a time at what is inside. Attacked by `loom::slot_*`, and
+// by `it::scope_stress` under ThreadSanitizer.
 unsafe impl<J: Send> Send for Slot<J> {}
 // SAFETY: as above.
 unsafe impl<J: Send> Sync for Slot<J> {}
@@ -56,6 +57,12 @@ pub(crate) enum Emptied {
     Elsewhere,
     /// This very thread has it in hand further up its stack.
     Here,
+}
+
+impl<J> std::fmt::Debug for Slot<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot(..)")
+    }
 }
 
 impl<J> Slot<J> {
@@ -152,7 +159,17 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Process>) -> R) -> R {
     f(unsafe { process.as_ref() })
 }
 
+/// The threads of a model are one to the standard library.
+#[cfg(towpath_loom)]
+fn thread_number() -> usize {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    crate::sync::thread::current().id().hash(&mut hasher);
+    (hasher.finish() as usize | 2 * DOOMED) & !(2 * DOOMED - 1)
+}
+
 /// A number of this thread that no running thread shares, above `DOOMED` and with its bit clear.
+#[cfg(not(towpath_loom))]
 fn thread_number() -> usize {
     thread_local! {
         static NUMBER: u64 = const { 0 };
