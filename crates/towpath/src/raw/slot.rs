@@ -129,9 +129,17 @@ impl<J> Slot<J> {
             // SAFETY: the caller has moved the state away from `IDLE`; a job that was pinned is dropped in its place.
             run_as(process, || process::catch(|| unsafe { *job = None }).err())
         });
-        // Release: the drop happens before whoever sees the job gone goes on.
-        self.state.store(EMPTY, Ordering::Release);
+        self.say_empty();
         panic
+    }
+
+    fn say_empty(&self) {
+        // Release: the drop happens before whoever sees the job gone goes on.
+        #[cfg(not(towpath_loom))]
+        self.state.store(EMPTY, Ordering::Release);
+        // Loom lets an exchange overlook a store that came before it.
+        #[cfg(towpath_loom)]
+        self.state.swap(EMPTY, Ordering::Release);
     }
 }
 
