@@ -71,6 +71,11 @@ fn published_libraries(root: &Path) -> Result<BTreeSet<String>> {
             continue;
         }
         let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml"))?.parse()?;
+        let macros = manifest.get("lib").and_then(|lib| lib.get("proc-macro"));
+        if macros.and_then(toml::Value::as_bool) == Some(true) {
+            // What it has is handed on by the crate that people depend on.
+            continue;
+        }
         let package = manifest.get("package").context("a manifest has no [package]")?;
         if package.get("publish").and_then(toml::Value::as_bool) != Some(false) {
             names.extend(package.get("name").and_then(toml::Value::as_str).map(str::to_owned));

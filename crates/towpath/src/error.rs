@@ -69,7 +69,7 @@ impl<T> From<SendError<T>> for TrySendError<T> {
     }
 }
 
-const CLOSED: &str = "the channel is closed: its receivers are gone";
+const CLOSED: &str = "the channel is closed";
 const FULL: &str = "the channel is full";
 
 impl<T> fmt::Debug for SendError<T> {
@@ -84,7 +84,24 @@ impl<T> fmt::Display for SendError<T> {
     }
 }
 
-impl<T> Error for SendError<T> {}
+impl<T> Error for SendError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&Gone)
+    }
+}
+
+/// What is behind every error of a sender whose receivers are gone, so that a scope can tell it from others: it often
+/// only echoes the failure of the process that had them.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its receivers are gone")
+    }
+}
+
+impl Error for Gone {}
 
 impl<T> fmt::Debug for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +115,11 @@ impl<T> fmt::Display for TrySendError<T> {
     }
 }
 
-impl<T> Error for TrySendError<T> {}
+impl<T> Error for TrySendError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.is_closed().then_some(&Gone as _)
+    }
+}
 
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +138,11 @@ impl fmt::Display for ReserveError {
     }
 }
 
-impl Error for ReserveError {}
+impl Error for ReserveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&Gone)
+    }
+}
 
 impl fmt::Display for TryReserveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,4 +153,8 @@ impl fmt::Display for TryReserveError {
     }
 }
 
-impl Error for TryReserveError {}
+impl Error for TryReserveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        matches!(self, Self::Closed).then_some(&Gone as _)
+    }
+}

@@ -13,6 +13,9 @@ pub type BoxError = Box<dyn error::Error + Send + Sync>;
 /// Why a scope has no result: the first error of its processes, and those that came after it.
 ///
 /// `Display` speaks of the first and counts the others; [`later`](Self::later) has them.
+///
+/// A failed send counts as later than the failure of the process that had the receivers, if it is that failure's echo; see
+/// [`scope`](crate::scope()).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

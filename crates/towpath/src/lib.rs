@@ -37,6 +37,10 @@ mod traced;
 pub mod waitfor;
 mod work;
 
+#[cfg(towpath_loom)]
+#[doc(hidden)]
+pub use raw::models;
+
 /// Locks that tasks and threads wait for alike: [`Mutex`](sync::Mutex), [`RwLock`](sync::RwLock),
 /// [`Semaphore`](sync::Semaphore), [`Notify`](sync::Notify), [`Barrier`](sync::Barrier) and
 /// [`WaitGroup`](sync::WaitGroup).

@@ -64,7 +64,7 @@ impl<T: ?Sized> UnsafeCell<T> {
 #[inline(always)]
 pub(crate) fn fence_in_models() {
     #[cfg(towpath_loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    fence(Ordering::SeqCst);
 }
 
 /// Keeps two values that different cores write from sharing a cache line.

@@ -56,7 +56,7 @@ fn a_dependency_against_the_picture_is_found() {
             ("crates/towpath-observe/Cargo.toml", "[build-dependencies]\nxtask = \"1\""),
         ],
         &[
-            ("crates/towpath/Cargo.toml:2", "allowed: none"),
+            ("crates/towpath/Cargo.toml:2", "`towpath-sim`"),
             ("crates/towpath-kube/Cargo.toml:3", "`towpath-ebpf`"),
             ("crates/towpath-observe/Cargo.toml:2", "`xtask`"),
             ("crates/towpath-patterns/Cargo.toml:2", "`towpath-observe`"),

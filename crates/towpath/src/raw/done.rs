@@ -3,7 +3,6 @@
 //! What always holds: as `op.rs` says. An end is told to everybody, so a notice that is not used need not be passed on.
 
 use std::{
-    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -35,7 +34,6 @@ pub struct Done<'a> {
 /// The part of a `Done` to which others may hold pointers.
 pub(super) struct EndWait<'a> {
     ctx: &'a CtxRef,
-    stage: Cell<Stage>,
     core: Core,
     node: Node,
 }
@@ -48,22 +46,25 @@ impl<'a> Done<'a> {
     #[track_caller]
     pub(crate) fn new(ctx: &'a CtxRef) -> Self {
         Self {
-            wait: EndWait {
-                ctx,
-                stage: Cell::new(Stage::New),
-                core: Core::new(PLAIN),
-                node: Node::new(),
-            },
+            wait: EndWait { ctx, core: Core::new(PLAIN), node: Node::new() },
             timer: Timer::default(),
         }
     }
 }
 
 impl EndWait<'_> {
+    /// After a poll that has found the end, by itself: as `leave`. Whoever has been told is alone already; the lock is for
+    /// one who has seen the end before it was told.
+    fn leave_ended(&self) {
+        if !self.core.notified() {
+            self.leave();
+        }
+    }
+
     /// Leaves the line, if it stands in one. Afterwards nobody else touches it.
     fn leave(&self) {
-        if self.stage.get() == Stage::Waiting {
-            self.stage.set(Stage::New);
+        if self.node.stage.get() == Stage::Waiting {
+            self.node.stage.set(Stage::New);
             // SAFETY: `Waiting`: it has entered this line.
             unsafe { self.ctx.leave(&self.node) };
         }
@@ -81,7 +82,7 @@ impl EndWait<'_> {
 
     /// Looks, and stands in line if there is nothing to see yet. True: it has ended.
     fn advance(&self, cx: &Context<'_>) -> bool {
-        match self.stage.get() {
+        match self.node.stage.get() {
             Stage::New => {
                 sim::point(Op::Done, self.ctx.address(), Some(self.node.at()));
                 if self.ctx.look() {
@@ -92,7 +93,7 @@ impl EndWait<'_> {
                 // SAFETY: pinned by our callers, owned by this core, and `Drop` leaves.
                 let waits = unsafe { self.ctx.enter(&self.node) };
                 if waits {
-                    self.stage.set(Stage::Waiting);
+                    self.node.stage.set(Stage::Waiting);
                 }
                 !waits
             }
@@ -112,8 +113,8 @@ impl Future for Done<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cause> {
         let (wait, timer) = pin::done(self);
         if wait.advance(cx) || wait.rings(timer, cx) {
-            wait.leave();
-            wait.stage.set(Stage::Done);
+            wait.leave_ended();
+            wait.node.stage.set(Stage::Done);
             return Poll::Ready(wait.ctx.cause());
         }
         sim::pending(Op::Done, wait.ctx.address(), Some(wait.node.at()));
@@ -128,12 +129,12 @@ impl SelectArm for Done<'_> {
         let (wait, timer) = pin::done(self);
         let mut ended = wait.ctx.look();
         if !ended && cx.may_wait() {
-            if wait.stage.get() == Stage::New {
+            if wait.node.stage.get() == Stage::New {
                 wait.node.belongs_to(cx.me());
                 // SAFETY: pinned, owned by the select's core, and the select or `Drop` takes it out.
                 ended = !unsafe { wait.ctx.enter(&wait.node) };
                 if !ended {
-                    wait.stage.set(Stage::Waiting);
+                    wait.node.stage.set(Stage::Waiting);
                     cx.expose();
                 }
             }
@@ -152,7 +153,7 @@ impl SelectArm for Done<'_> {
     fn complete(self: Pin<&mut Self>) -> Cause {
         let (wait, _) = pin::done(self);
         wait.leave();
-        wait.stage.set(Stage::Done);
+        wait.node.stage.set(Stage::Done);
         wait.ctx.cause()
     }
 

@@ -2,8 +2,8 @@
 //!
 //! What always holds:
 //! - No user code (a message's drop, a waker's clone or wake) runs while it is held.
-//! - Its holder waits for no other `Lock`, but for a line's holder that notes a member of a set (`watch.rs`), and
-//!   there the inner one is a leaf.
+//! - Its holder waits for no other `Lock`, but for a line's holder that notes a member of a set (`watch.rs`) or keeps the
+//!   books of a named lock (`observe/plate.rs`), and there the inner one is a leaf.
 //!
 //! Why not `std::sync::Mutex`: unlocking here is one plain store, where a lock that may have sleepers needs an
 //! atomic exchange, which costs as much as the rest of a rendezvous' critical section; and ThreadSanitizer cannot

@@ -18,9 +18,10 @@
 //! | `compose.rs` | batches and streams, made of those operations | `it::cancel`, `it::streams` |
 //! | `tree.rs` | the tree of contexts, counted and linked | `loom::ctx_*`, `it::ctx` |
 //! | `done.rs` | the wait for a context's end, pinned | `loom::ctx_*`, `it::ctx` |
-//! | `slot.rs` | a process's job, which its scope can empty | `it::scope`, `it::scope_stress` |
+//! | `slot.rs` | a process's job, which its scope can empty | `loom::slot_*`, `it::scope_stress` |
 //! | `turnstile.rs`, `turn.rs`, `turns.rs` | permits with a waiting line, and waits for them | `loom::locks_*`, `it::locks` |
 //! | `guarded.rs` | a value behind a turnstile | `loom::locks_*`, `it::locks` |
+//! | `models.rs` | what models alone reach of `slot.rs` | `loom::slot_*` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
 //! `backoff.rs` has no unsafe code: how long to look before parking.
@@ -42,6 +43,8 @@ pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod meet;
+#[cfg(towpath_loom)]
+pub mod models;
 pub(crate) mod op;
 pub(crate) mod pin;
 pub(crate) mod recv;

@@ -30,7 +30,8 @@ pub(crate) struct Slot<J> {
     job: UnsafeCell<Option<J>>,
 }
 
-// SAFETY: the state lets one thread at a time at what is inside. Attacked by `it::scope_stress` under ThreadSanitizer.
+// SAFETY: the state lets one thread at a time at what is inside. Attacked by `loom::slot_*`, and
+// by `it::scope_stress` under ThreadSanitizer.
 unsafe impl<J: Send> Send for Slot<J> {}
 // SAFETY: as above.
 unsafe impl<J: Send> Sync for Slot<J> {}
@@ -57,6 +58,12 @@ pub(crate) enum Emptied {
     Elsewhere,
     /// This very thread has it in hand further up its stack.
     Here,
+}
+
+impl<J> std::fmt::Debug for Slot<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot(..)")
+    }
 }
 
 impl<J> Slot<J> {
@@ -123,9 +130,17 @@ impl<J> Slot<J> {
             // SAFETY: the caller has moved the state away from `IDLE`; a job that was pinned is dropped in its place.
             run_as(process, || process::catch(|| unsafe { *job = None }).err())
         });
-        // Release: the drop happens before whoever sees the job gone goes on.
-        self.state.store(EMPTY, Ordering::Release);
+        self.say_empty();
         panic
+    }
+
+    fn say_empty(&self) {
+        // Release: the drop happens before whoever sees the job gone goes on.
+        #[cfg(not(towpath_loom))]
+        self.state.store(EMPTY, Ordering::Release);
+        // Loom lets an exchange overlook a store that came before it.
+        #[cfg(towpath_loom)]
+        self.state.swap(EMPTY, Ordering::Release);
     }
 }
 
@@ -174,7 +189,17 @@ impl Here {
     }
 }
 
+/// The threads of a model are one to the standard library.
+#[cfg(towpath_loom)]
+fn thread_number() -> usize {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    crate::sync::thread::current().id().hash(&mut hasher);
+    (hasher.finish() as usize | 2 * DOOMED) & !(2 * DOOMED - 1)
+}
+
 /// A number of this thread that no running thread shares, above `DOOMED` and with its bit clear.
+#[cfg(not(towpath_loom))]
 fn thread_number() -> usize {
     if let Some(stack) = sim::stack_number() {
         return stack;

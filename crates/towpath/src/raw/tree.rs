@@ -52,10 +52,11 @@ pub(crate) struct CtxNode {
     deadline: Option<Instant>,
     load: Load,
     parent: Option<CtxRef>,
-    /// Siblings, and whether this node stands among them: guarded by the parent's lock.
+    /// Siblings: guarded by the parent's lock.
     prev: Cell<*const CtxNode>,
     next: Cell<*const CtxNode>,
-    linked: Cell<bool>,
+    /// It stands among them. Changes under the parent's lock; once it does not, it never will again.
+    linked: AtomicBool,
 }
 
 struct Links {
@@ -192,9 +193,11 @@ impl CtxNode {
             // SAFETY: it stands in this list, whose lock is held, so it cannot be freed before the lock is released.
             // Attacked by `loom::ctx_cancel_meets_drop`.
             unsafe {
+                // In this order: a child that nobody has any more is freed as soon as it stands in no list.
+                let revived = CtxRef::revive(child);
                 links.remove(child);
-                if let Some(child) = CtxRef::revive(child) {
-                    return Some(child);
+                if revived.is_some() {
+                    return revived;
                 }
             }
         }
@@ -209,7 +212,7 @@ impl Links {
         // SAFETY: the caller's promise; the last child stands in this list.
         unsafe {
             (*child).prev.set(self.last_child);
-            (*child).linked.set(true);
+            (*child).linked.store(true, Ordering::Relaxed); // nobody else has it yet
             if self.last_child.is_null() {
                 self.first_child = child;
             } else {
@@ -219,6 +222,8 @@ impl Links {
         self.last_child = child;
     }
 
+    /// The last touch of a child to which the caller has no reference.
+    ///
     /// # Safety
     /// `child` stands in this list, and the lock is held.
     unsafe fn remove(&mut self, child: *const CtxNode) {
@@ -226,7 +231,6 @@ impl Links {
         unsafe {
             let prev = (*child).prev.replace(ptr::null());
             let next = (*child).next.replace(ptr::null());
-            (*child).linked.set(false);
             if prev.is_null() {
                 self.first_child = next;
             } else {
@@ -237,6 +241,8 @@ impl Links {
             } else {
                 (*next).prev.set(prev);
             }
+            // Release: seen by the Acquire in `free`.
+            (*child).linked.store(false, Ordering::Release);
         }
     }
 }
@@ -275,7 +281,7 @@ impl CtxRef {
             parent,
             prev: Cell::new(ptr::null()),
             next: Cell::new(ptr::null()),
-            linked: Cell::new(false),
+            linked: AtomicBool::new(false),
         });
         Self(NonNull::from(Box::leak(node)))
     }
@@ -370,9 +376,13 @@ impl CtxRef {
     unsafe fn free(node: NonNull<CtxNode>) -> Option<Self> {
         // SAFETY: nobody has a reference, and only this call, for one caller, frees.
         let this = unsafe { node.as_ref() };
-        if let Some(parent) = &this.parent {
+        // A parent that has ended has let go of its children; then a hundred thousand of them need not meet at its lock.
+        // Acquire: whoever took it out of the list has let go of it.
+        if let Some(parent) = &this.parent
+            && this.linked.load(Ordering::Acquire)
+        {
             let mut links = parent.links.lock();
-            if this.linked.get() {
+            if this.linked.load(Ordering::Relaxed) {
                 // SAFETY: it stands in its parent's list, whose lock is held.
                 unsafe { links.remove(node.as_ptr()) };
             }

@@ -244,42 +244,36 @@ impl Turnstile {
     /// Gives one permit to the first in line; if nobody waits there is one for the next who comes, and never more.
     pub(crate) fn signal(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if word & (WAITERS | NAMED) == 0 {
-                // An exchange also when a permit is there already: its taker must see what came before this call.
-                let one = (word & CLOSED) | ONE;
-                match self.word.compare_exchange_weak(
-                    word,
-                    one,
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => return,
-                    Err(now) => word = now,
-                }
-                continue;
+        while word & (WAITERS | NAMED) == 0 {
+            // An exchange also when a permit is there already: its taker must see what came before this call.
+            let one = (word & CLOSED) | ONE;
+            match self.word.compare_exchange_weak(word, one, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = now,
             }
-            let line = self.line.lock();
-            if !line.is_empty() {
-                // Each wants one permit, so while somebody waits none is there: no second one is kept.
-                self.hand_out(line, 1);
-                return;
-            }
-            if let Some(plate) = &self.plate {
-                // Under the line's lock nobody comes to stand there.
+        }
+        self.signal_line();
+    }
+
+    #[cold]
+    fn signal_line(&self) {
+        let line = self.line.lock();
+        if !line.is_empty() {
+            // Each wants one permit, so while somebody waits none is there: no second one is kept.
+            self.hand_out(line, 1);
+            return;
+        }
+        // Under the line's lock nobody comes to stand there, so the flag of those who wait stays as it is, away.
+        let signalled = |word| Some((word & (CLOSED | NAMED)) | ONE);
+        match &self.plate {
+            Some(plate) => {
                 let mut books = plate.books();
-                let one = (word & (CLOSED | NAMED)) | ONE;
-                if self
-                    .word
-                    .compare_exchange(word, one, Ordering::Release, Ordering::Relaxed)
-                    .is_ok()
-                {
-                    books.set_free(1);
-                    return;
-                }
+                let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, signalled);
+                books.set_free(1);
             }
-            drop(line);
-            word = self.word.load(Ordering::Relaxed);
+            None => {
+                let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, signalled);
+            }
         }
     }
 

@@ -7,11 +7,21 @@
 //!   dropped.
 //! - No user code runs under the lock.
 
-use std::{cell::RefCell, error, iter, mem, pin::Pin, sync::Arc, task::Waker};
+use std::{
+    cell::RefCell,
+    error, iter, mem,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+};
 
 use super::child::Live;
 use crate::{
     BoxError, Cause, Ctx, Error,
+    error::Gone,
     observe::{self, Living, Visitable},
     probe::Exit,
     process::{self, Name, Panic},
@@ -24,6 +34,8 @@ pub(crate) struct Shared {
     pub(super) ctx: Ctx,
     pub(super) rt: rt::Handle,
     books: Lock<Books>,
+    /// There is a first error.
+    failed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -34,6 +46,8 @@ struct Books {
     closed: bool,
     /// The first error, with the later ones inside.
     failure: Option<Error>,
+    /// That one is a failed send.
+    echoed: bool,
     /// Somebody gave up because the context had ended.
     cut_short: bool,
     waiter: Option<Waker>,
@@ -55,7 +69,12 @@ pub(super) struct Report {
 
 impl Shared {
     pub(super) fn new(ctx: Ctx) -> Arc<Self> {
-        Arc::new(Self { ctx, rt: rt::Handle::current(), books: Lock::new(Books::default()) })
+        Arc::new(Self {
+            ctx,
+            rt: rt::Handle::current(),
+            books: Lock::new(Books::default()),
+            failed: AtomicBool::new(false),
+        })
     }
 
     /// Enters a process. False: the scope has ended.
@@ -99,7 +118,9 @@ impl Shared {
     ///
     /// An error that only says that the context has ended is no news: the context knows why. Nor is one that only says
     /// that a process has failed, which a join told, for that error is here already.
-    pub(super) fn fail(&self, name: &Name, error: BoxError) -> (Exit, Cause) {
+    ///
+    /// `unaware`: nobody had failed yet when the process began its last turn.
+    pub(super) fn fail(&self, name: &Name, error: BoxError, unaware: bool) -> (Exit, Cause) {
         let cause = self.ctx.cause();
         let failed = self.books.lock().failure.is_some();
         match process::catch(|| is_echo(&*error, &cause) || failed && is_told(&*error)) {
@@ -108,13 +129,13 @@ impl Shared {
                 // Its drop is the user's.
                 match process::catch(|| drop(error)) {
                     Ok(()) => (Exit::Cancelled, cause),
-                    Err(panic) => (Exit::Panicked, self.panicked(name, panic)),
+                    Err(panic) => (Exit::Panicked, self.panicked(name, panic, unaware)),
                 }
             }
-            Ok(false) => (Exit::Failed, self.note(Error::failed(name.clone(), error))),
+            Ok(false) => (Exit::Failed, self.note(Error::failed(name.clone(), error), unaware)),
             Err(panic) => {
-                self.note(Error::failed(name.clone(), error));
-                (Exit::Panicked, self.panicked(name, panic))
+                self.note(Error::failed(name.clone(), error), unaware);
+                (Exit::Panicked, self.panicked(name, panic, unaware))
             }
         }
     }
@@ -122,25 +143,49 @@ impl Shared {
     /// As `fail`, for the body: an error of a scope inside it passes as it is.
     pub(super) fn fail_body(&self, name: Name, error: BoxError) -> Cause {
         match error.downcast::<Error>() {
-            Ok(error) if !error.is_cancelled() => self.note(*error),
-            Ok(error) => self.fail(&name, error).1,
-            Err(error) => self.fail(&name, error).1,
+            Ok(error) if !error.is_cancelled() => self.note(*error, false),
+            Ok(error) => self.fail(&name, error, false).1,
+            Err(error) => self.fail(&name, error, false).1,
         }
     }
 
     /// Notes a panic, and tells the others if it is the first error.
-    pub(super) fn panicked(&self, name: &Name, panic: Panic) -> Cause {
-        self.note(Error::panicked(name.clone(), panic))
+    pub(super) fn panicked(&self, name: &Name, panic: Panic, unaware: bool) -> Cause {
+        self.note(Error::panicked(name.clone(), panic), unaware)
     }
 
-    fn note(&self, error: Error) -> Cause {
+    /// Whether somebody has failed.
+    #[inline]
+    pub(super) fn has_failed(&self) -> bool {
+        // Relaxed: who looks at the same moment comes before or after it.
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Errors come in the order in which they are noted, but for one case. A process drops its receivers in its last turn,
+    /// before we can note why it has ended; so a neighbour's failed send may be noted first. If it was, and this last turn
+    /// was under way by then (`unaware`), neither came before the other, and the one that is no failed send is the one
+    /// worth telling first.
+    fn note(&self, error: Error, unaware: bool) -> Cause {
         let cause = error.to_cause();
+        // What is behind an error is the user's code, and not for the lock.
+        let echoes = echoes_a_neighbour(&error);
         let mut books = self.books.lock();
-        match &mut books.failure {
-            Some(first) => first.later_mut().push(error),
-            None => books.failure = Some(error),
+        let overtakes = unaware && !echoes && books.echoed;
+        match (&mut books.failure, overtakes) {
+            (Some(first), false) => first.later_mut().push(error),
+            (failure, _) => {
+                if let Some(mut before) = failure.replace(error) {
+                    let later = mem::take(before.later_mut());
+                    if let Some(first) = failure {
+                        first.later_mut().push(before);
+                        first.later_mut().extend(later);
+                    }
+                }
+                books.echoed = echoes;
+            }
         }
         drop(books);
+        self.failed.store(true, Ordering::Relaxed);
         // Only the first cause stays.
         self.ctx.end(cause.clone());
         cause
@@ -273,6 +318,14 @@ pub(super) fn stop(scope: Arc<Shared>) {
 pub(crate) fn is_echo(error: &(dyn error::Error + 'static), ended: &Cause) -> bool {
     let same = |cause: &Cause| mem::discriminant(cause) == mem::discriminant(ended);
     causes(error).any(|cause| !cause.is_running() && same(cause))
+}
+
+/// Whether a process failed only because receivers were gone, which another process had, perhaps.
+fn echoes_a_neighbour(error: &Error) -> bool {
+    let Error::Failed { source, .. } = error else { return false };
+    let first: &(dyn error::Error + 'static) = &**source;
+    let gone = || iter::successors(Some(first), |error| error.source()).any(|it| it.is::<Gone>());
+    process::catch(gone).unwrap_or(false)
 }
 
 /// Whether `error` says no more than that some process has failed.

@@ -183,6 +183,7 @@ impl<J: Job> Child<J> {
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
         let cx = &mut Context::from_waker(waker);
+        let unaware = !self.scope.has_failed();
         let turn = pin::slot(self).turn(&self.process, |job| {
             self.answer();
             match process::catch(|| job.advance(cx)) {
@@ -198,12 +199,13 @@ impl<J: Job> Child<J> {
                 let (how, result) = match result {
                     Ok(Ok(value)) => (Exit::Done, Ok(value)),
                     Ok(Err(error)) => {
-                        let (how, cause) = self.scope.fail(self.process.name(), error);
+                        let (how, cause) = self.scope.fail(self.process.name(), error, unaware);
                         (how, Err(cause))
                     }
-                    Err(panic) => {
-                        (Exit::Panicked, Err(self.scope.panicked(self.process.name(), panic)))
-                    }
+                    Err(panic) => (
+                        Exit::Panicked,
+                        Err(self.scope.panicked(self.process.name(), panic, unaware)),
+                    ),
                 };
                 self.finish(how, result, after);
             }
@@ -242,7 +244,7 @@ impl<J: Job> Child<J> {
     /// The runtime will give it no other turn.
     fn give_up(&self) {
         if let Emptied::Now(panic) = self.slot.empty(&self.process) {
-            let (_, cause) = self.scope.fail(self.process.name(), GIVEN_UP.into());
+            let (_, cause) = self.scope.fail(self.process.name(), GIVEN_UP.into(), false);
             self.finish(Exit::Dropped, Err(cause), panic);
         }
     }
@@ -252,7 +254,7 @@ impl<J: Job> Child<J> {
         self.tell_exit(if panic.is_some() { Exit::Panicked } else { how });
         let mut result = result;
         if let Some(panic) = panic {
-            let cause = self.scope.panicked(self.process.name(), panic);
+            let cause = self.scope.panicked(self.process.name(), panic, false);
             // A value beside a panic is none.
             let value = std::mem::replace(&mut result, Err(cause));
             self.guarded(|| drop(value));
@@ -264,7 +266,7 @@ impl<J: Job> Child<J> {
     /// Runs what may drop a value of the user's, whose panic belongs into the books.
     fn guarded(&self, f: impl FnOnce()) {
         if let Err(panic) = process::catch(f) {
-            self.scope.panicked(self.process.name(), panic);
+            self.scope.panicked(self.process.name(), panic, false);
         }
     }
 }

@@ -76,6 +76,11 @@ const BODY: &str = "scope";
 /// # });
 /// ```
 ///
+/// When a process ends, its receivers are dropped a moment before the scope learns why it has ended, and a neighbour that
+/// sends there may return its [`SendError`](crate::SendError) in that moment. If the process turns out to have failed in
+/// that very turn (or on its thread), its error goes first and the failed send becomes a later one: the cause before its
+/// echo. A process that fails in a turn which began afterwards does not overtake.
+///
 /// # Errors
 /// [`Error`], when the body or a process failed or panicked, or was cut short by the end of `ctx`. A panic of the body
 /// is an error like that of a process; its name is that of the process the scope runs in, or `scope`.
@@ -126,7 +131,7 @@ where
     let body = match process::catch(body) {
         Ok(body) => body,
         Err(panic) => {
-            shared.panicked(&name(), panic);
+            shared.panicked(&name(), panic, false);
             return None;
         }
     };
@@ -140,7 +145,7 @@ where
     match result {
         Ok(Ok(value)) => return Some(value),
         Ok(Err(error)) => shared.fail_body(name(), error),
-        Err(panic) => shared.panicked(&name(), panic),
+        Err(panic) => shared.panicked(&name(), panic, false),
     };
     None
 }
@@ -232,7 +237,7 @@ impl Scope {
         if !self.shared.enter(child.clone()) {
             child.refuse();
         } else if let Err(error) = go(Run(child), &self.shared, born) {
-            self.shared.fail(&name, error.into());
+            self.shared.fail(&name, error.into(), false);
         }
         join
     }

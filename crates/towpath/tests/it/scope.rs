@@ -616,3 +616,42 @@ fn processes_run_without_any_runtime() {
         assert_eq!(sum.unwrap(), 42);
     });
 }
+
+/// Who is said to have failed first, and how many came later: a waiter whose send has failed, or the kitchen that had the
+/// receiver and fails after that, on a thread or in a later turn of a task.
+async fn whose_failure(on_a_thread: bool) -> (String, usize) {
+    const BURNS: &str = "the kitchen burns";
+    let (tx, rx) = towpath::rendezvous::<u32>();
+    let failed = scope(&Ctx::root(), |s| async move {
+        s.spawn("waiter", |_| async move {
+            tx.send(1).await?;
+            Ok::<(), BoxError>(())
+        });
+        if on_a_thread {
+            s.spawn_blocking("kitchen", move |ctx| {
+                drop(rx);
+                while !ctx.is_done() {
+                    thread::yield_now();
+                }
+                Err::<(), BoxError>(BURNS.into())
+            });
+        } else {
+            s.spawn("kitchen", move |ctx| async move {
+                drop(rx);
+                ctx.done().await;
+                yield_now().await;
+                Err::<(), BoxError>(BURNS.into())
+            });
+        }
+        Ok(())
+    });
+    let error = failed.await.unwrap_err();
+    (error.process().unwrap().to_string(), error.later().len())
+}
+
+#[test]
+fn a_failure_goes_before_the_failed_send_that_echoes_it() {
+    assert_eq!(run(60, whose_failure(true)), ("kitchen".to_owned(), 1));
+    // What happens in a later turn has not caused it.
+    assert_eq!(run(60, whose_failure(false)), ("waiter".to_owned(), 1));
+}

@@ -46,14 +46,15 @@ fn locks_named_wait_is_told() {
     model(|| {
         let shared = Arc::new((Semaphore::new(1).named("berths"), Notify::new().named("bell")));
         let theirs = shared.clone();
-        thread::spawn(move || {
-            drop(theirs.0.acquire_blocking(1).unwrap());
-            theirs.1.notify_one();
+        let adds = thread::spawn(move || {
             theirs.0.add_permits(1);
+            theirs.1.notify_one();
+            drop(theirs.0.acquire_blocking(1).unwrap());
         });
         let both = shared.0.acquire_blocking(2).unwrap();
         shared.1.notified_blocking();
         drop(both);
+        adds.join().unwrap();
         assert_eq!(shared.0.available_permits(), 2);
     });
 }

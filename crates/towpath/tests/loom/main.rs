@@ -28,6 +28,7 @@ mod order;
 mod ring;
 mod seal;
 mod select;
+mod slot;
 
 use std::{
     future::Future,
