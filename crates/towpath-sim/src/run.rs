@@ -7,6 +7,7 @@ use crate::{
     campaign::{Cause, Explored, Origin, Run, Trouble},
     choice::Choices,
     engine::{self, BoxMain, Engine, Failure, Outcome},
+    real::Pulse,
     report,
 };
 
@@ -33,6 +34,11 @@ impl<P: Fn() -> BoxMain> Machine<P> {
             ..engine::Config::default()
         };
         Self { engine: Engine::new(limits), program }
+    }
+
+    /// Beats at every step.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.engine.pulse()
     }
 
     /// One schedule, for which `choices` have been begun.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::campaign::{self, Engine, Explored, Trouble};
 use crate::orders::Orders;
-use crate::real::Environment;
+use crate::real::{Environment, Watchdog};
 use crate::run::{Machine, boxed};
 use crate::words;
 use crate::{Config, Leaks, Report, Strategy};
@@ -105,6 +105,7 @@ impl Sim {
         });
         let mut machine = Machine::new(&self.config, checked);
         let environment = Environment::of_process();
+        let _watched = Watchdog::start(name, machine.pulse());
         match self.test_with(name, &environment, &mut |choices, tell| machine.run(choices, tell)) {
             Ok(words) if words.is_empty() => {}
             Ok(words) => println!("{words}"),

@@ -24,7 +24,7 @@ pub(crate) use record::{Event, Left, Story, Thing, Wait, What};
 use world::World;
 pub(crate) use world::with;
 
-use crate::choice::Choices;
+use crate::{choice::Choices, real::Pulse};
 
 /// The main process.
 pub(crate) type BoxMain = Pin<Box<dyn Future<Output = ()>>>;
@@ -83,6 +83,11 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(config: Config) -> Self {
         Self { world: World::new(config) }
+    }
+
+    /// Beats at every step.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.world.now.borrow().pulse.clone()
     }
 
     /// Runs one schedule, for which `choices` have been begun.

@@ -12,7 +12,10 @@ use super::{
     tasks::{State, Tasks},
     world::Order,
 };
-use crate::choice::{self, CLOCK, Candidate, Choices, Kind};
+use crate::{
+    choice::{self, CLOCK, Candidate, Choices, Kind},
+    real::Pulse,
+};
 
 /// How things stand.
 pub(super) struct Now {
@@ -24,6 +27,7 @@ pub(super) struct Now {
     /// Schedules so far.
     pub(super) schedule: u64,
     pub(super) steps: u64,
+    pub(super) pulse: Pulse,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
@@ -64,6 +68,7 @@ impl Now {
             clock: Clock::new(),
             schedule: 0,
             steps: 0,
+            pulse: Pulse::default(),
             trace: Trace::default(),
             current: 0,
             on: 0,
@@ -85,6 +90,7 @@ impl Now {
     pub(super) fn begin(&mut self, record: Option<Box<Record>>) {
         self.schedule += 1;
         self.steps = 0;
+        self.pulse.beat();
         self.trace = Trace::default();
         self.current = 0;
         self.next = None;
@@ -156,6 +162,7 @@ impl Now {
 
     pub(super) fn step(&mut self, point: Point) {
         self.steps += 1;
+        self.pulse.beat();
         let object = self.object(point.object);
         self.trace.step(self.current, point.op, object, point.at);
         let it = self.tasks.get_mut(self.current);
