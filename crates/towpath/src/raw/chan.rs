@@ -68,6 +68,18 @@ pub(crate) enum Mode {
     Shared,
 }
 
+/// Out of the way of the other two queues, whose tries are short enough to stand where they are needed.
+#[inline(never)]
+fn meet_try_send<T>(meet: &Meet<T>, value: &mut Option<T>) -> Push {
+    passing(|me| meet.try_send(value, me))
+}
+
+/// As `meet_try_send`.
+#[inline(never)]
+fn meet_try_recv<T>(meet: &Meet<T>, insist: bool) -> Result<Option<T>, ()> {
+    passing(|me| meet.try_recv(me, insist))
+}
+
 /// Runs `f` as a party that stands in no line.
 fn passing<R>(f: impl FnOnce(&Me<'_>) -> R) -> R {
     let core = Core::new(PLAIN);
@@ -322,12 +334,12 @@ impl<T> Chan<T> {
     // ---- sending -------------------------------------------------------------------------------------------------
 
     /// Sends what is in `value` if that is possible now; on `Done` it is taken out.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
         match &self.queue {
             Queue::Ring(ring) => ring.try_send(value),
             Queue::List(list) => list.try_send(value),
-            Queue::Meet(meet) => passing(|me| meet.try_send(value, me)),
+            Queue::Meet(meet) => meet_try_send(meet, value),
         }
     }
 
@@ -521,28 +533,40 @@ impl<T> Chan<T> {
     ///
     /// # Safety
     /// `mode` is that of the caller's end, which it holds exclusively if it says so.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn try_recv(&self, mode: Mode, insist: bool) -> Result<Option<T>, ()> {
+        let value = match &self.queue {
+            // SAFETY: the caller's promise.
+            Queue::Ring(ring) => unsafe { ring.try_recv(mode) },
+            // SAFETY: the caller's promise.
+            Queue::List(list) => unsafe { list.try_recv(mode) },
+            Queue::Meet(meet) => return meet_try_recv(meet, insist),
+        };
+        if value.is_some() {
+            return Ok(value);
+        }
         // SAFETY: the caller's promise.
-        unsafe {
-            let (value, gate) = match &self.queue {
-                Queue::Ring(ring) => (ring.try_recv(mode), &ring.gate),
-                Queue::List(list) => (list.try_recv(mode), &list.gate),
-                Queue::Meet(meet) => return passing(|me| meet.try_recv(me, insist)),
-            };
-            if value.is_some() {
-                return Ok(value);
-            }
-            if !gate.senders_gone() {
-                return Err(());
-            }
-            // What was sent before the last sender went is all there is.
-            Ok(match &self.queue {
+        unsafe { self.try_recv_last(mode) }
+    }
+
+    /// As `try_recv` on an empty ring or list.
+    ///
+    /// # Safety
+    /// As for `try_recv`.
+    #[inline(never)]
+    unsafe fn try_recv_last(&self, mode: Mode) -> Result<Option<T>, ()> {
+        if !self.gate().is_some_and(Gate::senders_gone) {
+            return Err(());
+        }
+        // What was sent before the last sender went is all there is.
+        // SAFETY: the caller's promise.
+        Ok(unsafe {
+            match &self.queue {
                 Queue::Ring(ring) => ring.try_recv(mode),
                 Queue::List(list) => list.try_recv(mode),
                 Queue::Meet(_) => None,
-            })
-        }
+            }
+        })
     }
 
     /// Takes up to `limit` messages that are there now.

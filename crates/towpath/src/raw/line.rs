@@ -368,16 +368,20 @@ impl WaitList {
     }
 }
 
-/// Wakers collected under a lock, to be woken after it.
+/// Wakers collected under a lock, to be woken after it. Nearly always none or one.
 pub(crate) struct Wakes {
     first: Option<Waker>,
-    more: Vec<Waker>,
+    #[expect(
+        clippy::box_collection,
+        reason = "one word to make, move and drop where there are no more"
+    )]
+    more: Option<Box<Vec<Waker>>>,
 }
 
 impl Wakes {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self { first: None, more: Vec::new() }
+        Self { first: None, more: None }
     }
 
     #[inline]
@@ -385,17 +389,16 @@ impl Wakes {
         if self.first.is_none() {
             self.first = Some(waker);
         } else {
-            self.more.push(waker);
+            self.more.get_or_insert_default().push(waker);
         }
     }
 
     #[inline]
     pub(crate) fn wake(self) {
-        if let Some(waker) = self.first {
-            waker.wake();
-            for waker in self.more {
-                waker.wake();
-            }
+        let Some(first) = self.first else { return };
+        first.wake();
+        if let Some(more) = self.more {
+            more.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -145,7 +145,7 @@ impl<T> List<T> {
     }
 
     /// Sends what is in `value` unless the receivers are gone, and tells a waiting receiver.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
         // SAFETY: `push` moves the message on `Done`.
         let done = unsafe { move_out(value, |source| self.push(source)) };
@@ -159,7 +159,7 @@ impl<T> List<T> {
     ///
     /// # Safety
     /// Exclusive only if the caller's end is the only one, and it receives once at a time.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn try_recv(&self, mode: Mode) -> Option<T> {
         match mode {
             // SAFETY: the caller's promise.
@@ -174,6 +174,43 @@ impl<T> List<T> {
     /// `source` is valid for reads; on `Done` the message there has moved.
     #[inline]
     pub(super) unsafe fn push(&self, source: *const T) -> Push {
+        // Nearly always: the block has more than one slot left, and nobody else is sending.
+        let tail = self.tail.index.load(Ordering::Acquire);
+        let offset = (tail / ONE % LAP) as usize;
+        let block = self.tail.block.load(Ordering::Acquire);
+        if tail & CLOSED == 0
+            && offset + 1 < SLOTS
+            && !block.is_null()
+            && self
+                .tail
+                .index
+                .compare_exchange(tail, tail + ONE, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        {
+            // SAFETY: the index named this block when the exchange succeeded, and gave us this slot alone.
+            unsafe { Self::fill(&(*block).slots[offset], tail, source) };
+            return Push::Done;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.push_slowly(source) }
+    }
+
+    /// # Safety
+    /// The caller has taken this position, and `source` is valid for reads.
+    #[inline]
+    unsafe fn fill(slot: &Slot<T>, position: u64, source: *const T) {
+        // SAFETY: whoever takes a position by an exchange has its slot alone, and the receiver frees the block only after
+        // it has read the slot. Attacked by `loom::list_block_change`.
+        slot.value.with_mut(|value| unsafe {
+            (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
+        });
+        slot.stamp.store(position | 1, Ordering::Release);
+    }
+
+    /// # Safety
+    /// As for `push`.
+    #[inline(never)]
+    unsafe fn push_slowly(&self, source: *const T) -> Push {
         let mut backoff = Backoff::new();
         let mut prepared: Option<Box<Block<T>>> = None;
         loop {
@@ -216,11 +253,7 @@ impl<T> List<T> {
                     self.tail.index.fetch_add(ONE, Ordering::SeqCst);
                     (*block).next.store(next, Ordering::Release);
                 }
-                let slot = &(*block).slots[offset];
-                slot.value.with_mut(|value| {
-                    (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
-                });
-                slot.stamp.store(tail | 1, Ordering::Release);
+                Self::fill(&(*block).slots[offset], tail, source);
             }
             return Push::Done;
         }
@@ -256,34 +289,51 @@ impl<T> List<T> {
         }
         // SAFETY: the head's block lives until we free it below.
         let slot = unsafe { &(*block).slots[offset] };
-        if slot.stamp.load(Ordering::Acquire) != head | 1 {
-            if self.is_empty() {
-                return None;
-            }
-            let mut backoff = Backoff::new();
-            while slot.stamp.load(Ordering::Acquire) != head | 1 {
-                backoff.wait_for_other();
-            }
+        if slot.stamp.load(Ordering::Acquire) != head | 1 && !self.await_writer(slot, head) {
+            return None;
         }
         // SAFETY: the stamp says written, and we are the only receiver. Attacked by `loom::list_hand_over`.
         let value = slot.value.with(|value| unsafe { (*value).assume_init_read() });
         if offset + 1 == SLOTS {
-            let mut backoff = Backoff::new();
-            let next = loop {
-                // SAFETY: as above.
-                let next = unsafe { (*block).next.load(Ordering::Acquire) };
-                if !next.is_null() {
-                    break next;
-                }
-                backoff.wait_for_other();
-            };
-            self.head.block.store(next, Ordering::Relaxed);
-            self.head.index.store(head + 2 * ONE, Ordering::Release);
-            self.recycle(block);
+            // SAFETY: its slots are read, and we are the only receiver.
+            unsafe { self.next_block(block, head) };
         } else {
             self.head.index.store(head + ONE, Ordering::Release);
         }
         Some(value)
+    }
+
+    /// Goes from `block`, whose last slot was at `head`, to the next.
+    ///
+    /// # Safety
+    /// `block` is the head's, all its slots are read, and no other receiver runs meanwhile.
+    #[inline(never)]
+    unsafe fn next_block(&self, block: *mut Block<T>, head: u64) {
+        let mut backoff = Backoff::new();
+        let next = loop {
+            // SAFETY: it lives until we free it below.
+            let next = unsafe { (*block).next.load(Ordering::Acquire) };
+            if !next.is_null() {
+                break next;
+            }
+            backoff.wait_for_other();
+        };
+        self.head.block.store(next, Ordering::Relaxed);
+        self.head.index.store(head + 2 * ONE, Ordering::Release);
+        self.recycle(block);
+    }
+
+    /// Tells an empty queue (false) from a message that is just being written, and waits for that one.
+    #[inline(never)]
+    fn await_writer(&self, slot: &Slot<T>, head: u64) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let mut backoff = Backoff::new();
+        while slot.stamp.load(Ordering::Acquire) != head | 1 {
+            backoff.wait_for_other();
+        }
+        true
     }
 
     #[cold]
@@ -302,6 +352,7 @@ impl<T> List<T> {
     }
 
     /// Takes the oldest message, for one of several receivers.
+    #[inline(never)]
     pub(super) fn pop_shared(&self) -> Option<T> {
         if self.is_empty() {
             return None;

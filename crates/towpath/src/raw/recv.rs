@@ -130,52 +130,86 @@ impl<'a, T> Receiving<'a, T> {
 impl<T> Future for Receiving<'_, T> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::New {
             this.begin();
         }
-        match this.stage().get() {
+        if this.stage().get() == Stage::New && !this.chan.is_meet() {
+            this.poll_queue(cx)
+        } else {
+            this.poll_waiting(cx)
+        }
+    }
+}
+
+impl<T> Receiving<'_, T> {
+    /// The first poll on a ring or list.
+    #[inline(never)]
+    fn poll_queue(&self, cx: &Context<'_>) -> Poll<Option<T>> {
+        // Most messages are there already; then no waker need be cloned.
+        match self.try_at_once() {
+            Some(end_or_value) => Poll::Ready(end_or_value),
+            None => self.poll_waiting(cx),
+        }
+    }
+
+    /// A try before anything is done about waiting.
+    #[inline(always)]
+    fn try_at_once(&self) -> Option<Option<T>> {
+        // SAFETY: the mode is that of the end that `new` borrowed.
+        let end_or_value = unsafe { self.chan.try_recv(self.mode(), false) }.ok()?;
+        self.stage().set(Stage::Done);
+        Some(end_or_value)
+    }
+
+    /// As `poll`; if nothing has begun yet, a ring or list was empty a moment ago.
+    #[inline(never)]
+    fn poll_waiting(&self, cx: &Context<'_>) -> Poll<Option<T>> {
+        match self.stage().get() {
             Stage::New => loop {
-                // Most messages are there already; then no waker need be cloned.
-                if this.chan.may_recv()
-                    // SAFETY: the mode is that of the end that `new` borrowed.
-                    && let Ok(end_or_value) = unsafe { this.chan.try_recv(this.mode(), false) }
+                if self.chan.is_meet()
+                    && self.chan.may_recv()
+                    && let Some(end_or_value) = self.try_at_once()
                 {
-                    this.stage().set(Stage::Done);
                     return Poll::Ready(end_or_value);
                 }
-                let ready = (!this.chan.is_meet()).then_some(|| this.chan.recv_ready());
-                let patience = this.chan.recv_patience();
-                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
+                let ready = (!self.chan.is_meet()).then_some(|| self.chan.recv_ready());
+                let patience = self.chan.recv_patience();
+                match first_wait(&self.chan, patience, &self.core, cx, ready, |me| self.advance(me))
                 {
                     FirstWait::Ready(end_or_value) => return Poll::Ready(end_or_value),
                     FirstWait::Parked => {
-                        this.park();
+                        self.park();
                         return Poll::Pending;
                     }
-                    FirstWait::Retry => {}
+                    FirstWait::Retry => {
+                        if let Some(end_or_value) = self.try_at_once() {
+                            return Poll::Ready(end_or_value);
+                        }
+                    }
                     FirstWait::News => break,
                 }
             },
             Stage::Waiting => {
-                if !has_news(&this.chan, &this.core, cx) {
-                    this.pending();
+                if !has_news(&self.chan, &self.core, cx) {
+                    self.pending();
                     return Poll::Pending;
                 }
             }
             Stage::Won | Stage::WonEnd | Stage::Done => panic!("a receive was {POLLED_AFTER_DONE}"),
         }
-        if this.op.node.phase() != Phase::Done {
-            this.core.arm_alone(cx.waker());
+        if self.op.node.phase() != Phase::Done {
+            self.core.arm_alone(cx.waker());
         }
-        match this.advance(&plain(&this.core)) {
+        match self.advance(&plain(&self.core)) {
             Some(end_or_value) => {
-                this.unpark(Unpark::Done);
+                self.unpark(Unpark::Done);
                 Poll::Ready(end_or_value)
             }
             None => {
-                this.park();
+                self.park();
                 Poll::Pending
             }
         }

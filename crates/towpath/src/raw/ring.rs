@@ -169,7 +169,7 @@ impl<T> Ring<T> {
     }
 
     /// Sends what is in `value` if there is room, and tells a waiting receiver.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_send(&self, value: &mut Option<T>) -> Push {
         // SAFETY: `push` moves the message on `Done`.
         let done = unsafe { move_out(value, |source| self.push(source, false)) };
@@ -183,7 +183,7 @@ impl<T> Ring<T> {
     ///
     /// # Safety
     /// Exclusive only if the caller's end is the only one, and it receives once at a time.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn try_recv(&self, mode: Mode) -> Option<T> {
         let value = match mode {
             // SAFETY: the caller's promise.
@@ -202,6 +202,41 @@ impl<T> Ring<T> {
     /// `source` is valid for reads; on `Done` the message there has moved.
     #[inline]
     pub(super) unsafe fn push(&self, source: *const T, reserved: bool) -> Push {
+        // Nearly always: no permits are out, the next slot is free, and nobody else is sending.
+        let tail = self.tail.load(Ordering::Relaxed);
+        let slot = self.slot(tail);
+        if tail & (CLOSED | RESERVED) == 0
+            && self.capacity == self.mask + 1
+            && slot.stamp.load(Ordering::Acquire) == tail
+            && self
+                .tail
+                .compare_exchange(tail, tail.wrapping_add(ONE), Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        {
+            // SAFETY: the caller's promise; the exchange gave us this position alone.
+            unsafe { Self::fill(slot, tail, source) };
+            return Push::Done;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.push_slowly(source, reserved) }
+    }
+
+    /// # Safety
+    /// The caller has taken this position, and `source` is valid for reads.
+    #[inline]
+    unsafe fn fill(slot: &Slot<T>, position: u64, source: *const T) {
+        // SAFETY: taking the position by an exchange gave it to the caller alone, and its stamp said that the slot is
+        // free; no receiver looks at it before the stamp below. Attacked by `loom::ring_two_senders_one_slot`.
+        slot.value.with_mut(|value| unsafe {
+            (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
+        });
+        slot.stamp.store(position | 1, Ordering::Release);
+    }
+
+    /// # Safety
+    /// As for `push`.
+    #[inline(never)]
+    unsafe fn push_slowly(&self, source: *const T, reserved: bool) -> Push {
         let mut backoff = Backoff::new();
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
@@ -232,13 +267,8 @@ impl<T> Ring<T> {
                     Ordering::Relaxed,
                 ) {
                     Ok(_) => {
-                        // SAFETY: the exchange gave us this position alone, and its stamp said that the slot is
-                        // free; no receiver looks at it before the stamp below. Attacked by
-                        // `loom::ring_two_senders_one_slot`.
-                        slot.value.with_mut(|value| unsafe {
-                            (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
-                        });
-                        slot.stamp.store(position | 1, Ordering::Release);
+                        // SAFETY: the caller's promise; the exchange gave us this position alone.
+                        unsafe { Self::fill(slot, position, source) };
                         return Push::Done;
                     }
                     Err(now) => {
@@ -268,7 +298,7 @@ impl<T> Ring<T> {
     ///
     /// # Safety
     /// No other call of `pop_single` or `pop_shared` runs meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn pop_single(&self) -> Option<T> {
         let head = self.head.load(Ordering::Relaxed);
         let slot = self.slot(head);
@@ -312,7 +342,7 @@ impl<T> Ring<T> {
     }
 
     /// Takes the oldest message, for one of several receivers.
-    #[inline]
+    #[inline(never)]
     pub(super) fn pop_shared(&self) -> Option<T> {
         let mut backoff = Backoff::new();
         let mut head = self.head.load(Ordering::Relaxed);
@@ -358,6 +388,7 @@ impl<T> Ring<T> {
     }
 
     /// Tells an empty queue (false) from a message that is just being written, and waits for that one.
+    #[inline(never)]
     fn await_writer(&self, slot: &Slot<T>, head: u64) -> bool {
         if self.tail.load(Ordering::SeqCst) & POSITION == head {
             return false;

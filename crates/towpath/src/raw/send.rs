@@ -144,58 +144,90 @@ impl<'a, T> Sending<'a, T> {
 impl<T> Future for Sending<'_, T> {
     type Output = Result<(), SendError<T>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_ref().get_ref();
         if this.stage().get() == Stage::New {
             this.begin();
         }
-        match this.stage().get() {
+        if this.stage().get() == Stage::New && !this.chan.is_meet() {
+            this.poll_queue(cx)
+        } else {
+            this.poll_waiting(cx)
+        }
+    }
+}
+
+impl<T> Sending<'_, T> {
+    /// The first poll on a ring or list.
+    #[inline(never)]
+    fn poll_queue(&self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        match self.try_at_once() {
+            Some(sent) => Poll::Ready(sent),
+            None => self.poll_waiting(cx),
+        }
+    }
+
+    /// A try before anything is done about waiting.
+    #[inline(always)]
+    fn try_at_once(&self) -> Option<Result<(), SendError<T>>> {
+        // SAFETY: in no line, so the value is ours.
+        let done = self.op.value.with_mut(|value| self.chan.try_send(unsafe { &mut *value }));
+        (done != Push::Full).then(|| self.result(&done))
+    }
+
+    /// As `poll`; if nothing has begun yet, a ring had no room a moment ago.
+    #[inline(never)]
+    fn poll_waiting(&self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        match self.stage().get() {
             Stage::New => loop {
-                if this.chan.may_send() {
-                    // SAFETY: in no line, so the value is ours.
-                    let done =
-                        this.op.value.with_mut(|value| this.chan.try_send(unsafe { &mut *value }));
-                    if done != Push::Full {
-                        return Poll::Ready(this.result(&done));
-                    }
+                if self.chan.is_meet()
+                    && self.chan.may_send()
+                    && let Some(sent) = self.try_at_once()
+                {
+                    return Poll::Ready(sent);
                 }
-                let ready = (!this.chan.is_meet()).then_some(|| this.chan.send_ready());
-                let patience = this.chan.send_patience();
-                match first_wait(&this.chan, patience, &this.core, cx, ready, |me| this.advance(me))
+                let ready = (!self.chan.is_meet()).then_some(|| self.chan.send_ready());
+                let patience = self.chan.send_patience();
+                match first_wait(&self.chan, patience, &self.core, cx, ready, |me| self.advance(me))
                 {
                     FirstWait::Ready(sent) => return Poll::Ready(sent),
                     FirstWait::Parked => {
-                        this.park();
+                        self.park();
                         return Poll::Pending;
                     }
-                    FirstWait::Retry => {}
+                    FirstWait::Retry => {
+                        if let Some(sent) = self.try_at_once() {
+                            return Poll::Ready(sent);
+                        }
+                    }
                     FirstWait::News => break,
                 }
             },
             Stage::Waiting => {
-                if !has_news(&this.chan, &this.core, cx) {
-                    this.pending();
+                if !has_news(&self.chan, &self.core, cx) {
+                    self.pending();
                     return Poll::Pending;
                 }
             }
             Stage::Won | Stage::WonEnd | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
         }
         // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
-        if this.op.node.phase() == Phase::Granted {
-            let me = Me { may_wait: false, ..plain(&this.core) };
-            if let Some(sent) = this.advance(&me) {
-                this.unpark(Unpark::Done);
+        if self.op.node.phase() == Phase::Granted {
+            let me = Me { may_wait: false, ..plain(&self.core) };
+            if let Some(sent) = self.advance(&me) {
+                self.unpark(Unpark::Done);
                 return Poll::Ready(sent);
             }
         }
-        this.core.arm_alone(cx.waker());
-        match this.advance(&plain(&this.core)) {
+        self.core.arm_alone(cx.waker());
+        match self.advance(&plain(&self.core)) {
             Some(sent) => {
-                this.unpark(Unpark::Done);
+                self.unpark(Unpark::Done);
                 Poll::Ready(sent)
             }
             None => {
-                this.park();
+                self.park();
                 Poll::Pending
             }
         }

@@ -273,7 +273,16 @@ impl<T> State<T> {
 
     /// Brings the lines in order after something has changed: values given back go to waiting receivers, and those
     /// who wait to send get the room there is, first come first served.
+    #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {
+        let may_give_back = self.back > 0 && !self.recv.is_empty();
+        if may_give_back || (!self.send.is_empty() && self.room() > 0) {
+            self.settle_lines(wakes);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_lines(&mut self, wakes: &mut Wakes) {
         while self.back > 0 && !self.recv.is_empty() {
             let at = self.recv.front();
             // SAFETY: it stands in our line and the lock is held.
