@@ -13,13 +13,11 @@ use super::{
     op::{RecvOp, ReserveOp, SendOp, Step},
     recv::Receiving,
     ring::{Push, Ring},
-    seen::{Filling, Parked},
     turnstile::Turnstile,
     wait::{Core, Line},
     watch::SetCore,
 };
 use crate::{
-    probe::ResourceId,
     rt::{Op, sim},
     sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence},
 };
@@ -29,16 +27,16 @@ use crate::{
 /// In the models two, so that they see rings of two slots.
 const MEET_BELOW: usize = if cfg!(towpath_loom) { 2 } else { 4 };
 
-enum Queue<T> {
+pub(super) enum Queue<T> {
     Meet(Meet<T>),
     Ring(Box<Ring<T>>),
     List(Box<List<T>>),
 }
 
 pub(crate) struct Chan<T> {
-    queue: Queue<T>,
-    senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) queue: Queue<T>,
+    pub(super) senders: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
     /// What `poll_recv` keeps between its calls: the exclusive receiving end's own, reached through `&mut` on it. Here
     /// so that a receiver takes one word.
     pub(super) kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
@@ -251,45 +249,6 @@ impl<T> Chan<T> {
     #[inline]
     pub(crate) fn begin(&self, op: Op, at: &'static Location<'static>) {
         sim::point(op, ptr::from_ref(self).addr(), Some(at));
-    }
-
-    // ---- for observers ------------------------------------------------------------------------------------------
-
-    /// Names it for observers.
-    pub(crate) fn id(&self) -> ResourceId {
-        ResourceId(ptr::from_ref(self).addr() as u64)
-    }
-
-    pub(super) fn filling(&self) -> Filling {
-        Filling {
-            capacity: self.capacity(),
-            queued: self.len(),
-            senders: self.senders.load(Ordering::SeqCst),
-            receivers: self.receivers.load(Ordering::SeqCst),
-            positions: match &self.queue {
-                Queue::Meet(_) => (0, 0),
-                Queue::Ring(ring) => ring.positions(),
-                Queue::List(list) => list.positions(),
-            },
-        }
-    }
-
-    /// Shows an observer who waits.
-    pub(super) fn look(&self, seen: &mut Vec<(Side, Parked)>) {
-        match &self.queue {
-            Queue::Meet(meet) => meet.look(seen),
-            Queue::Ring(ring) => ring.gate.look(seen),
-            Queue::List(list) => list.gate.look(seen),
-        }
-    }
-
-    /// How many wait.
-    pub(super) fn parked(&self) -> usize {
-        match &self.queue {
-            Queue::Meet(meet) => meet.parked(),
-            Queue::Ring(ring) => ring.gate.parked(),
-            Queue::List(list) => list.gate.parked(),
-        }
     }
 
     fn gate(&self) -> Option<&Gate> {

@@ -1,11 +1,18 @@
 //! What an observer sees of a channel: how full it is, how many ends it has, and who stands in its lines.
 
-use std::panic::Location;
+use std::{panic::Location, ptr};
 
-use super::{chan::Chan, gate::Side};
+use super::{
+    chan::{Chan, Queue},
+    gate::Side,
+};
 #[cfg(not(towpath_loom))]
 use crate::observe;
-use crate::{observe::Shown, sync::Arc};
+use crate::{
+    observe::Shown,
+    probe::ResourceId,
+    sync::{Arc, Ordering},
+};
 
 /// An operation that stands in a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -89,4 +96,43 @@ pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
         fn look(&self, _: &mut Vec<(Side, Parked)>) {}
     }
     std::sync::Arc::new(Unseen)
+}
+
+impl<T> Chan<T> {
+    /// Names it for observers.
+    pub(crate) fn id(&self) -> ResourceId {
+        ResourceId(ptr::from_ref(self).addr() as u64)
+    }
+
+    pub(super) fn filling(&self) -> Filling {
+        Filling {
+            capacity: self.capacity(),
+            queued: self.len(),
+            senders: self.senders.load(Ordering::SeqCst),
+            receivers: self.receivers.load(Ordering::SeqCst),
+            positions: match &self.queue {
+                Queue::Meet(_) => (0, 0),
+                Queue::Ring(ring) => ring.positions(),
+                Queue::List(list) => list.positions(),
+            },
+        }
+    }
+
+    /// Shows an observer who waits.
+    pub(super) fn look(&self, seen: &mut Vec<(Side, Parked)>) {
+        match &self.queue {
+            Queue::Meet(meet) => meet.look(seen),
+            Queue::Ring(ring) => ring.gate.look(seen),
+            Queue::List(list) => list.gate.look(seen),
+        }
+    }
+
+    /// How many wait.
+    pub(super) fn parked(&self) -> usize {
+        match &self.queue {
+            Queue::Meet(meet) => meet.parked(),
+            Queue::Ring(ring) => ring.gate.parked(),
+            Queue::List(list) => list.gate.parked(),
+        }
+    }
 }
