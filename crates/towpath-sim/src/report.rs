@@ -400,9 +400,15 @@ impl<'a> Told<'a> {
     fn line(&self, event: &Event) -> String {
         let what = match event.what {
             What::Step { op, object, at } => {
+                let mut words = deed(op).to_owned();
                 let object = self.object(object, op);
-                let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
-                format!("{} {object}{at}", deed(op))
+                if !object.is_empty() {
+                    words = format!("{words} {object}");
+                }
+                match at {
+                    Some(at) => format!("{words} at {at}"),
+                    None => words,
+                }
             }
             What::Spawn { child } => format!("starts `{}`", self.name(child)),
             What::Wake { woken } => format!("wakes `{}`", self.name(woken)),
