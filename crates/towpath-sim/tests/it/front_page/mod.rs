@@ -1,0 +1,23 @@
+//! The programs of the crate's front page, and that the report which it shows is the one that they give.
+
+pub(crate) mod fails;
+mod passes;
+
+use std::{env, fs, panic::catch_unwind, path::Path};
+
+/// What a test says that fails.
+fn report_of(test: fn()) -> String {
+    let payload = catch_unwind(test).expect_err("it fails");
+    payload.downcast_ref::<String>().expect("the report is a text").clone()
+}
+
+#[test]
+fn the_report_on_the_front_page_is_real() {
+    let report = report_of(fails::every_bill_is_in_the_total) + "\n";
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/front_page.txt");
+    if env::var_os("TOWPATH_BLESS").is_some() {
+        fs::write(&golden, &report).expect("the golden file can be written");
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(report, expected, "TOWPATH_BLESS=1 writes {} anew", golden.display());
+}
