@@ -249,6 +249,12 @@ impl<'a> Told<'a> {
                 What::Step { .. } | What::Wake { .. } | What::Choice { .. } => {}
             }
         }
+        // What a select looked at is used too, though only the arm that won says so itself.
+        for &(task, op, object) in &story.waited {
+            if object != 0 && op != Op::Acquire {
+                told.use_of(task, op, object);
+            }
+        }
         for left in &story.left {
             for wait in left.waits.iter().chain(&left.unpolled) {
                 match wait.op {
