@@ -21,3 +21,14 @@ fn the_report_on_the_front_page_is_real() {
     let expected = fs::read_to_string(&golden).unwrap_or_default();
     assert_eq!(report, expected, "TOWPATH_BLESS=1 writes {} anew", golden.display());
 }
+
+#[test]
+fn the_token_on_the_front_page_is_the_one_in_the_report() {
+    let report = include_str!("../../golden/front_page.txt");
+    let replay = report.lines().find(|line| line.contains("TOWPATH_REPLAY=")).expect("a token");
+    let token = replay.split_whitespace().next().expect("a word");
+    assert!(
+        include_str!("../../../src/lib.rs").contains(token),
+        "src/lib.rs shows another: {token}"
+    );
+}
