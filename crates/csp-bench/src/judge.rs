@@ -60,6 +60,8 @@ pub struct Hunt {
     pub forced: Vec<usize>,
     /// Real time that finding, shrinking and telling took at most.
     pub slowest: Duration,
+    /// The last finding that did not.
+    pub wrong: Option<Finding>,
     /// The last finding.
     pub finding: Option<Finding>,
     /// Its token.
@@ -133,7 +135,11 @@ fn hunt(kernel: &Kernel, program: Program, effort: Effort) -> Hunt {
         };
         hunt.found.push(failed.schedule + 1);
         hunt.forced.push(failed.forced.1);
-        hunt.right += u64::from(is_right(kernel, &failed.finding));
+        if is_right(kernel, &failed.finding) {
+            hunt.right += 1;
+        } else {
+            hunt.wrong = Some(failed.finding.clone());
+        }
         hunt.token = Some(failed.token);
         hunt.finding = Some(failed.finding);
     }
@@ -164,6 +170,7 @@ pub fn is_right(kernel: &Kernel, finding: &Finding) -> bool {
         Symptom::Panic => FindingKind::Panic,
         Symptom::Livelock => FindingKind::NoEnd,
         Symptom::NeverPolled => FindingKind::NeverPolled,
+        Symptom::LostWakeup => FindingKind::LostWakeup,
     };
     finding.kind == kind
         && (kernel.stuck.is_empty()
@@ -173,14 +180,14 @@ pub fn is_right(kernel: &Kernel, finding: &Finding) -> bool {
                     finding.stuck.iter().filter(|stuck| stuck.process == expected.process);
                 named.any(|stuck| {
                     let mut waits = stuck.waits.iter().chain(&stuck.unpolled);
-                    // Whoever goes on has no line.
+                    // Whoever goes on has no line, and a task's value is waited for wherever its handle is.
                     stuck.runs
                         || waits.any(|wait| {
                             let line = wait.at.as_deref().and_then(line_of);
                             let right_thing = expected
                                 .object
                                 .is_none_or(|name| wait.name.as_deref() == Some(name));
-                            right_thing && line.is_some_and(|line| lines.contains(&line))
+                            right_thing && line.is_none_or(|line| lines.contains(&line))
                         })
                 })
             }))

@@ -88,6 +88,8 @@ pub enum Symptom {
     Livelock,
     /// A future that holds a place in a line, a lock or a permit is not polled while its task waits for the same thing.
     NeverPolled,
+    /// Somebody waits for what is there already, since nobody woke them.
+    LostWakeup,
 }
 
 /// Who is expected to be found stuck, and where: the operation stands on a line of the kernel's source that ends with

@@ -117,6 +117,9 @@ fn tell(verdict: &Verdict) {
     if let Some(finding) = verdict.hunt.as_ref().and_then(|hunt| hunt.finding.as_ref()) {
         println!("== {name}: {}\n{finding}", verdict.kernel.shape);
     }
+    if let Some(wrong) = verdict.hunt.as_ref().and_then(|hunt| hunt.wrong.as_ref()) {
+        println!("== {name}: found something else\n{wrong}");
+    }
     for alarm in verdict.calms().filter_map(|calm| calm.alarm.as_ref()) {
         println!("== {name}: FALSE ALARM in a program without a bug\n{alarm}");
     }

@@ -297,6 +297,12 @@ impl<'a> Told<'a> {
 
     /// Who could end this wait.
     fn helpers(&self, task: u32, wait: &Wait) -> Vec<u32> {
+        let thing = self.story.things.get(&wait.object);
+        if let Some(at) = thing.filter(|thing| is_result(Some(thing))).and_then(|thing| thing.at) {
+            let started =
+                |child: &u32| self.story.who.get(*child as usize).is_some_and(|who| who.at == at);
+            return self.left.keys().copied().filter(started).collect();
+        }
         let side = match wait.op {
             Op::Recv | Op::Notified => Side::Send,
             Op::Send | Op::Reserve => Side::Recv,
@@ -328,15 +334,18 @@ impl<'a> Told<'a> {
         let helpers = self.helpers(task, wait);
         let mut words: Vec<_> = helpers.iter().map(|helper| self.helper(task, *helper)).collect();
         if words.is_empty()
+            && !is_result(thing)
             && let Some(nobody) = nobody(wait.op)
         {
             words.push(nobody.to_owned());
         }
+        let result = is_result(thing);
         StuckWait {
-            verb: verb(wait.op),
+            verb: if result { "for the value of" } else { verb(wait.op) },
             object: self.object(wait.object, wait.op),
             name: thing.and_then(|thing| thing.name.clone()),
-            at: wait.at.map(ToString::to_string),
+            // Where a task's value is waited for is a place in our own code.
+            at: wait.at.filter(|_| !result).map(ToString::to_string),
             helpers: words,
         }
     }
@@ -367,6 +376,7 @@ impl<'a> Told<'a> {
         match (&thing.name, thing.at) {
             (Some(name), _) if kind.is_empty() => format!("`{name}`"),
             (Some(name), _) => format!("`{name}` ({})", size(thing).as_deref().unwrap_or(kind)),
+            (None, Some(at)) if is_result(Some(thing)) => format!("the task started at {at}"),
             (None, Some(at)) => format!("the {kind} made at {at}"),
             (None, None) => kind.to_owned(),
         }
@@ -500,8 +510,14 @@ fn kind_of(thing: &Thing) -> Option<&'static str> {
         Object::Channel(_) => Some("channel"),
         Object::Lock => Some("lock"),
         Object::Context => Some("context"),
+        Object::Result => Some("task"),
         _ => None,
     }
+}
+
+/// Whether it is what a task will answer.
+fn is_result(thing: Option<&Thing>) -> bool {
+    thing.is_some_and(|thing| thing.what == Some(Object::Result))
 }
 
 /// What a thing is of which nothing is known but what was done to it.

@@ -164,11 +164,11 @@ mod moby_30408 {
             });
             s.spawn("client", |_| async move {
                 loop {
-                    let told = plugin.changed.notified();
+                    let told = plugin.changed.notified(); // stuck: client
                     if plugin.state.lock().await.active {
                         return;
                     }
-                    told.await; // stuck: client
+                    told.await;
                 }
             });
             Ok(())
@@ -222,11 +222,11 @@ mod moby_29733 {
 
         async fn wait_active(&self) {
             loop {
-                let told = self.changed.notified();
+                let told = self.changed.notified(); // stuck: second
                 if *self.active.lock().await {
                     return;
                 }
-                told.await; // stuck: second
+                told.await;
             }
         }
     }

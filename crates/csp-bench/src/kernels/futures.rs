@@ -66,7 +66,7 @@ pub(super) const KERNELS: &[Kernel] = &[
         owned: Some(program!(lost_waker::owned)),
         shared: Some(program!(lost_waker::shared)),
         fixed: program!(lost_waker::fixed),
-        symptom: Symptom::Deadlock,
+        symptom: Symptom::LostWakeup,
         stuck: &[
             Stuck { process: "spawned", object: None },
             Stuck { process: "main", object: None },

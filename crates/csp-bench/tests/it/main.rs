@@ -2,6 +2,7 @@
 
 mod clean;
 mod quiet;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 

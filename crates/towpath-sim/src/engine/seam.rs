@@ -131,6 +131,10 @@ impl sim::World for World {
         }
     }
 
+    fn gone(&self, object: usize) {
+        self.now.borrow_mut().objects.remove(&object);
+    }
+
     fn pending(&self, point: Point) {
         let mut now = self.now.borrow_mut();
         if now.record.is_some() {

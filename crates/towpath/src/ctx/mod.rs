@@ -55,16 +55,19 @@ pub struct Ctx(CtxRef);
 
 impl Ctx {
     /// A context above which there is none. It never ends; its children may.
+    #[track_caller]
     pub fn root() -> Self {
         Self(CtxRef::root())
     }
 
     /// A child that ends with this one.
+    #[track_caller]
     pub fn child(&self) -> Self {
         self.grow(Load::default(), None)
     }
 
     /// A child, and the handle that ends it.
+    #[track_caller]
     pub fn with_cancel(&self) -> (Self, Canceller) {
         let child = self.child();
         let canceller = Canceller { ctx: child.clone() };
@@ -72,12 +75,14 @@ impl Ctx {
     }
 
     /// A child that ends `timeout` from now at the latest, with [`Cause::DeadlineExceeded`].
+    #[track_caller]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         self.with_deadline(rt::later(rt::now(), timeout))
     }
 
     /// A child that ends at `deadline` at the latest, with [`Cause::DeadlineExceeded`]. A deadline later than this
     /// context's own changes nothing.
+    #[track_caller]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         self.grow(Load::default(), Some(deadline))
     }
@@ -86,6 +91,7 @@ impl Ctx {
     ///
     /// For what belongs to a request and crosses many layers: who asked, which tenant. What a function needs to do its
     /// work is better an argument.
+    #[track_caller]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
         self.grow(Load { value: Some(Box::new(value)), headers: None }, None)
     }
@@ -106,6 +112,7 @@ impl Ctx {
     }
 
     /// A child that carries `headers` in place of those above.
+    #[track_caller]
     pub fn with_headers(&self, headers: Headers) -> Self {
         self.grow(Load { value: None, headers: Some(headers) }, None)
     }
@@ -182,6 +189,7 @@ impl Ctx {
         self.0.end(cause)
     }
 
+    #[track_caller]
     fn grow(&self, load: Load, deadline: Option<Instant>) -> Self {
         Self(self.0.grow(load, deadline))
     }

@@ -19,6 +19,7 @@ use std::{
     iter,
     mem::ManuallyDrop,
     ops::Deref,
+    panic::Location,
     ptr::{self, NonNull},
     sync::Arc,
     time::Instant,
@@ -32,7 +33,7 @@ use super::{
 use crate::{
     ctx::Cause,
     headers::Headers,
-    rt,
+    rt::{self, Object, sim},
     sync::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -262,10 +263,12 @@ impl CtxRef {
         self.0.addr().get()
     }
 
+    #[track_caller]
     pub(crate) fn root() -> Self {
         Self::new(None, None, Load::default())
     }
 
+    #[track_caller]
     fn new(parent: Option<Self>, deadline: Option<Instant>, load: Load) -> Self {
         let node = Box::new(CtxNode {
             refs: AtomicUsize::new(1),
@@ -283,10 +286,12 @@ impl CtxRef {
             next: Cell::new(ptr::null()),
             linked: AtomicBool::new(false),
         });
+        sim::made(ptr::from_ref(&*node).addr(), Object::Context, Location::caller());
         Self(NonNull::from(Box::leak(node)))
     }
 
     /// A child, which has ended already if this one has.
+    #[track_caller]
     pub(crate) fn grow(&self, load: Load, deadline: Option<Instant>) -> Self {
         let deadline = match (deadline, self.deadline) {
             (Some(own), Some(above)) => Some(own.min(above)),

@@ -58,6 +58,14 @@ pub(crate) struct Turnstile {
     plate: Option<Mounted>,
 }
 
+/// In a simulation its address may be used again, for something else.
+#[cfg(feature = "sim")]
+impl Drop for Turnstile {
+    fn drop(&mut self) {
+        sim::gone(self.id().0 as usize);
+    }
+}
+
 /// A place in line, and how many permits it is for.
 #[repr(C)]
 pub(crate) struct TurnOp {

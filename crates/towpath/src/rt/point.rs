@@ -72,6 +72,8 @@ pub enum Object {
     Lock,
     /// A context.
     Context,
+    /// What a task that was started will answer.
+    Result,
 }
 
 /// Who is born.
