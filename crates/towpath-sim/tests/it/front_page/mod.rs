@@ -2,6 +2,7 @@
 
 pub(crate) mod fails;
 mod passes;
+mod readme;
 
 use std::{env, fs, panic::catch_unwind, path::Path};
 
@@ -31,4 +32,11 @@ fn the_token_on_the_front_page_is_the_one_in_the_report() {
         include_str!("../../../src/lib.rs").contains(token),
         "src/lib.rs shows another: {token}"
     );
+}
+
+#[test]
+fn the_readme_shows_a_test_that_runs() {
+    let (_, shown) = include_str!("readme.rs").split_once("// README\n").expect("the mark");
+    let readme = include_str!("../../../../../README.md");
+    assert!(readme.contains(shown), "README.md shows another test than readme.rs has");
 }
