@@ -159,6 +159,10 @@ impl<T> Receiver<T> {
         self.end.chan().id()
     }
 
+    pub(crate) fn is_meet(&self) -> bool {
+        self.end.chan().is_meet()
+    }
+
     pub(crate) fn end_mut(&mut self) -> &mut RecvEnd<T> {
         self.fresh();
         &mut self.end

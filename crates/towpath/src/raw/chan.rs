@@ -288,7 +288,7 @@ impl<T> Chan<T> {
         }
     }
 
-    pub(super) fn is_meet(&self) -> bool {
+    pub(crate) fn is_meet(&self) -> bool {
         matches!(self.queue, Queue::Meet(_))
     }
 

@@ -262,7 +262,16 @@ impl<T> Receiving<'_, T> {
         Poll::Ready(())
     }
 
+    /// Leaves nothing behind; most operations have nothing to leave, and a select takes all its arms back.
+    #[inline]
     fn take_back(&self) {
+        if matches!(self.stage().get(), Stage::Waiting | Stage::Won) {
+            self.take_back_begun();
+        }
+    }
+
+    #[inline(never)]
+    fn take_back_begun(&self) {
         match self.stage().get() {
             Stage::Waiting => {
                 self.unpark(Unpark::TakenBack);

@@ -125,13 +125,19 @@ impl<'a, T> Sending<'a, T> {
         }
     }
 
+    #[inline]
     fn take_back(&self) {
         if self.stage().get() == Stage::Waiting {
-            self.unpark(Unpark::TakenBack);
-            self.stage().set(Stage::New);
-            // SAFETY: it was stepped on this channel.
-            unsafe { self.chan.retract_send(&self.op.node) };
+            self.take_back_waiting();
         }
+    }
+
+    #[inline(never)]
+    fn take_back_waiting(&self) {
+        self.unpark(Unpark::TakenBack);
+        self.stage().set(Stage::New);
+        // SAFETY: it was stepped on this channel.
+        unsafe { self.chan.retract_send(&self.op.node) };
     }
 }
 

@@ -14,13 +14,19 @@ use super::{
     lock::Lock,
     wait::Core,
 };
-use crate::{Receiver, sync::Arc, waitfor::Arm};
+use crate::{
+    Receiver,
+    sync::{Arc, AtomicBool, Ordering},
+    waitfor::Arm,
+};
 
 /// The set as a waiter: its core, and the members to look at.
 #[repr(C)]
 pub(crate) struct SetCore {
     pub(crate) core: Core,
     noted: Lock<VecDeque<u32>>,
+    /// Whether `noted` holds any: so that a look without news takes no lock. Changes under the lock.
+    any: AtomicBool,
 }
 
 // SAFETY: the core's parts are atomics and a waker guarded by them; the rest is behind a lock. Attacked by `it::set`
@@ -31,13 +37,21 @@ unsafe impl Sync for SetCore {}
 
 impl SetCore {
     pub(crate) fn new() -> Self {
-        Self { core: Core::new(SET_MEMBER), noted: Lock::new(VecDeque::new()) }
+        Self {
+            core: Core::new(SET_MEMBER),
+            noted: Lock::new(VecDeque::new()),
+            any: AtomicBool::new(false),
+        }
     }
 
     /// The members noted since the last call, oldest first.
     pub(crate) fn take_noted(&self, mut each: impl FnMut(u32)) {
-        let mut noted = self.noted.lock();
-        noted.drain(..).for_each(&mut each);
+        // Who was told of a note by the core's signal sees it: the flag goes up before the signal.
+        if self.any.load(Ordering::Acquire) {
+            let mut noted = self.noted.lock();
+            self.any.store(false, Ordering::Relaxed);
+            noted.drain(..).for_each(&mut each);
+        }
     }
 
     pub(crate) fn has_noted(&self) -> bool {
@@ -52,7 +66,9 @@ pub(super) unsafe fn note(node: &Node, phase: Phase) {
     // SAFETY: a member's core is the first field of a `SetCore` that the member keeps alive.
     unsafe {
         let set = &*node.core_ptr().cast::<SetCore>();
-        set.noted.lock().push_back(node.arm());
+        let mut noted = set.noted.lock();
+        noted.push_back(node.arm());
+        set.any.store(true, Ordering::Release);
     }
 }
 
@@ -90,6 +106,12 @@ impl<T> Member<T> {
     /// `Ok(None)`: its channel has ended. `Err`: nothing now.
     pub(crate) fn try_recv(self: Pin<&mut Self>) -> Result<Option<T>, ()> {
         self.end().map_or(Ok(None), |(_, _, end, _)| end.try_recv())
+    }
+
+    /// Whether looking again is any use; on a channel whose two sides meet at every message it is not, since there the
+    /// other side goes on as soon as one stands in line.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.receiver.as_ref().is_some_and(|receiver| !receiver.is_meet())
     }
 
     /// Waits to be noted. False: there is something to try now.

@@ -43,6 +43,10 @@ impl<A: SelectArm> Arms for Slice<A> {
         }
     }
 
+    fn may_be_ready(&self, i: u32) -> bool {
+        self.0[i as usize].may_be_ready()
+    }
+
     fn is_promised(&self, i: u32) -> bool {
         self.0[i as usize].is_promised()
     }

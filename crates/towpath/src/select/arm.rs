@@ -437,6 +437,33 @@ impl Shuffle {
         self.len == 0 && self.many.is_empty()
     }
 
+    /// Takes `arm` out, one of the first `FEW`. False: it is not there.
+    pub(super) fn remove(&mut self, arm: u32) -> bool {
+        let place = self.few[..self.len].iter().position(|&other| u32::from(other) == arm);
+        if let Some(place) = place {
+            self.len -= 1;
+            self.few[place] = self.few[self.len];
+        }
+        place.is_some()
+    }
+
+    /// A few of `count` arms by chance, to be looked at before the others are even considered: often enough one of
+    /// them is ready. Each is as likely as the others, so the choice stays fair.
+    #[inline]
+    pub(super) fn guess(&mut self, count: u32, mut ready: impl FnMut(u32) -> bool) -> Option<u32> {
+        const GUESSES: u32 = 3;
+        match count {
+            0 => None,
+            1 => ready(0).then_some(0),
+            2 => {
+                let first = self.below(2) as u32;
+                [first, 1 - first].into_iter().find(|&arm| ready(arm))
+            }
+            _ if count as usize > Self::FEW => None,
+            _ => (0..GUESSES).map(|_| self.below(count as usize) as u32).find(|&arm| ready(arm)),
+        }
+    }
+
     /// A random number below `n`, exact to one part in 1,000.
     #[inline]
     fn below(&mut self, n: usize) -> usize {

@@ -31,6 +31,9 @@ pub trait Arms {
     /// Names the arms that may be ready, in order; the first has number `first`.
     fn worth_a_look(&self, first: u32, each: &mut impl FnMut(u32));
 
+    /// `SelectArm::may_be_ready` on arm `i`.
+    fn may_be_ready(&self, i: u32) -> bool;
+
     /// `SelectArm::is_promised` on arm `i`.
     fn is_promised(&self, i: u32) -> bool;
 
@@ -67,6 +70,10 @@ impl Arms for () {
     }
 
     fn worth_a_look(&self, _: u32, _: &mut impl FnMut(u32)) {}
+
+    fn may_be_ready(&self, _: u32) -> bool {
+        false
+    }
 
     fn is_promised(&self, _: u32) -> bool {
         false
@@ -112,6 +119,11 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
             each(first);
         }
         self.second_ref().worth_a_look(first + 1, each);
+    }
+
+    #[inline]
+    fn may_be_ready(&self, i: u32) -> bool {
+        if i == 0 { self.first_ref().may_be_ready() } else { self.second_ref().may_be_ready(i - 1) }
     }
 
     fn is_promised(&self, i: u32) -> bool {

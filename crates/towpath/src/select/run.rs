@@ -72,7 +72,8 @@ impl<L: Arms> Selecting<L> {
     ) -> Option<u32> {
         let mut shuffle = Shuffle::new();
         if biased {
-            return (0..arms.count()).find(|&arm| Self::poll(arms, shared, arm, waker));
+            let all = 0..arms.count();
+            return arms.as_mut().sweep(0, &all, &mut |arm| ArmContext::new(shared, arm, waker));
         }
         if shared.insists {
             // Not waiting, it must leave its demand with every arm that wants one.
@@ -97,8 +98,16 @@ impl<L: Arms> Selecting<L> {
                 .map_or(FirstLook::Nothing, FirstLook::Won);
         }
         let mut shuffle = Shuffle::new();
+        let guess = shuffle.guess(arms.count(), |arm| arms.may_be_ready(arm));
+        if let Some(arm) = guess
+            && Self::poll(arms, shared, arm, None)
+        {
+            return FirstLook::Won(arm);
+        }
         arms.worth_a_look(0, &mut |arm| shuffle.add(arm));
-        while let Some(arm) = shuffle.next() {
+        // Chance has already named the first.
+        let mut next = guess.filter(|&arm| shuffle.remove(arm));
+        while let Some(arm) = next.take().or_else(|| shuffle.next()) {
             if Self::poll(arms, shared, arm, None) {
                 return FirstLook::Won(arm);
             }
@@ -321,7 +330,7 @@ impl<L: Arms> Drop for Retracting<'_, L> {
 
 thread_local! {
     /// Whether this thread's selects see a stream.
-    static LINGER: SelectLinger = const { SelectLinger::new() };
+    pub(super) static LINGER: SelectLinger = const { SelectLinger::new() };
 }
 
 #[track_caller]

@@ -10,11 +10,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::run::{tell_park, tell_unpark};
+use super::run::{LINGER, tell_park, tell_unpark};
 use crate::{
     Receiver,
     probe::{self, Unpark},
-    raw::watch::{Member, SetCore},
+    raw::{
+        backoff::{Backoff, SelectLinger},
+        watch::{Member, SetCore},
+    },
     rt::{Op, sim},
     sync::Arc,
 };
@@ -30,7 +33,8 @@ pub struct Key {
 /// Many receivers, of which each call yields the next message: a message among thousands of channels costs the same
 /// as one among two, since registration lasts across calls and only receivers with news are looked at.
 ///
-/// Receivers with messages take turns, so none starves. A receiver whose channel has ended is reported once with
+/// Receivers with messages take turns, so none starves: one that was found empty is looked at again after 32 messages of
+/// others at the latest, or as many as there are such receivers. A receiver whose channel has ended is reported once with
 /// `None` and removed.
 ///
 /// ```
@@ -52,13 +56,16 @@ pub struct SelectSet<T> {
     free: Vec<u32>,
     /// Members to look at, in turn.
     ready: VecDeque<u32>,
+    /// Members that had nothing, and stand in no line; and the messages of others since.
+    resting: VecDeque<u32>,
+    served: usize,
     len: usize,
 }
 
 struct Place<T> {
     generation: u32,
     member: Option<Pin<Box<Member<T>>>>,
-    /// It is in `ready`.
+    /// It is in `ready` or `resting`.
     listed: bool,
 }
 
@@ -76,6 +83,8 @@ impl<T> SelectSet<T> {
             places: Vec::new(),
             free: Vec::new(),
             ready: VecDeque::new(),
+            resting: VecDeque::new(),
+            served: 0,
             len: 0,
         }
     }
@@ -91,7 +100,7 @@ impl<T> SelectSet<T> {
         place.member = Some(Member::new(receiver, self.core.clone(), index));
         self.len += 1;
         let key = Key { index, generation: place.generation };
-        self.list(index);
+        list(&mut self.places, &mut self.ready, index);
         key
     }
 
@@ -136,10 +145,13 @@ impl<T> SelectSet<T> {
     #[track_caller]
     pub fn next_blocking(&mut self) -> (Key, Option<T>) {
         let mut next = self.next();
+        if let Some(news) = next.set.watch_out() {
+            return news;
+        }
         loop {
             // A note that comes from here on is either seen by the look or ends the wait.
             next.set.core.core.begin_thread();
-            if let Some(news) = next.set.look() {
+            if let Some(news) = next.set.look(Then::Stand) {
                 next.unpark(Unpark::Done);
                 return news;
             }
@@ -150,15 +162,7 @@ impl<T> SelectSet<T> {
 
     /// As [`next`](Self::next), if there is one now.
     pub fn try_next(&mut self) -> Option<(Key, Option<T>)> {
-        if self.is_empty() { None } else { self.look() }
-    }
-
-    fn list(&mut self, index: u32) {
-        if let Some(place) = self.places.get_mut(index as usize)
-            && !std::mem::replace(&mut place.listed, true)
-        {
-            self.ready.push_back(index);
-        }
+        if self.is_empty() { None } else { self.look_and_stand() }
     }
 
     fn vacate(&mut self, index: u32) {
@@ -168,37 +172,109 @@ impl<T> SelectSet<T> {
         self.len -= 1;
     }
 
-    /// Looks at the members that have news; those without any wait in their lines afterwards.
-    fn look(&mut self) -> Option<(Key, Option<T>)> {
+    /// Looks for a while on this thread: standing in every line and leaving it again costs more, on both sides.
+    fn watch_out(&mut self) -> Option<(Key, Option<T>)> {
         sim::point(Op::Select, 0, None);
-        assert!(!self.is_empty(), "`next` on an empty `SelectSet` would wait for ever");
-        let core = self.core.clone();
-        core.take_noted(|index| self.list(index));
-        while let Some(index) = self.ready.pop_front() {
-            let place = &mut self.places[index as usize];
-            place.listed = false;
-            let key = Key { index, generation: place.generation };
-            let Some(member) = &mut place.member else { continue };
-            match member.as_mut().try_recv() {
-                Ok(Some(value)) => {
-                    self.list(index);
-                    return Some((key, Some(value)));
+        let mut backoff = Backoff::new();
+        loop {
+            let news = self.look(Then::Rest);
+            if news.is_some() {
+                if backoff.is_new() {
+                    LINGER.with(SelectLinger::found);
                 }
-                Ok(None) => {
+                return news;
+            }
+            // Those that stand in their lines tell.
+            if self.ready.is_empty() && self.resting.is_empty() {
+                return None;
+            }
+            let lingered = backoff.is_new() && LINGER.with(SelectLinger::gather);
+            if !lingered && !backoff.spin_or_yield() {
+                return None;
+            }
+        }
+    }
+
+    /// A look, and if there is nothing another one after which all stand in their lines.
+    fn look_and_stand(&mut self) -> Option<(Key, Option<T>)> {
+        sim::point(Op::Select, 0, None);
+        let news = self.look(Then::Rest);
+        if news.is_some() { news } else { self.look(Then::Stand) }
+    }
+
+    /// Looks at the members that may have news, each in its turn.
+    fn look(&mut self, then: Then) -> Option<(Key, Option<T>)> {
+        assert!(!self.is_empty(), "`next` on an empty `SelectSet` would wait for ever");
+        let Self { core, places, ready, resting, served, .. } = self;
+        core.take_noted(|index| list(places, ready, index));
+        if then == Then::Stand || *served >= resting.len().max(RESTING_FOR) {
+            *served = 0;
+            ready.append(resting);
+        }
+        let mut left = ready.len() + resting.len();
+        let then = if left > RESTING_MAX { Then::Stand } else { then };
+        while left > 0 || then == Then::Stand {
+            if ready.is_empty() {
+                ready.append(resting);
+            }
+            let Some(&index) = ready.front() else { break };
+            left = left.saturating_sub(1);
+            let place = &mut places[index as usize];
+            let key = Key { index, generation: place.generation };
+            let looked = place.member.as_mut().map(|member| member.as_mut().try_recv());
+            if let Some(Ok(Some(value))) = looked {
+                *served += 1;
+                ready.rotate_left(1);
+                return Some((key, Some(value)));
+            }
+            ready.pop_front();
+            place.listed = false;
+            match (looked, &mut place.member) {
+                (Some(Err(())), Some(member)) if then == Then::Rest && member.may_rest() => {
+                    place.listed = true;
+                    resting.push_back(index);
+                }
+                (Some(Err(())), Some(member)) => {
+                    if !member.as_mut().watch() {
+                        list(places, ready, index);
+                    }
+                }
+                (None, _) | (_, None) => {}
+                (Some(Ok(_)), _) => {
                     place.member = None;
                     self.vacate(index);
                     return Some((key, None));
-                }
-                Err(()) => {
-                    if !member.as_mut().watch() {
-                        self.list(index);
-                    }
                 }
             }
         }
         None
     }
 }
+
+/// Lists member `index` as one to look at, unless it is.
+fn list<T>(places: &mut [Place<T>], ready: &mut VecDeque<u32>, index: u32) {
+    if let Some(place) = places.get_mut(index as usize)
+        && !std::mem::replace(&mut place.listed, true)
+    {
+        ready.push_back(index);
+    }
+}
+
+/// What becomes of a member that has nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It rests, and is looked at again: at the latest when the others have nothing either.
+    Rest,
+    /// It stands in its line from here.
+    Stand,
+}
+
+/// A member that had nothing rests while so many messages of others are served, or as many as there are resting: looking
+/// at an empty queue while its sender writes there costs both of them more than a message.
+const RESTING_FOR: usize = 32;
+
+/// With more members than this to look at, those without news stand in their lines at once.
+const RESTING_MAX: usize = 128;
 
 /// The next message of a set; made by [`SelectSet::next`].
 #[must_use = "a receive does nothing until it is awaited"]
@@ -250,7 +326,7 @@ impl<T> Future for Next<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if let Some(next) = self.set.look() {
+            if let Some(next) = self.set.look_and_stand() {
                 self.unpark(Unpark::Done);
                 return Poll::Ready(next);
             }
