@@ -7,7 +7,10 @@
 //! - What ownership makes impossible to write, or turns into a value, or what a scope removes, has a twin with shared
 //!   handles, as a Go programmer would write it; that one has the bug.
 //!
-//! One file a family in `kernels/`; [`kernel::Kernel`] says what each of them states about itself.
+//! One file a family in `kernels/`; [`kernel::Kernel`] says what each of them states about itself, [`judge`] runs them under
+//! the simulator, and [`table`] tells how it went. The README follows.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod judge;

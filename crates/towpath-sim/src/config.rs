@@ -15,7 +15,8 @@ pub enum Strategy {
     Pct,
     /// Random priorities of operations, drawn again between those that touch the same thing (Yuan et al., CAV 2018).
     Pos,
-    /// Every schedule within bounds, depth first. For programs small enough to be finished; then
+    /// Every schedule within bounds, those with the fewest departures from the default first (as in delay-bounded scheduling,
+    /// Emmi et al., POPL 2011). For programs small enough to be finished; then
     /// [`Report::complete`](crate::Report::complete) says so.
     Exhaustive,
     /// All of the random ones in turn, and walks that start few pre-emptions, starve one process, or make timers late or

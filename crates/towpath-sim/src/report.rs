@@ -249,6 +249,12 @@ impl<'a> Told<'a> {
                 What::Step { .. } | What::Wake { .. } | What::Choice { .. } => {}
             }
         }
+        // What a select looked at is used too, though only the arm that won says so itself.
+        for &(task, op, object) in &story.waited {
+            if object != 0 && op != Op::Acquire {
+                told.use_of(task, op, object);
+            }
+        }
         for left in &story.left {
             for wait in left.waits.iter().chain(&left.unpolled) {
                 match wait.op {
@@ -410,9 +416,15 @@ impl<'a> Told<'a> {
     fn line(&self, event: &Event) -> String {
         let what = match event.what {
             What::Step { op, object, at } => {
+                let mut words = deed(op).to_owned();
                 let object = self.object(object, op);
-                let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
-                format!("{} {object}{at}", deed(op))
+                if !object.is_empty() {
+                    words = format!("{words} {object}");
+                }
+                match at {
+                    Some(at) => format!("{words} at {at}"),
+                    None => words,
+                }
             }
             What::Spawn { child } => format!("starts `{}`", self.name(child)),
             What::Wake { woken } => format!("wakes `{}`", self.name(woken)),

@@ -87,12 +87,13 @@ fn every_include_and_its_anchor_exist() {
 #[test]
 fn every_anchor_is_used() {
     let all: String = chapters().into_values().collect();
-    for program in files(&root().join("examples"), "rs") {
-        let text = fs::read_to_string(&program).unwrap();
-        let name = program.file_name().unwrap().to_str().unwrap();
+    let programs = files(&root().join("examples"), "rs");
+    for program in programs.union(&files(&root().join("tests/quotes"), "rs")) {
+        let text = fs::read_to_string(program).unwrap();
+        let path = program.strip_prefix(root()).unwrap().to_str().unwrap();
         for anchor in between(&text, "// ANCHOR: ", "\n") {
-            let include = format!("examples/{name}:{anchor}}}}}");
-            assert!(all.contains(&include), "no chapter shows `{anchor}` of {name}");
+            let include = format!("/{path}:{anchor}}}}}");
+            assert!(all.contains(&include), "no chapter shows `{anchor}` of {path}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What happened in a schedule, written down while it runs again.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     panic::Location,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -91,6 +91,8 @@ pub(crate) struct Story {
     pub(crate) who: Vec<Who>,
     pub(crate) things: BTreeMap<u32, Thing>,
     pub(crate) left: Vec<Left>,
+    /// Who has waited for what, also in a select that then did something else.
+    pub(crate) waited: BTreeSet<(u32, Op, u32)>,
 }
 
 #[derive(Default)]
@@ -99,6 +101,7 @@ pub(crate) struct Record {
     time: Duration,
     /// By process.
     pending: Vec<Vec<Wait>>,
+    waited: BTreeSet<(u32, Op, u32)>,
     things: BTreeMap<u32, Thing>,
     watch: Arc<Watch>,
 }
@@ -153,6 +156,7 @@ impl Record {
 
     pub(super) fn pending(&mut self, task: u32, point: Point, object: u32) {
         let wait = Wait { op: point.op, object, at: point.at };
+        self.waited.insert((task, wait.op, object));
         let pending = slot(&mut self.pending, task);
         if !pending.contains(&wait) {
             pending.push(wait);
@@ -190,7 +194,13 @@ impl Record {
             is_thread: it.is_thread,
             at: it.at,
         });
-        Story { events: self.events, who: who.collect(), things: self.things, left }
+        Story {
+            events: self.events,
+            who: who.collect(),
+            things: self.things,
+            left,
+            waited: self.waited,
+        }
     }
 }
 

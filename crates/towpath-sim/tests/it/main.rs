@@ -3,5 +3,6 @@
 mod attribute;
 mod disk;
 mod find;
+mod front_page;
 mod net;
 mod node;
