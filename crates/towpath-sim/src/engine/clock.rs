@@ -89,6 +89,7 @@ impl Clock {
     }
 
     /// How long until the next timer that `awaited` says somebody awaits.
+    #[inline]
     pub(super) fn until_next(&mut self, awaited: impl Fn(&Rings) -> bool) -> Option<Duration> {
         while let Some(Reverse(first)) = self.timers.peek() {
             if awaited(&first.rings) {

@@ -1,18 +1,18 @@
 //! How things stand in a schedule: who may run, what time it is, what went wrong.
 
-use rustc_hash::FxHashMap;
-use towpath::rt::sim::{Op, Point};
+use towpath::rt::sim::Point;
 
 use super::{
     Config, Outcome,
     clock::{Clock, Rings},
     failure::{Failure, Fault},
     hash::Trace,
+    objects::Objects,
     record::Record,
     tasks::{State, Tasks},
     world::Order,
 };
-use crate::choice::{self, CLOCK, Candidate, Choices, Kind};
+use crate::choice::{CLOCK, Choices, Kind};
 
 /// How things stand.
 pub(super) struct Now {
@@ -40,9 +40,7 @@ pub(super) struct Now {
     /// The step at which the main process ended.
     pub(super) main_done: Option<u64>,
     pub(super) processes: u64,
-    pub(super) objects: FxHashMap<usize, u32>,
-    pub(super) objects_seen: u32,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) objects: Objects,
     pub(super) failure: Option<Failure>,
     pub(super) record: Option<Box<Record>>,
     pub(super) last_panic: Option<(String, Option<String>)>,
@@ -73,9 +71,7 @@ impl Now {
             clock_since: 0,
             main_done: None,
             processes: 0,
-            objects: FxHashMap::default(),
-            objects_seen: 0,
-            candidates: Vec::new(),
+            objects: Objects::default(),
             failure: None,
             record: None,
             last_panic: None,
@@ -92,7 +88,6 @@ impl Now {
         self.main_done = None;
         self.processes = 0;
         self.objects.clear();
-        self.objects_seen = 0;
         self.failure = None;
         self.record = record;
         self.last_panic = None;
@@ -103,7 +98,7 @@ impl Now {
             return Chosen::Nobody;
         }
         let waited = |tasks: &Tasks, task: u32, steps: u64| steps - tasks.get(task).since;
-        let first = self.tasks.runnable().front().copied();
+        let first = self.tasks.runnable().first().map(|first| first.task);
         // Nobody is kept waiting for ever: a loop that polls would never see what it waits for.
         if let Some(first) = first
             && waited(&self.tasks, first, self.steps) > self.config.patience
@@ -127,36 +122,27 @@ impl Now {
             return if until.is_some() { Chosen::Time } else { Chosen::Nobody };
         }
         let late = until.is_some_and(|until| until <= self.config.stall);
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
-        let tasks = &self.tasks;
-        let all = me.into_iter().chain(tasks.runnable().iter().copied());
-        candidates.extend(all.map(|task| {
-            let it = tasks.get(task);
-            Candidate { task, object: it.object, op: op_of(it.op) }
-        }));
-        if late {
-            candidates.push(Candidate { task: CLOCK, object: 0, op: choice::Op::Clock });
-        }
         if self.choices.covers_places() {
-            // An address is the same for as long as one counts.
-            let doing = self.tasks.get(candidates[0].task).doing;
-            self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
+            self.say_place(me.or(first));
         }
-        let chosen = candidates[self.choices.task(&candidates)].task;
-        self.candidates = candidates;
-        if chosen == CLOCK {
-            return Chosen::Time;
+        let choices = &mut self.choices;
+        match self.tasks.choose_with(me, late, |candidates| choices.task(candidates)) {
+            CLOCK => Chosen::Time,
+            chosen => Chosen::Task(chosen),
         }
-        if me != Some(chosen) {
-            self.tasks.run(chosen);
-        }
-        Chosen::Task(chosen)
+    }
+
+    /// For coverage: where the default candidate is.
+    #[cold]
+    fn say_place(&mut self, default: Option<u32>) {
+        // An address is the same for as long as one counts.
+        let doing = default.and_then(|task| self.tasks.get(task).doing);
+        self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
     }
 
     pub(super) fn step(&mut self, point: Point) {
         self.steps += 1;
-        let object = self.object(point.object);
+        let object = self.objects.number(point.object);
         self.trace.step(self.current, point.op, object, point.at);
         let it = self.tasks.get_mut(self.current);
         it.op = point.op;
@@ -171,18 +157,6 @@ impl Now {
         } else if since_main > self.config.max_steps_after_main {
             self.fail(Fault::Leak);
         }
-    }
-
-    /// The number of the object at `address`, in the order in which they appeared.
-    pub(super) fn object(&mut self, address: usize) -> u32 {
-        if address == 0 {
-            return 0;
-        }
-        let seen = &mut self.objects_seen;
-        *self.objects.entry(address).or_insert_with(|| {
-            *seen += 1;
-            *seen
-        })
     }
 
     pub(super) fn pick(&mut self, kind: Kind, below: u64) -> u64 {
@@ -211,24 +185,5 @@ impl Now {
             story: record.map(|record| record.into_story(&self.tasks)),
             failure: self.failure.take(),
         }
-    }
-}
-
-fn op_of(op: Op) -> choice::Op {
-    match op {
-        Op::Send | Op::Reserve => choice::Op::Send,
-        Op::Recv => choice::Op::Recv,
-        Op::TrySend | Op::TryReserve | Op::Unreserve => choice::Op::TrySend,
-        Op::TryRecv => choice::Op::TryRecv,
-        Op::DropSender | Op::DropReceiver => choice::Op::Close,
-        Op::Select => choice::Op::Select,
-        Op::Acquire | Op::Notified => choice::Op::Lock,
-        Op::Release | Op::Notify => choice::Op::Unlock,
-        Op::Cancel => choice::Op::Cancel,
-        Op::Spawn => choice::Op::Spawn,
-        Op::Join | Op::JoinAll => choice::Op::Join,
-        Op::Sleep => choice::Op::Sleep,
-        Op::Yield => choice::Op::Yield,
-        _ => choice::Op::Other,
     }
 }

@@ -78,6 +78,7 @@ impl World {
                         if it.woken {
                             now.tasks.make_runnable(task, step);
                         }
+                        now.tasks.put_back(task, Wakes::Poll, waker);
                         return;
                     }
                     Ok(Poll::Ready(())) => {}
@@ -161,7 +162,9 @@ impl World {
         if self.ending.get() {
             return None;
         }
-        self.hear_outside();
+        if self.outside.has_some() {
+            self.hear_outside();
+        }
         loop {
             let due = {
                 let mut now = self.now.borrow_mut();
