@@ -69,6 +69,9 @@ struct Speed {
     /// Runs exactly so many schedules of ours instead, once, for a profiler.
     #[arg(long)]
     repeat: Option<u64>,
+    /// The same of Shuttle's.
+    #[arg(long, requires = "repeat")]
+    theirs: bool,
 }
 
 fn main() -> ExitCode {
@@ -118,7 +121,7 @@ fn write_json(file: &Path, all: Vec<serde_json::Value>) -> bool {
 fn measure(args: &Speed) -> ExitCode {
     let filter = args.filter.as_deref().unwrap_or_default();
     if let Some(schedules) = args.repeat {
-        for (name, count) in speed::repeat(filter, schedules) {
+        for (name, count) in speed::repeat(filter, schedules, args.theirs) {
             println!("{name}: {:.0} schedules/s of {:.1} steps", count.rate(), count.length());
         }
         return ExitCode::SUCCESS;

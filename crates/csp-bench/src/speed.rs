@@ -3,8 +3,8 @@
 //! What always holds:
 //! - Both sides of a line do the same: as many tasks or threads, messages, locks and permits, under the same kind of
 //!   scheduler; both check what came out.
-//! - Samples are interleaved, one of each side at a time, and the median counts. So a machine that is busy for a while is
-//!   busy for both; still, only ratios mean something there.
+//! - Samples are interleaved, one of each side at a time, and the median counts. Time is what the thread had of its core,
+//!   so that other programs disturb little; what they do to the caches they do to both sides.
 //!
 //! A *step* is a point at which another process may be chosen, counted on each side by what the simulator itself counts:
 //! ours by the operations that asked, Shuttle's by the calls of its scheduler. Ours does not count that a process is
@@ -15,7 +15,7 @@ mod shapes;
 mod shuttle;
 
 use std::{
-    fmt,
+    fmt, fs,
     time::{Duration, Instant},
 };
 
@@ -31,7 +31,7 @@ pub struct Count {
     pub schedules: u64,
     /// Points at which somebody else could be chosen, in all of them.
     pub steps: u64,
-    /// Real time.
+    /// What this thread had of its core; real time where the system does not tell.
     pub time: Duration,
 }
 
@@ -139,12 +139,12 @@ pub fn measure(filter: &str, time: Duration, mut done: impl FnMut(&Line)) -> Vec
     let sample = time / SAMPLES;
     let mut lines = Vec::new();
     for pair in shapes::pairs() {
-        let name = format!("{}, {}, {}", pair.shape, pair.flavour, pair.by.name());
+        let name = name_of(&pair);
         if name.contains(filter) {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..SAMPLES {
                 ours.push(run(pair.ours, pair.by, sample));
-                theirs.extend(beside(&pair, sample));
+                theirs.extend(beside(&pair, Until::Time(sample)));
             }
             let theirs = (!theirs.is_empty()).then(|| median(theirs));
             lines.push(Line { name, ours: median(ours), theirs });
@@ -164,13 +164,34 @@ pub fn measure(filter: &str, time: Duration, mut done: impl FnMut(&Line)) -> Vec
     lines
 }
 
+fn name_of(pair: &Pair) -> String {
+    format!("{}, {}, {}", pair.shape, pair.flavour, pair.by.name())
+}
+
+/// How long a sample of Shuttle is.
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Duration),
+    Schedules(u64),
+}
+
 #[cfg(feature = "shuttle")]
-fn beside(pair: &Pair, time: Duration) -> Option<Count> {
-    Some(shuttle::run(pair.theirs, pair.by, time))
+fn beside(pair: &Pair, until: Until) -> Option<Count> {
+    Some(match until {
+        Until::Schedules(schedules) => shuttle::run(pair.theirs, pair.by, schedules),
+        Until::Time(time) => {
+            /// Schedules that tell how many there are in a sample.
+            const TRIAL: u64 = 500;
+            let watch = Instant::now();
+            shuttle::run(pair.theirs, pair.by, TRIAL);
+            let trials = time.as_secs_f64() / watch.elapsed().as_secs_f64();
+            shuttle::run(pair.theirs, pair.by, (trials * TRIAL as f64) as u64 + 1)
+        }
+    })
 }
 
 #[cfg(not(feature = "shuttle"))]
-fn beside(_: &Pair, _: Duration) -> Option<Count> {
+fn beside(_: &Pair, _: Until) -> Option<Count> {
     None
 }
 
@@ -178,8 +199,12 @@ fn beside(_: &Pair, _: Duration) -> Option<Count> {
 pub const HAS_SHUTTLE: bool = cfg!(feature = "shuttle");
 
 fn run(program: Program, by: By, time: Duration) -> Count {
-    let watch = Instant::now();
-    let report = Sim::new().strategy(by.strategy()).budget(time).explore(program.start);
+    explore(Sim::new().strategy(by.strategy()).budget(time), program)
+}
+
+fn explore(sim: Sim, program: Program) -> Count {
+    let watch = Watch::start();
+    let report = sim.explore(program.start);
     let time = watch.elapsed();
     if let Some(finding) = report.finding() {
         panic!("a program without a bug fails: {finding}");
@@ -187,13 +212,59 @@ fn run(program: Program, by: By, time: Duration) -> Count {
     Count { schedules: report.schedules, steps: report.steps, time }
 }
 
-/// Runs exactly so many schedules of the programs whose name contains `filter`, for a profiler; prints nothing.
+/// Time of this thread on its core.
+struct Watch {
+    real: Instant,
+    ticks: Option<u64>,
+}
+
+/// A tick of the times that Linux tells of a thread: a hundredth of a second on every machine we know.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Watch {
+    fn start() -> Self {
+        Self { real: Instant::now(), ticks: ticks() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        let real = self.real.elapsed();
+        let ticks = ticks().zip(self.ticks).map(|(now, then)| now - then);
+        match ticks.and_then(|ticks| u32::try_from(ticks).ok()) {
+            // Too short to be counted in ticks.
+            None | Some(0..10) => real,
+            Some(ticks) => TICK * ticks,
+        }
+    }
+}
+
+/// In user code and in the kernel, so far.
+fn ticks() -> Option<u64> {
+    const USER: usize = 11;
+    let stat = fs::read_to_string("/proc/thread-self/stat").ok()?;
+    // The name, which may have anything in it, ends with the last parenthesis.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(USER);
+    let (user, kernel) = (fields.next()?, fields.next()?);
+    Some(user.parse::<u64>().ok()? + kernel.parse::<u64>().ok()?)
+}
+
+/// Runs exactly so many schedules of the programs whose name contains `filter`, for a profiler: ours, or Shuttle's.
 ///
 /// # Panics
 /// When a program fails.
-pub fn repeat(filter: &str, schedules: u64) -> Vec<(String, Count)> {
+pub fn repeat(filter: &str, schedules: u64, theirs: bool) -> Vec<(String, Count)> {
+    if theirs {
+        let named = shapes::pairs().into_iter().map(|pair| (name_of(&pair), pair));
+        let chosen = named.filter(|(name, _)| name.contains(filter));
+        let counted = chosen.map(|(name, pair)| (name, beside(&pair, Until::Schedules(schedules))));
+        return counted.filter_map(|(name, count)| Some((name, count?))).collect();
+    }
+    repeat_ours(filter, schedules)
+}
+
+fn repeat_ours(filter: &str, schedules: u64) -> Vec<(String, Count)> {
     let pairs = shapes::pairs().into_iter().map(|pair| {
-        (format!("{}, {}, {}", pair.shape, pair.flavour, pair.by.name()), pair.ours, pair.by)
+        (name_of(&pair), pair.ours, pair.by)
     });
     let alone = shapes::alone().into_iter().flat_map(|(name, program)| {
         [By::Random, By::Portfolio].map(|by| (format!("{name}, {}", by.name()), program, by))
@@ -201,14 +272,8 @@ pub fn repeat(filter: &str, schedules: u64) -> Vec<(String, Count)> {
     let chosen = pairs.chain(alone).filter(|(name, ..)| name.contains(filter));
     chosen
         .map(|(name, program, by)| {
-            let watch = Instant::now();
-            let report =
-                Sim::new().strategy(by.strategy()).schedules(schedules).explore(program.start);
-            let time = watch.elapsed();
-            if let Some(finding) = report.finding() {
-                panic!("a program without a bug fails: {finding}");
-            }
-            (name, Count { schedules: report.schedules, steps: report.steps, time })
+            let sim = Sim::new().strategy(by.strategy()).schedules(schedules);
+            (name, explore(sim, program))
         })
         .collect()
 }
@@ -255,7 +320,12 @@ mod tests {
     fn every_program_runs_under_every_scheduler() {
         let lines = measure("", Duration::ZERO, |_| {});
         assert!(lines.iter().all(|line| line.ours.schedules == 0), "{lines:?}");
-        for (name, count) in repeat("", 20) {
+        for (name, count) in repeat("", 20, false) {
+            // One that has a single schedule is complete after it.
+            let alone = name == "nothing, portfolio";
+            assert_eq!(count.schedules, if alone { 1 } else { 20 }, "{name}");
+        }
+        for (name, count) in repeat("", 20, true) {
             assert_eq!(count.schedules, 20, "{name}");
         }
     }

@@ -8,7 +8,6 @@ use std::{
     collections::VecDeque,
     rc::Rc,
     sync::{Mutex as Plain, PoisonError},
-    time::{Duration, Instant},
 };
 
 use shuttle::{
@@ -23,7 +22,7 @@ use shuttle::{
 };
 
 use super::{
-    By, Count,
+    By, Count, Watch,
     shapes::{GUESTS, MEALS, MESSAGES, PERMITS, PHILOSOPHERS, PLACES_CAP, RELAYS, VISITS},
 };
 
@@ -59,23 +58,23 @@ impl<S: Scheduler> Scheduler for Counted<S> {
     }
 }
 
-pub(super) fn run(program: fn(), by: By, time: Duration) -> Count {
+pub(super) fn run(program: fn(), by: By, schedules: u64) -> Count {
+    let count = schedules as usize;
     match by {
-        By::Random => run_by(RandomScheduler::new_from_seed(SEED, usize::MAX), program, time),
+        By::Random => run_by(RandomScheduler::new_from_seed(SEED, count), program),
         By::Pct | By::Portfolio => {
-            run_by(PctScheduler::new_from_seed(SEED, DEPTH, usize::MAX), program, time)
+            run_by(PctScheduler::new_from_seed(SEED, DEPTH, count), program)
         }
     }
 }
 
-fn run_by(scheduler: impl Scheduler + 'static, program: fn(), time: Duration) -> Count {
+fn run_by(scheduler: impl Scheduler + 'static, program: fn()) -> Count {
     let steps = Rc::new(Cell::new(0));
     let mut config = Config::new();
-    config.max_time = Some(time);
     // It would write to the terminal while we measure.
     config.silence_warnings = true;
     let runner = Runner::new(Counted { scheduler, steps: steps.clone() }, config);
-    let watch = Instant::now();
+    let watch = Watch::start();
     let schedules = runner.run(program);
     Count { schedules: schedules as u64, steps: steps.get(), time: watch.elapsed() }
 }

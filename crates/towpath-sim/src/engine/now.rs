@@ -24,6 +24,8 @@ pub(super) struct Now {
     /// Schedules so far.
     pub(super) schedule: u64,
     pub(super) steps: u64,
+    /// A schedule that goes on after this one does not end.
+    pub(super) last_step: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
@@ -46,6 +48,16 @@ pub(super) struct Now {
     pub(super) last_panic: Option<(String, Option<String>)>,
 }
 
+/// What the clock has to say.
+enum Look {
+    /// No timer is awaited.
+    Nothing,
+    /// Time has been kept waiting for long.
+    Due,
+    /// There is a timer; it may ring already if it is near.
+    Later { near: bool },
+}
+
 /// Who goes on.
 pub(super) enum Chosen {
     Task(u32),
@@ -62,6 +74,7 @@ impl Now {
             clock: Clock::new(),
             schedule: 0,
             steps: 0,
+            last_step: 0,
             trace: Trace::default(),
             current: 0,
             on: 0,
@@ -81,6 +94,7 @@ impl Now {
     pub(super) fn begin(&mut self, record: Option<Box<Record>>) {
         self.schedule += 1;
         self.steps = 0;
+        self.last_step = self.config.max_steps;
         self.trace = Trace::default();
         self.current = 0;
         self.next = None;
@@ -93,35 +107,33 @@ impl Now {
         self.last_panic = None;
     }
 
+    #[inline]
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
         if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
-        let waited = |tasks: &Tasks, task: u32, steps: u64| steps - tasks.get(task).since;
-        let first = self.tasks.runnable().first().map(|first| first.task);
+        let first = self.tasks.first();
         // Nobody is kept waiting for ever: a loop that polls would never see what it waits for.
         if let Some(first) = first
-            && waited(&self.tasks, first, self.steps) > self.config.patience
+            && self.steps - self.tasks.get(first).since > self.config.patience
         {
             self.tasks.run(first);
             return Chosen::Task(first);
         }
-        let until = self.clock.until_next(|rings| match rings {
-            Rings::Somebody(timer) => timer.is_awaited(),
-            Rings::Sleeper { task, park } => {
-                let it = self.tasks.get(*task);
-                it.state == State::Parked && it.parks == *park
+        let mut late = false;
+        if self.clock.is_set() {
+            match self.look_at_clock() {
+                Look::Due => return Chosen::Time,
+                Look::Later { .. } if me.is_none() && first.is_none() => return Chosen::Time,
+                Look::Later { near } => late = near,
+                Look::Nothing => {}
             }
-        });
-        if until.is_none() {
+        } else {
             self.clock_since = self.steps;
-        } else if self.steps - self.clock_since > self.config.patience {
-            return Chosen::Time;
         }
         if me.is_none() && first.is_none() {
-            return if until.is_some() { Chosen::Time } else { Chosen::Nobody };
+            return Chosen::Nobody;
         }
-        let late = until.is_some_and(|until| until <= self.config.stall);
         if self.choices.covers_places() {
             self.say_place(me.or(first));
         }
@@ -129,6 +141,26 @@ impl Now {
         match self.tasks.choose_with(me, late, |candidates| choices.task(candidates)) {
             CLOCK => Chosen::Time,
             chosen => Chosen::Task(chosen),
+        }
+    }
+
+    /// What the clock has to say.
+    #[inline(never)]
+    fn look_at_clock(&mut self) -> Look {
+        let until = self.clock.until_next(|rings| match rings {
+            Rings::Somebody(timer) => timer.is_awaited(),
+            Rings::Sleeper { task, park } => {
+                let it = self.tasks.get(*task);
+                it.state == State::Parked && it.parks == *park
+            }
+        });
+        match until {
+            None => {
+                self.clock_since = self.steps;
+                Look::Nothing
+            }
+            Some(_) if self.steps - self.clock_since > self.config.patience => Look::Due,
+            Some(until) => Look::Later { near: until <= self.config.stall },
         }
     }
 
@@ -140,6 +172,7 @@ impl Now {
         self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
     }
 
+    #[inline]
     pub(super) fn step(&mut self, point: Point) {
         self.steps += 1;
         let object = self.objects.number(point.object);
@@ -151,12 +184,21 @@ impl Now {
         if let Some(record) = &mut self.record {
             record.step(self.steps, self.clock.elapsed(), self.current, point, object);
         }
-        let since_main = self.main_done.map_or(0, |done| self.steps - done);
-        if self.steps > self.config.max_steps {
-            self.fail(Fault::NoEnd);
-        } else if since_main > self.config.max_steps_after_main {
-            self.fail(Fault::Leak);
+        if self.steps > self.last_step {
+            self.fail_endless();
         }
+    }
+
+    /// The main process has ended.
+    pub(super) fn main_ends(&mut self) {
+        self.main_done = Some(self.steps);
+        self.last_step = self.last_step.min(self.steps + self.config.max_steps_after_main);
+    }
+
+    #[cold]
+    fn fail_endless(&mut self) {
+        let endless = self.steps > self.config.max_steps;
+        self.fail(if endless { Fault::NoEnd } else { Fault::Leak });
     }
 
     pub(super) fn pick(&mut self, kind: Kind, below: u64) -> u64 {

@@ -123,10 +123,12 @@ impl Tasks {
         (0..).zip(&self.all)
     }
 
+    #[inline]
     pub(super) fn get(&self, task: u32) -> &Task {
         &self.all[task as usize]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, task: u32) -> &mut Task {
         &mut self.all[task as usize]
     }
@@ -153,6 +155,12 @@ impl Tasks {
         &self.line[OTHERS..]
     }
 
+    /// Who may run and has waited longest.
+    #[inline]
+    pub(super) fn first(&self) -> Option<u32> {
+        self.line.get(OTHERS).map(|first| first.task)
+    }
+
     /// Calls `choose` with `me`, who runs, and those who may, and with time if it may pass; says whom it chose.
     #[inline]
     pub(super) fn choose_with(
@@ -177,7 +185,11 @@ impl Tasks {
             self.line.pop();
         }
         if place != 0 && task != CLOCK {
-            self.line.remove(place);
+            if place + 1 == self.line.len() {
+                self.line.pop();
+            } else {
+                self.line.remove(place);
+            }
             self.get_mut(task).state = State::Running;
         }
         task
@@ -195,6 +207,17 @@ impl Tasks {
         it.state = State::Runnable;
         it.since = step;
         let candidate = self.candidate(task);
+        self.line.push(candidate);
+    }
+
+    /// Puts `me` at the end of the line, which was not chosen by `choose_with` just now, and notes the stack it is on.
+    #[inline]
+    pub(super) fn interrupt(&mut self, me: u32, step: u64, on: usize) {
+        let it = self.get_mut(me);
+        it.state = State::Runnable;
+        it.since = step;
+        it.stack = Some(on);
+        let candidate = self.candidate(me);
         self.line.push(candidate);
     }
 
