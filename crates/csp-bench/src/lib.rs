@@ -16,6 +16,7 @@
 pub mod judge;
 pub mod kernel;
 pub mod kernels;
+pub mod speed;
 pub mod table;
 
 pub use kernel::{Class, Fate, Kernel, Program, Stuck, Symptom};

@@ -4,27 +4,30 @@
 use std::{
     fs,
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use csp_bench::{
     Kernel,
     judge::{Effort, Verdict},
-    kernels,
+    kernels, speed,
     table::Table,
 };
 
 /// Looks for the bug of each kernel in simulated schedules, and for false alarms in their fixed twins.
 #[derive(Parser)]
-#[command(name = "csp-bench")]
+#[command(name = "csp-bench", args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Action>,
     /// Only kernels whose name contains this.
     filter: Option<String>,
     /// Seeds to look for each bug with.
@@ -47,8 +50,35 @@ struct Args {
     jobs: Option<usize>,
 }
 
+#[derive(Subcommand)]
+enum Action {
+    /// Measures schedules a second, beside Shuttle if this was built with `--features shuttle`.
+    Speed(Speed),
+}
+
+#[derive(clap::Args)]
+struct Speed {
+    /// Only programs whose name contains this.
+    filter: Option<String>,
+    /// Time for each side of each program.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Also writes everything to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Runs exactly so many schedules of ours instead, once, for a profiler.
+    #[arg(long)]
+    repeat: Option<u64>,
+    /// The same of Shuttle's.
+    #[arg(long, requires = "repeat")]
+    theirs: bool,
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Action::Speed(speed)) = &args.command {
+        return measure(speed);
+    }
     let filter = args.filter.as_deref().unwrap_or_default();
     let chosen: Vec<_> = kernels::all().filter(|kernel| kernel.name.contains(filter)).collect();
     if chosen.is_empty() {
@@ -72,12 +102,44 @@ fn main() -> ExitCode {
     print!("{}", Table(&verdicts));
     if let Some(file) = &args.json {
         let all: Vec<_> = verdicts.iter().map(Verdict::to_json).collect();
-        if let Err(error) = fs::write(file, format!("{:#}\n", serde_json::Value::from(all))) {
-            eprintln!("{}: {error}", file.display());
+        if !write_json(file, all) {
             return ExitCode::FAILURE;
         }
     }
     if verdicts.iter().all(Verdict::is_perfect) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// False, and the reason printed, if it could not be written.
+fn write_json(file: &Path, all: Vec<serde_json::Value>) -> bool {
+    let written = fs::write(file, format!("{:#}\n", serde_json::Value::from(all)));
+    if let Err(error) = &written {
+        eprintln!("{}: {error}", file.display());
+    }
+    written.is_ok()
+}
+
+fn measure(args: &Speed) -> ExitCode {
+    let filter = args.filter.as_deref().unwrap_or_default();
+    if let Some(schedules) = args.repeat {
+        for (name, count) in speed::repeat(filter, schedules, args.theirs) {
+            println!("{name}: {:.0} schedules/s of {:.1} steps", count.rate(), count.length());
+        }
+        return ExitCode::SUCCESS;
+    }
+    let Ok(time) = Duration::try_from_secs_f64(args.seconds) else {
+        eprintln!("--seconds {}: give a time above 0, such as 2 or 0.5", args.seconds);
+        return ExitCode::FAILURE;
+    };
+    if !speed::HAS_SHUTTLE {
+        eprintln!(
+            "without Shuttle; `cargo run --release -p csp-bench --features shuttle -- speed` has it"
+        );
+    }
+    let lines = speed::measure(filter, time, |line| eprintln!("{}", line.name));
+    print!("{}", speed::Table(&lines));
+    let all: Vec<_> = lines.iter().map(speed::Line::to_json).collect();
+    let written = args.json.as_ref().is_none_or(|file| write_json(file, all));
+    if written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn judge_all(chosen: &[&'static Kernel], effort: Effort, jobs: usize) -> Vec<Verdict> {

@@ -219,6 +219,9 @@ pub(crate) fn number() -> u32 {
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
     let noted = take_place();
     let result = f();
+    if noted.is_some() {
+        sim::has_locals();
+    }
     PLACE.try_with(|place| *place.borrow_mut() = noted).ok();
     result
 }
@@ -289,5 +292,6 @@ pub(crate) fn exchange_place(place: &mut Option<String>) {
 
 fn note_place(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string);
+    sim::has_locals();
     PLACE.try_with(|noted| noted.replace(place)).ok();
 }

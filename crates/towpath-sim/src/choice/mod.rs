@@ -123,7 +123,8 @@ pub(crate) struct Forced {
 /// The one stream: asks the strategy, or follows forced choices, and keeps what was chosen.
 #[derive(Debug)]
 pub(crate) struct Choices {
-    strategy: Portfolio,
+    /// Boxed, so that a whole stream is changed for another in a few instructions.
+    strategy: Box<Portfolio>,
     /// Followed instead of the strategy while `replaying`.
     forced: Vec<Forced>,
     next: usize,
@@ -144,13 +145,14 @@ impl Choices {
     /// A stream fed by `strategy`. [`begin`](Self::begin) starts the first schedule.
     pub(crate) fn new(strategy: Portfolio) -> Self {
         let made = Vec::with_capacity(CHOICES_AT_FIRST);
+        let strategy = Box::new(strategy);
         Self { strategy, made, replaying: false, ..Self::none() }
     }
 
-    /// A stream for nobody, which takes no memory.
+    /// A stream for nobody, which keeps nothing.
     pub(crate) fn none() -> Self {
         Self {
-            strategy: Portfolio::new(Mix::Random),
+            strategy: Box::new(Portfolio::new(Mix::Random)),
             forced: Vec::new(),
             next: 0,
             replaying: true,

@@ -88,6 +88,12 @@ impl Clock {
         self.timers.push(Reverse(Timer { at, count, rings }));
     }
 
+    /// Whether there are timers, awaited or not.
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
     /// How long until the next timer that `awaited` says somebody awaits.
     pub(super) fn until_next(&mut self, awaited: impl Fn(&Rings) -> bool) -> Option<Duration> {
         while let Some(Reverse(first)) = self.timers.peek() {

@@ -42,14 +42,18 @@ impl Laws {
         self.any.set(true);
     }
 
+    #[inline]
+    pub(crate) fn are_any(&self) -> bool {
+        self.any.get()
+    }
+
     pub(crate) fn is_checking(&self) -> bool {
         self.checking.get()
     }
 
     /// The first law that is broken now. Those that have come true are struck off.
-    #[inline]
     pub(crate) fn check(&self) -> Option<Broken> {
-        if self.any.get() { self.look(false) } else { None }
+        self.look(false)
     }
 
     /// The first law that is broken when everybody has ended.

@@ -6,6 +6,7 @@ mod failure;
 mod hash;
 mod law;
 mod now;
+mod objects;
 mod record;
 mod seam;
 mod stack;
@@ -15,7 +16,7 @@ mod tests;
 mod turns;
 mod world;
 
-use std::{future::Future, panic::Location, pin::Pin, rc::Rc, time::Duration};
+use std::{future::Future, panic::Location, pin::Pin, time::Duration};
 
 pub(crate) use failure::{Failure, Fault};
 pub(crate) use law::When;
@@ -77,12 +78,12 @@ pub(crate) struct Outcome {
 
 /// Runs schedules of one program after the other, on this thread.
 pub(crate) struct Engine {
-    world: Rc<World>,
+    world: &'static World,
 }
 
 impl Engine {
     pub(crate) fn new(config: Config) -> Self {
-        Self { world: World::new(config) }
+        Self { world: World::open(config) }
     }
 
     /// Beats at every step.

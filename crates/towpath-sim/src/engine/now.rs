@@ -1,19 +1,19 @@
 //! How things stand in a schedule: who may run, what time it is, what went wrong.
 
-use rustc_hash::FxHashMap;
-use towpath::rt::sim::{Op, Point};
+use towpath::rt::sim::Point;
 
 use super::{
     Config, Outcome,
     clock::{Clock, Rings},
     failure::{Failure, Fault},
     hash::Trace,
+    objects::Objects,
     record::Record,
     tasks::{State, Tasks},
     world::Order,
 };
 use crate::{
-    choice::{self, CLOCK, Candidate, Choices, Kind},
+    choice::{CLOCK, Choices, Kind},
     real::Pulse,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Now {
     pub(super) schedule: u64,
     pub(super) steps: u64,
     pub(super) pulse: Pulse,
+    /// A schedule that goes on after this one does not end.
+    pub(super) last_step: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
@@ -44,12 +46,20 @@ pub(super) struct Now {
     /// The step at which the main process ended.
     pub(super) main_done: Option<u64>,
     pub(super) processes: u64,
-    pub(super) objects: FxHashMap<usize, u32>,
-    pub(super) objects_seen: u32,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) objects: Objects,
     pub(super) failure: Option<Failure>,
     pub(super) record: Option<Box<Record>>,
     pub(super) last_panic: Option<(String, Option<String>)>,
+}
+
+/// What the clock has to say.
+enum Look {
+    /// No timer is awaited.
+    Nothing,
+    /// Time has been kept waiting for long.
+    Due,
+    /// There is a timer; it may ring already if it is near.
+    Later { near: bool },
 }
 
 /// Who goes on.
@@ -69,6 +79,7 @@ impl Now {
             schedule: 0,
             steps: 0,
             pulse: Pulse::default(),
+            last_step: 0,
             trace: Trace::default(),
             current: 0,
             on: 0,
@@ -78,9 +89,7 @@ impl Now {
             clock_since: 0,
             main_done: None,
             processes: 0,
-            objects: FxHashMap::default(),
-            objects_seen: 0,
-            candidates: Vec::new(),
+            objects: Objects::default(),
             failure: None,
             record: None,
             last_panic: None,
@@ -91,6 +100,7 @@ impl Now {
         self.schedule += 1;
         self.steps = 0;
         self.pulse.beat();
+        self.last_step = self.config.max_steps;
         self.trace = Trace::default();
         self.current = 0;
         self.next = None;
@@ -98,25 +108,51 @@ impl Now {
         self.main_done = None;
         self.processes = 0;
         self.objects.clear();
-        self.objects_seen = 0;
         self.failure = None;
         self.record = record;
         self.last_panic = None;
     }
 
+    #[inline]
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
         if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
-        let waited = |tasks: &Tasks, task: u32, steps: u64| steps - tasks.get(task).since;
-        let first = self.tasks.runnable().front().copied();
+        let first = self.tasks.first();
         // Nobody is kept waiting for ever: a loop that polls would never see what it waits for.
         if let Some(first) = first
-            && waited(&self.tasks, first, self.steps) > self.config.patience
+            && self.steps - self.tasks.get(first).since > self.config.patience
         {
             self.tasks.run(first);
             return Chosen::Task(first);
         }
+        let mut late = false;
+        if self.clock.is_set() {
+            match self.look_at_clock() {
+                Look::Due => return Chosen::Time,
+                Look::Later { .. } if me.is_none() && first.is_none() => return Chosen::Time,
+                Look::Later { near } => late = near,
+                Look::Nothing => {}
+            }
+        } else {
+            self.clock_since = self.steps;
+        }
+        if me.is_none() && first.is_none() {
+            return Chosen::Nobody;
+        }
+        if self.choices.covers_places() {
+            self.say_place(me.or(first));
+        }
+        let choices = &mut self.choices;
+        match self.tasks.choose_with(me, late, |candidates| choices.task(candidates)) {
+            CLOCK => Chosen::Time,
+            chosen => Chosen::Task(chosen),
+        }
+    }
+
+    /// What the clock has to say.
+    #[inline(never)]
+    fn look_at_clock(&mut self) -> Look {
         let until = self.clock.until_next(|rings| match rings {
             Rings::Somebody(timer) => timer.is_awaited(),
             Rings::Sleeper { task, park } => {
@@ -124,46 +160,29 @@ impl Now {
                 it.state == State::Parked && it.parks == *park
             }
         });
-        if until.is_none() {
-            self.clock_since = self.steps;
-        } else if self.steps - self.clock_since > self.config.patience {
-            return Chosen::Time;
+        match until {
+            None => {
+                self.clock_since = self.steps;
+                Look::Nothing
+            }
+            Some(_) if self.steps - self.clock_since > self.config.patience => Look::Due,
+            Some(until) => Look::Later { near: until <= self.config.stall },
         }
-        if me.is_none() && first.is_none() {
-            return if until.is_some() { Chosen::Time } else { Chosen::Nobody };
-        }
-        let late = until.is_some_and(|until| until <= self.config.stall);
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
-        let tasks = &self.tasks;
-        let all = me.into_iter().chain(tasks.runnable().iter().copied());
-        candidates.extend(all.map(|task| {
-            let it = tasks.get(task);
-            Candidate { task, object: it.object, op: op_of(it.op) }
-        }));
-        if late {
-            candidates.push(Candidate { task: CLOCK, object: 0, op: choice::Op::Clock });
-        }
-        if self.choices.covers_places() {
-            // An address is the same for as long as one counts.
-            let doing = self.tasks.get(candidates[0].task).doing;
-            self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
-        }
-        let chosen = candidates[self.choices.task(&candidates)].task;
-        self.candidates = candidates;
-        if chosen == CLOCK {
-            return Chosen::Time;
-        }
-        if me != Some(chosen) {
-            self.tasks.run(chosen);
-        }
-        Chosen::Task(chosen)
     }
 
+    /// For coverage: where the default candidate is.
+    #[cold]
+    fn say_place(&mut self, default: Option<u32>) {
+        // An address is the same for as long as one counts.
+        let doing = default.and_then(|task| self.tasks.get(task).doing);
+        self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
+    }
+
+    #[inline]
     pub(super) fn step(&mut self, point: Point) {
         self.steps += 1;
         self.pulse.beat();
-        let object = self.object(point.object);
+        let object = self.objects.number(point.object);
         self.trace.step(self.current, point.op, object, point.at);
         let it = self.tasks.get_mut(self.current);
         it.op = point.op;
@@ -172,24 +191,21 @@ impl Now {
         if let Some(record) = &mut self.record {
             record.step(self.steps, self.clock.elapsed(), self.current, point, object);
         }
-        let since_main = self.main_done.map_or(0, |done| self.steps - done);
-        if self.steps > self.config.max_steps {
-            self.fail(Fault::NoEnd);
-        } else if since_main > self.config.max_steps_after_main {
-            self.fail(Fault::Leak);
+        if self.steps > self.last_step {
+            self.fail_endless();
         }
     }
 
-    /// The number of the object at `address`, in the order in which they appeared.
-    pub(super) fn object(&mut self, address: usize) -> u32 {
-        if address == 0 {
-            return 0;
-        }
-        let seen = &mut self.objects_seen;
-        *self.objects.entry(address).or_insert_with(|| {
-            *seen += 1;
-            *seen
-        })
+    /// The main process has ended.
+    pub(super) fn main_ends(&mut self) {
+        self.main_done = Some(self.steps);
+        self.last_step = self.last_step.min(self.steps + self.config.max_steps_after_main);
+    }
+
+    #[cold]
+    fn fail_endless(&mut self) {
+        let endless = self.steps > self.config.max_steps;
+        self.fail(if endless { Fault::NoEnd } else { Fault::Leak });
     }
 
     pub(super) fn pick(&mut self, kind: Kind, below: u64) -> u64 {
@@ -218,24 +234,5 @@ impl Now {
             story: record.map(|record| record.into_story(&self.tasks)),
             failure: self.failure.take(),
         }
-    }
-}
-
-fn op_of(op: Op) -> choice::Op {
-    match op {
-        Op::Send | Op::Reserve => choice::Op::Send,
-        Op::Recv => choice::Op::Recv,
-        Op::TrySend | Op::TryReserve | Op::Unreserve => choice::Op::TrySend,
-        Op::TryRecv => choice::Op::TryRecv,
-        Op::DropSender | Op::DropReceiver => choice::Op::Close,
-        Op::Select => choice::Op::Select,
-        Op::Acquire | Op::Notified => choice::Op::Lock,
-        Op::Release | Op::Notify => choice::Op::Unlock,
-        Op::Cancel => choice::Op::Cancel,
-        Op::Spawn => choice::Op::Spawn,
-        Op::Join | Op::JoinAll => choice::Op::Join,
-        Op::Sleep => choice::Op::Sleep,
-        Op::Yield => choice::Op::Yield,
-        _ => choice::Op::Other,
     }
 }

@@ -102,7 +102,9 @@ impl sim::World for World {
         if self.ending.get() || tasks.len() == 0 {
             return Waker::noop().clone();
         }
-        tasks.waker(*current, Wakes::Park, &self.outside, *schedule)
+        let waker = tasks.waker(*current, Wakes::Park, &self.outside, *schedule);
+        tasks.put_back(*current, Wakes::Park, waker.clone());
+        waker
     }
 
     fn ring_at(&self, deadline: Instant, timer: Arc<dyn Ring>) {
@@ -123,22 +125,23 @@ impl sim::World for World {
 
     fn made(&self, made: Made) {
         let mut now = self.now.borrow_mut();
-        now.objects_seen += 1;
-        let number = now.objects_seen;
-        now.objects.insert(made.object, number);
+        let number = now.objects.made(made.object);
         if let Some(record) = &mut now.record {
             record.made(number, made);
         }
     }
 
     fn gone(&self, object: usize) {
-        self.now.borrow_mut().objects.remove(&object);
+        // What is dropped while a schedule is put away needs no number.
+        if let Ok(mut now) = self.now.try_borrow_mut() {
+            now.objects.gone(object);
+        }
     }
 
     fn pending(&self, point: Point) {
         let mut now = self.now.borrow_mut();
         if now.record.is_some() {
-            let (object, task) = (now.object(point.object), now.current);
+            let (object, task) = (now.objects.number(point.object), now.current);
             if let Some(record) = &mut now.record {
                 record.pending(task, point, object);
             }
@@ -149,7 +152,7 @@ impl sim::World for World {
         let mut now = self.now.borrow_mut();
         if now.record.is_some() {
             let (op, address) = address_of(arm).unwrap_or((Op::Select, 0));
-            let (object, task) = (now.object(address), now.current);
+            let (object, task) = (now.objects.number(address), now.current);
             let point = Point { op, object: address, at: Some(at) };
             if let Some(record) = &mut now.record {
                 record.pending(task, point, object);

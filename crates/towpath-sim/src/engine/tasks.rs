@@ -1,14 +1,15 @@
 //! The simulated processes of one schedule.
 //!
-//! What always holds: a process is in one state; `runnable` lists those that are `Runnable`, in the order in which they
-//! became so, and nobody twice.
+//! What always holds: a process is in one state; `line` has those that are `Runnable`, in the order in which they became so,
+//! and nobody twice, behind a place for the one that runs. So it is the list of candidates as it stands.
 
-use std::{collections::VecDeque, panic::Location, sync::Arc, task::Waker};
+use std::{panic::Location, sync::Arc, task::Waker};
 
 use towpath::rt::sim::{BoxCall, Op};
 
 use super::BoxMain;
-use super::bell::{self, Outside, Wakes};
+use super::bell::{Kept, Outside, Wakes};
+use crate::choice::{self, CLOCK, Candidate};
 
 /// What a process has to do.
 pub(super) enum Job {
@@ -53,7 +54,6 @@ pub(super) struct Task {
     pub(super) object: u32,
     /// Where it does it.
     pub(super) doing: Option<&'static Location<'static>>,
-    wakers: [Option<Waker>; 2],
 }
 
 impl Task {
@@ -73,22 +73,40 @@ impl Task {
             op: Op::Spawn,
             object: 0,
             doing: None,
-            wakers: [None, None],
         }
     }
 }
 
-#[derive(Default)]
 pub(super) struct Tasks {
     all: Vec<Task>,
-    runnable: VecDeque<u32>,
+    /// After [`OTHERS`] those who may run. What they do next does not change before they do.
+    line: Vec<Candidate>,
     live: usize,
+    /// By number, then by what they end.
+    bells: Vec<[Kept; 2]>,
+}
+
+/// In front of the line: whoever runs.
+const FIRST: Candidate = Candidate { task: 0, object: 0, op: choice::Op::Other };
+
+/// Where the line of the others begins.
+const OTHERS: usize = 1;
+
+/// Time may pass.
+const TIME: Candidate = Candidate { task: CLOCK, object: 0, op: choice::Op::Clock };
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { all: Vec::new(), line: vec![FIRST], live: 0, bells: Vec::new() }
+    }
 }
 
 impl Tasks {
     pub(super) fn clear(&mut self) {
+        let used = self.all.len();
         self.all.clear();
-        self.runnable.clear();
+        self.bells.iter_mut().take(used).flatten().for_each(Kept::end);
+        self.line.truncate(OTHERS);
         self.live = 0;
     }
 
@@ -105,10 +123,12 @@ impl Tasks {
         (0..).zip(&self.all)
     }
 
+    #[inline]
     pub(super) fn get(&self, task: u32) -> &Task {
         &self.all[task as usize]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, task: u32) -> &mut Task {
         &mut self.all[task as usize]
     }
@@ -122,13 +142,63 @@ impl Tasks {
     ) -> u32 {
         let number = self.len();
         self.all.push(Task::new(job, name, at, step));
-        self.runnable.push_back(number);
+        if self.bells.len() < self.all.len() {
+            self.bells.push(Default::default());
+        }
+        self.line.push(Candidate { task: number, object: 0, op: choice::Op::Spawn });
         self.live += 1;
         number
     }
 
-    pub(super) fn runnable(&self) -> &VecDeque<u32> {
-        &self.runnable
+    /// Those who may run.
+    pub(super) fn runnable(&self) -> &[Candidate] {
+        &self.line[OTHERS..]
+    }
+
+    /// Who may run and has waited longest.
+    #[inline]
+    pub(super) fn first(&self) -> Option<u32> {
+        self.line.get(OTHERS).map(|first| first.task)
+    }
+
+    /// Calls `choose` with `me`, who runs, and those who may, and with time if it may pass; says whom it chose.
+    #[inline]
+    pub(super) fn choose_with(
+        &mut self,
+        me: Option<u32>,
+        time: bool,
+        choose: impl FnOnce(&[Candidate]) -> usize,
+    ) -> u32 {
+        let from = match me {
+            Some(me) => {
+                self.line[0] = self.candidate(me);
+                0
+            }
+            None => OTHERS,
+        };
+        if time {
+            self.line.push(TIME);
+        }
+        let place = from + choose(&self.line[from..]);
+        let task = self.line[place].task;
+        if time {
+            self.line.pop();
+        }
+        if place != 0 && task != CLOCK {
+            if place + 1 == self.line.len() {
+                self.line.pop();
+            } else {
+                self.line.remove(place);
+            }
+            self.get_mut(task).state = State::Running;
+        }
+        task
+    }
+
+    #[inline]
+    fn candidate(&self, task: u32) -> Candidate {
+        let it = self.get(task);
+        Candidate { task, object: it.object, op: op_of(it.op) }
     }
 
     pub(super) fn make_runnable(&mut self, task: u32, step: u64) {
@@ -136,15 +206,27 @@ impl Tasks {
         debug_assert!(!matches!(it.state, State::Runnable | State::Done));
         it.state = State::Runnable;
         it.since = step;
-        self.runnable.push_back(task);
+        let candidate = self.candidate(task);
+        self.line.push(candidate);
+    }
+
+    /// Puts `me` at the end of the line, which was not chosen by `choose_with` just now, and notes the stack it is on.
+    #[inline]
+    pub(super) fn interrupt(&mut self, me: u32, step: u64, on: usize) {
+        let it = self.get_mut(me);
+        it.state = State::Runnable;
+        it.since = step;
+        it.stack = Some(on);
+        let candidate = self.candidate(me);
+        self.line.push(candidate);
     }
 
     /// Takes `task`, which is runnable, out of the list to run it.
     pub(super) fn run(&mut self, task: u32) {
-        let place = self.runnable.iter().position(|other| *other == task);
+        let place = self.runnable().iter().position(|other| other.task == task);
         debug_assert!(place.is_some(), "{task} is not runnable");
         if let Some(place) = place {
-            self.runnable.remove(place);
+            self.line.remove(OTHERS + place);
         }
         self.get_mut(task).state = State::Running;
     }
@@ -152,7 +234,6 @@ impl Tasks {
     pub(super) fn finish(&mut self, task: u32) {
         let it = self.get_mut(task);
         it.state = State::Done;
-        it.wakers = [None, None];
         self.live -= 1;
     }
 
@@ -176,6 +257,7 @@ impl Tasks {
         goes_on
     }
 
+    /// A waker, to be lent.
     pub(super) fn waker(
         &mut self,
         task: u32,
@@ -183,12 +265,35 @@ impl Tasks {
         outside: &Arc<Outside>,
         schedule: u64,
     ) -> Waker {
-        let slot = &mut self.get_mut(task).wakers[wakes as usize];
-        slot.get_or_insert_with(|| bell::waker(outside, schedule, task, wakes)).clone()
+        self.bells[task as usize][wakes as usize].take(outside, schedule, task, wakes)
+    }
+
+    /// A waker that was lent, of the same process and kind.
+    pub(super) fn put_back(&mut self, task: u32, wakes: Wakes, waker: Waker) {
+        self.bells[task as usize][wakes as usize].put_back(waker);
     }
 
     /// The jobs of those who are between turns, and what they were.
     pub(super) fn take_jobs(&mut self) -> Vec<Job> {
         self.all.iter_mut().filter_map(|task| task.job.take()).collect()
+    }
+}
+
+fn op_of(op: Op) -> choice::Op {
+    match op {
+        Op::Send | Op::Reserve => choice::Op::Send,
+        Op::Recv => choice::Op::Recv,
+        Op::TrySend | Op::TryReserve | Op::Unreserve => choice::Op::TrySend,
+        Op::TryRecv => choice::Op::TryRecv,
+        Op::DropSender | Op::DropReceiver => choice::Op::Close,
+        Op::Select => choice::Op::Select,
+        Op::Acquire | Op::Notified => choice::Op::Lock,
+        Op::Release | Op::Notify => choice::Op::Unlock,
+        Op::Cancel => choice::Op::Cancel,
+        Op::Spawn => choice::Op::Spawn,
+        Op::Join | Op::JoinAll => choice::Op::Join,
+        Op::Sleep => choice::Op::Sleep,
+        Op::Yield => choice::Op::Yield,
+        _ => choice::Op::Other,
     }
 }

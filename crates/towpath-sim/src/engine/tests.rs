@@ -41,7 +41,8 @@ fn a_program_ends() {
     });
     assert!(failure.is_none(), "{failure:?}");
     let distinct: BTreeSet<_> = all.iter().map(|outcome| outcome.hash).collect();
-    assert!(distinct.len() > 10, "{}", distinct.len());
+    // Each side waits for the other after a message or two, so there are few orders.
+    assert!(distinct.len() > 5, "{}", distinct.len());
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl World {
                         if it.woken {
                             now.tasks.make_runnable(task, step);
                         }
+                        now.tasks.put_back(task, Wakes::Poll, waker);
                         return;
                     }
                     Ok(Poll::Ready(())) => {}
@@ -97,7 +98,7 @@ impl World {
         let mut now = self.now.borrow_mut();
         now.tasks.finish(task);
         if task == 0 {
-            now.main_done = Some(now.steps);
+            now.main_ends();
         }
     }
 
@@ -133,6 +134,12 @@ impl World {
             let on = now.on;
             now.tasks.get_mut(me).stack = Some(on);
         }
+        self.switch();
+    }
+
+    /// The same, with the stack noted.
+    #[inline]
+    fn switch(&self) {
         let mut locals = Locals::new();
         locals.exchange();
         stack::give_up();
@@ -161,31 +168,37 @@ impl World {
         if self.ending.get() {
             return None;
         }
-        self.hear_outside();
+        if self.outside.has_some() {
+            self.hear_outside();
+        }
         loop {
-            let due = {
-                let mut now = self.now.borrow_mut();
-                match now.choose(me) {
-                    Chosen::Task(task) => return Some(task),
-                    Chosen::Nobody => return None,
-                    Chosen::Time => {
-                        now.clock_since = now.steps;
-                        now.clock.jump()
-                    }
-                }
-            };
-            // Wakers may be the program's own: not under the borrow.
-            for rings in due {
-                match rings {
-                    Rings::Somebody(timer) => timer.ring(),
-                    Rings::Sleeper { task, park } => {
-                        let mut now = self.now.borrow_mut();
-                        let step = now.steps;
-                        let it = now.tasks.get_mut(task);
-                        if it.state == State::Parked && it.parks == park {
-                            it.timed_out = true;
-                            now.tasks.make_runnable(task, step);
-                        }
+            let chosen = self.now.borrow_mut().choose(me);
+            match chosen {
+                Chosen::Task(task) => return Some(task),
+                Chosen::Nobody => return None,
+                Chosen::Time => self.pass_time(),
+            }
+        }
+    }
+
+    /// Goes on to the next timers, and rings them.
+    fn pass_time(&self) {
+        let due = {
+            let mut now = self.now.borrow_mut();
+            now.clock_since = now.steps;
+            now.clock.jump()
+        };
+        // Wakers may be the program's own: not under the borrow.
+        for rings in due {
+            match rings {
+                Rings::Somebody(timer) => timer.ring(),
+                Rings::Sleeper { task, park } => {
+                    let mut now = self.now.borrow_mut();
+                    let step = now.steps;
+                    let it = now.tasks.get_mut(task);
+                    if it.state == State::Parked && it.parks == park {
+                        it.timed_out = true;
+                        now.tasks.make_runnable(task, step);
                     }
                 }
             }
@@ -229,36 +242,46 @@ impl World {
             }
             return;
         }
-        let me = {
-            let mut now = self.now.borrow_mut();
-            now.step(point);
-            now.current
-        };
-        if let Some(broken) = self.laws.check() {
-            self.now.borrow_mut().fail(Fault::Law(broken));
+        let mut now = self.now.borrow_mut();
+        now.step(point);
+        let me = now.current;
+        if self.laws.are_any() {
+            drop(now);
+            if let Some(broken) = self.laws.check() {
+                self.now.borrow_mut().fail(Fault::Law(broken));
+            }
+            now = self.now.borrow_mut();
         }
-        let next = if yields {
-            let now = self.now.borrow_mut();
+        let mut goes_on = Some(me);
+        if yields {
             if now.tasks.runnable().is_empty() && now.failure.is_none() {
                 return;
             }
-            let step = now.steps;
+            goes_on = None;
+        }
+        if self.outside.has_some() {
             drop(now);
-            let next = self.choose(None);
-            let mut now = self.now.borrow_mut();
-            now.tasks.make_runnable(me, step);
-            next
-        } else {
-            let next = self.choose(Some(me));
-            if next == Some(me) {
-                return;
+            self.hear_outside();
+            now = self.now.borrow_mut();
+        }
+        let next = match now.choose(goes_on) {
+            Chosen::Task(task) => Some(task),
+            Chosen::Nobody => None,
+            Chosen::Time => {
+                drop(now);
+                self.pass_time();
+                let next = self.choose(goes_on);
+                now = self.now.borrow_mut();
+                next
             }
-            let mut now = self.now.borrow_mut();
-            let step = now.steps;
-            now.tasks.make_runnable(me, step);
-            next
         };
-        self.now.borrow_mut().next = next;
-        self.leave(me);
+        if next == goes_on && next.is_some() {
+            return;
+        }
+        let (step, on) = (now.steps, now.on);
+        now.tasks.interrupt(me, step, on);
+        now.next = next;
+        drop(now);
+        self.switch();
     }
 }

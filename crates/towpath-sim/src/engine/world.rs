@@ -40,20 +40,23 @@ use crate::{
 };
 
 thread_local! {
-    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+    static WORLD: Cell<Option<&'static World>> = const { Cell::new(None) };
+    /// Worlds that nobody uses.
+    static IDLE: RefCell<Vec<&'static World>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with the world this thread is in, if it is in one.
+#[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
-    let world = WORLD.try_with(|world| world.borrow().clone()).ok().flatten();
-    world.map(|world| f(&world))
+    WORLD.get().map(f)
 }
 
 pub(crate) struct World {
     pub(super) now: RefCell<Now>,
     pub(crate) laws: Laws,
     pub(super) outside: Arc<Outside>,
-    pub(super) stacks: RefCell<Vec<Option<Stack>>>,
+    /// Borrowed while one of them runs: only the root touches them. `None`: it was abandoned.
+    stacks: RefCell<Vec<Option<Stack>>>,
     /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
     pub(super) ending: Cell<bool>,
     /// Somebody is woken for no reason: nobody is interrupted, and what is done is noted.
@@ -82,8 +85,16 @@ pub(super) enum Shaken {
 }
 
 impl World {
-    pub(super) fn new(config: Config) -> Rc<Self> {
-        Rc::new(Self {
+    /// A world of this thread that nobody uses, or a new one.
+    ///
+    /// A world is never freed, so that each operation of a program finds it without counting who has it; what is in it is.
+    /// A thread makes as many as it has engines at one time, which is nearly always one.
+    pub(super) fn open(config: Config) -> &'static Self {
+        if let Some(world) = IDLE.with_borrow_mut(Vec::pop) {
+            world.now.borrow_mut().config = config;
+            return world;
+        }
+        Box::leak(Box::new(Self {
             now: RefCell::new(Now::new(config)),
             laws: Laws::default(),
             outside: Outside::new(),
@@ -91,14 +102,14 @@ impl World {
             ending: Cell::new(false),
             shaking: Cell::new(Shaken::No),
             chance: Rc::new(RefCell::new(chance::Schedule)),
-        })
+        }))
     }
 
     // ---- one schedule, from outside -----------------------------------------------------------------------------
 
     /// Runs one schedule from beginning to end. `choices` have been told that it begins.
     pub(super) fn run(
-        self: &Rc<Self>,
+        &'static self,
         choices: &mut Choices,
         main: impl FnOnce() -> BoxMain,
         record: Option<Box<Record>>,
@@ -109,8 +120,8 @@ impl World {
             std::mem::swap(&mut now.choices, choices);
         }
         let job = Job::Task(main());
-        WORLD.set(Some(self.clone()));
-        let entered = (sim::enter(self.clone()), chance::enter(self.chance.clone()));
+        WORLD.set(Some(self));
+        let entered = (sim::enter(self), chance::enter(self.chance.clone()));
         {
             let mut now = self.now.borrow_mut();
             let at = now.config.at;
@@ -119,8 +130,8 @@ impl World {
         if let Some(first) = self.choose(None) {
             self.now.borrow_mut().next = Some(first);
         }
-        while let Some(task) = { self.now.borrow_mut().next.take() } {
-            self.resume(task);
+        while let Some(stack) = self.next_stack() {
+            self.run_stack(stack);
         }
         self.judge();
         let outcome = self.now.borrow_mut().outcome();
@@ -132,20 +143,21 @@ impl World {
         outcome
     }
 
-    /// Lets `task` go on, until a stack is given up.
-    fn resume(&self, task: u32) {
-        let stack = {
-            let mut now = self.now.borrow_mut();
-            now.current = task;
-            match now.tasks.get_mut(task).stack.take() {
-                Some(stack) => stack,
-                None => {
-                    now.order = Order::Turn(task);
-                    self.idle_stack(&mut now)
-                }
+    /// On which stack whoever is next goes on.
+    #[inline]
+    fn next_stack(&self) -> Option<usize> {
+        let now = &mut *self.now.borrow_mut();
+        let task = now.next.take()?;
+        now.current = task;
+        let stack = match now.tasks.get_mut(task).stack.take() {
+            Some(stack) => stack,
+            None => {
+                now.order = Order::Turn(task);
+                self.idle_stack(now)
             }
         };
-        self.run_stack(stack);
+        now.on = stack;
+        Some(stack)
     }
 
     fn idle_stack(&self, now: &mut Now) -> usize {
@@ -168,12 +180,13 @@ impl World {
         })
     }
 
+    /// Runs the stack until it is given up.
+    #[inline]
     fn run_stack(&self, number: usize) {
-        self.now.borrow_mut().on = number;
-        let stack = self.stacks.borrow_mut()[number].take();
-        let Some(mut stack) = stack else { unreachable!("stack {number} runs already") };
-        stack.resume();
-        self.stacks.borrow_mut()[number] = Some(stack);
+        match &mut self.stacks.borrow_mut()[number] {
+            Some(stack) => stack.resume(),
+            None => unreachable!("stack {number} was abandoned"),
+        };
     }
 
     /// Looks at what is left when nobody can go on.
@@ -225,7 +238,10 @@ impl World {
         };
         // With a failure noted nobody else is chosen: exactly this one has its turn.
         self.shaking.set(Shaken::Still);
-        self.resume(task);
+        self.now.borrow_mut().next = Some(task);
+        if let Some(stack) = self.next_stack() {
+            self.run_stack(stack);
+        }
         let stirred = self.shaking.replace(Shaken::No) == Shaken::Stirred;
         let mut now = self.now.borrow_mut();
         let it = now.tasks.get(task);
@@ -255,6 +271,7 @@ impl World {
             let mut now = self.now.borrow_mut();
             let Some(stack) = now.tasks.get_mut(task).stack.take() else { continue };
             now.current = task;
+            now.on = stack;
             drop(now);
             self.run_stack(stack);
             self.abandon_unless_idle(stack);
@@ -281,8 +298,8 @@ impl World {
     }
 
     /// Ends the idle stacks.
-    pub(super) fn close(self: &Rc<Self>) {
-        WORLD.set(Some(self.clone()));
+    pub(super) fn close(&'static self) {
+        WORLD.set(Some(self));
         loop {
             let number = {
                 let mut now = self.now.borrow_mut();
@@ -294,6 +311,14 @@ impl World {
         }
         WORLD.set(None);
         self.stacks.borrow_mut().clear();
+        // After a panic of our own nothing is certain, and a thread that ends needs no other world.
+        if !std::thread::panicking() {
+            // Schedules go on being counted: there may be wakers of earlier ones.
+            let mut now = self.now.borrow_mut();
+            *now = Now { schedule: now.schedule, ..Now::new(Config::default()) };
+            drop(now);
+            IDLE.try_with(|idle| idle.borrow_mut().push(self)).ok();
+        }
     }
 
     // ---- for the rest of the crate ------------------------------------------------------------------------------
@@ -310,7 +335,7 @@ impl World {
 
     /// The number of the object at `address`.
     pub(super) fn number(&self, address: usize) -> u32 {
-        self.now.borrow_mut().object(address)
+        self.now.borrow_mut().objects.number(address)
     }
 
     /// Virtual time since the schedule began.

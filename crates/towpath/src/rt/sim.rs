@@ -9,11 +9,10 @@
 //! under it unchanged; a program built without the simulator has nothing of it (`inert.rs`).
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
     panic::{Location, PanicHookInfo},
     pin::Pin,
-    rc::Rc,
     sync::Arc,
     task::Waker,
     time::Instant,
@@ -103,19 +102,21 @@ pub trait World {
 }
 
 thread_local! {
-    static ACTIVE: Cell<bool> = const { Cell::new(false) };
-    static WORLD: RefCell<Option<Rc<dyn World>>> = const { RefCell::new(None) };
+    static WORLD: Cell<Option<&'static dyn World>> = const { Cell::new(None) };
+    /// Something in place here is not as in [`Locals::new`], besides the process.
+    static UNCOMMON: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From here until the guard is dropped this thread is in `world`.
 ///
+/// Why for ever: each operation looks for the world, and would have to count itself among its holders.
+///
 /// # Panics
 /// When it is in one already.
-pub fn enter(world: Rc<dyn World>) -> Entered {
+pub fn enter(world: &'static dyn World) -> Entered {
     process::install_hook();
     let before = WORLD.replace(Some(world));
     assert!(before.is_none(), "a simulation inside a simulation");
-    ACTIVE.set(true);
     Entered(())
 }
 
@@ -125,16 +126,14 @@ pub struct Entered(());
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ACTIVE.set(false);
-        drop(WORLD.take());
+        WORLD.set(None);
     }
 }
 
 /// Whether this thread is in a simulation.
 #[inline]
 pub fn is_active() -> bool {
-    // While the thread ends its locals may be gone.
-    ACTIVE.try_with(Cell::get).unwrap_or(false)
+    WORLD.get().is_some()
 }
 
 /// What this crate keeps for each thread and belongs to who runs on it. The world exchanges it whenever it lets another
@@ -142,6 +141,12 @@ pub fn is_active() -> bool {
 #[derive(Debug, Default)]
 pub struct Locals {
     process: raw::slot::Here,
+    /// What few have.
+    uncommon: Option<Box<Uncommon>>,
+}
+
+#[derive(Debug, Default)]
+struct Uncommon {
     place: Option<String>,
     stopping: scope::Stopping,
 }
@@ -156,8 +161,18 @@ impl Locals {
     #[inline]
     pub fn exchange(&mut self) {
         self.process.exchange();
-        process::exchange_place(&mut self.place);
-        self.stopping.exchange();
+        if UNCOMMON.get() || self.uncommon.is_some() {
+            self.exchange_uncommon();
+        }
+    }
+
+    #[cold]
+    fn exchange_uncommon(&mut self) {
+        let others = UNCOMMON.replace(self.uncommon.is_some());
+        let mut uncommon = self.uncommon.take().unwrap_or_default();
+        process::exchange_place(&mut uncommon.place);
+        uncommon.stopping.exchange();
+        self.uncommon = others.then_some(uncommon);
     }
 }
 
@@ -170,17 +185,21 @@ pub fn yield_point() {
 
 // ---- hooks for the rest of the crate; `inert.rs` has the same without a world ------------------------------------------
 
-#[cold]
-#[inline(never)]
-fn world() -> Rc<dyn World> {
-    let world = WORLD.with_borrow(Clone::clone);
-    world.unwrap_or_else(|| unreachable!("active without a world"))
+/// Whoever runs here has put something into what [`Locals`] exchanges.
+#[inline]
+pub(crate) fn has_locals() {
+    UNCOMMON.set(true);
+}
+
+#[inline]
+fn world() -> &'static dyn World {
+    WORLD.get().unwrap_or_else(|| unreachable!("active without a world"))
 }
 
 #[inline]
 pub(crate) fn point(op: Op, object: usize, at: Option<&'static Location<'static>>) {
-    if is_active() {
-        world().point(Point { op, object, at });
+    if let Some(world) = WORLD.get() {
+        world.point(Point { op, object, at });
     }
 }
 

@@ -4,20 +4,18 @@ use std::{
     any::Any,
     fmt,
     future::{Future, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
-use super::{Object, sim};
+use super::{Object, Op, sim};
 use crate::{
-    TrySendError,
-    channel::{Receiver, Sender, bounded},
+    raw::lock::Lock,
     select::{ArmContext, SelectArm},
 };
-
-/// A task has one result.
-const RESULT: usize = 1;
 
 type Payload = Box<dyn Any + Send>;
 
@@ -33,8 +31,110 @@ enum Source<R> {
     /// The runtime's own handle.
     #[cfg(feature = "tokio")]
     Tokio(super::tokio::Join<R>),
-    /// A channel from the thread it runs on.
-    Channel(Receiver<Result<R, Payload>>),
+    /// Whoever runs it puts it there.
+    Place(Asks<R>),
+}
+
+/// The place of one result, between who asks for it and who has it.
+struct Place<R>(Lock<Post<R>>);
+
+enum Post<R> {
+    /// Nothing yet; whoever waits for it.
+    Awaited(Option<Waker>),
+    /// `None`: there will be none.
+    Here(Option<Result<R, Payload>>),
+    /// It was collected, or nobody will.
+    Closed,
+}
+
+impl<R> Place<R> {
+    /// Puts `result` there, unless nobody will ask: then it is given back.
+    fn post(&self, result: Option<Result<R, Payload>>) -> Option<Result<R, Payload>> {
+        let mut post = self.0.lock();
+        if let Post::Awaited(waker) = &mut *post {
+            let waker = waker.take();
+            *post = Post::Here(result);
+            drop(post);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            return None;
+        }
+        drop(post);
+        result
+    }
+}
+
+/// Who asks.
+struct Asks<R>(Arc<Place<R>>);
+
+impl<R> Asks<R> {
+    fn poll(&self, waker: Option<&Waker>) -> Poll<Result<R, TaskError>> {
+        // Cloned before and dropped after: foreign code, not for the lock.
+        let mut fresh = waker.cloned();
+        let mut post = self.0.0.lock();
+        let taken = match &mut *post {
+            Post::Awaited(slot) => {
+                if fresh.is_some() {
+                    mem::swap(slot, &mut fresh);
+                }
+                None
+            }
+            Post::Here(_) => Some(mem::replace(&mut *post, Post::Closed)),
+            Post::Closed => panic!("a task's result was polled again after it had come"),
+        };
+        drop(post);
+        match taken {
+            Some(Post::Here(Some(Ok(result)))) => Poll::Ready(Ok(result)),
+            Some(Post::Here(Some(Err(payload)))) => Poll::Ready(Err(TaskError::Panicked(payload))),
+            Some(_) => Poll::Ready(Err(TaskError::Cancelled)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits in this place any more.
+    fn forget_waker(&self) {
+        let mut post = self.0.0.lock();
+        let waker = if let Post::Awaited(waker) = &mut *post { waker.take() } else { None };
+        drop(post);
+        drop(waker);
+    }
+}
+
+impl<R> Drop for Asks<R> {
+    fn drop(&mut self) {
+        let mut post = self.0.0.lock();
+        let left = mem::replace(&mut *post, Post::Closed);
+        drop(post);
+        if let Post::Here(Some(result)) = left {
+            unseen(result);
+        }
+    }
+}
+
+/// Who has the result, in the end.
+struct Answers<R>(Arc<Place<R>>);
+
+impl<R> Answers<R> {
+    fn finish(self, result: Result<R, Payload>) {
+        if let Some(result) = self.0.post(Some(result)) {
+            unseen(result);
+        }
+    }
+}
+
+impl<R> Drop for Answers<R> {
+    fn drop(&mut self) {
+        // After `finish` this is too late; without it there is no result.
+        let _late = self.0.post(None);
+    }
+}
+
+/// Nobody asks for this.
+fn unseen<R>(result: Result<R, Payload>) {
+    if let Err(payload) = result {
+        sim::unseen_panic(message(&payload));
+    }
 }
 
 /// Nothing in it is pinned.
@@ -72,20 +172,23 @@ impl<R> Task<R> {
         Self { source: Source::Tokio(join), outcome: None }
     }
 
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, TaskError>> {
-        match &mut self.source {
+    /// Names it in a simulation.
+    fn address(&self) -> usize {
+        match &self.source {
             #[cfg(feature = "tokio")]
-            Source::Tokio(join) => join.poll(cx),
-            Source::Channel(result) => result.poll_recv(cx).map(outcome),
+            Source::Tokio(_) => 0,
+            Source::Place(asks) => Arc::as_ptr(&asks.0).addr(),
         }
     }
-}
 
-fn outcome<R>(received: Option<Result<R, Payload>>) -> Result<R, TaskError> {
-    match received {
-        Some(Ok(result)) => Ok(result),
-        Some(Err(payload)) => Err(TaskError::Panicked(payload)),
-        None => Err(TaskError::Cancelled),
+    fn poll_outcome(&mut self, waker: Option<&Waker>) -> Poll<Result<R, TaskError>> {
+        match &mut self.source {
+            #[cfg(feature = "tokio")]
+            Source::Tokio(join) => {
+                join.poll(&mut Context::from_waker(waker.unwrap_or(Waker::noop())))
+            }
+            Source::Place(asks) => asks.poll(waker),
+        }
     }
 }
 
@@ -93,7 +196,12 @@ impl<R> Future for Task<R> {
     type Output = Result<R, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_outcome(cx)
+        sim::point(Op::Join, self.address(), None);
+        let polled = self.poll_outcome(Some(cx.waker()));
+        if polled.is_pending() {
+            sim::pending(Op::Join, self.address(), None);
+        }
+        polled
     }
 }
 
@@ -102,8 +210,8 @@ impl<R> SelectArm for Task<R> {
 
     fn poll_arm(mut self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         if self.outcome.is_none() {
-            let mut task_cx = Context::from_waker(cx.waker());
-            match self.poll_outcome(&mut task_cx) {
+            let waker = cx.may_wait().then(|| cx.waker());
+            match self.poll_outcome(waker) {
                 Poll::Ready(outcome) => self.outcome = Some(outcome),
                 Poll::Pending => return Poll::Pending,
             }
@@ -117,6 +225,14 @@ impl<R> SelectArm for Task<R> {
             None => unreachable!("completed without having been ready"),
         }
     }
+
+    fn retract(self: Pin<&mut Self>) {
+        if let Source::Place(asks) = &self.source
+            && self.outcome.is_none()
+        {
+            asks.forget_waker();
+        }
+    }
 }
 
 fn message(payload: &Payload) -> &str {
@@ -124,27 +240,18 @@ fn message(payload: &Payload) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn finish<R>(tx: &Sender<Result<R, Payload>>, result: Result<R, Payload>) {
-    // Nobody waits any more: the result has no use. Room there is, for it is the only one.
-    if let Err(TrySendError::Closed(Err(payload)) | TrySendError::Full(Err(payload))) =
-        tx.try_send(result)
-    {
-        sim::unseen_panic(message(&payload));
-    }
-}
-
 #[track_caller]
-fn pair<R>() -> (Sender<Result<R, Payload>>, Task<R>) {
-    let (tx, result) = bounded(RESULT);
-    // In a simulation it is no channel of the program's, but the task.
-    sim::made(result.id().0 as usize, Object::Result, Location::caller());
-    (tx, Task { source: Source::Channel(result), outcome: None })
+fn pair<R>() -> (Answers<R>, Task<R>) {
+    let place = Arc::new(Place(Lock::new(Post::Awaited(None))));
+    sim::made(Arc::as_ptr(&place).addr(), Object::Result, Location::caller());
+    let asks = Asks(place.clone());
+    (Answers(place), Task { source: Source::Place(asks), outcome: None })
 }
 
 /// A task that catches its own panic.
 #[track_caller]
 pub(super) fn of_future<R>(future: impl Future<Output = R>) -> (impl Future<Output = ()>, Task<R>) {
-    let (tx, task) = pair();
+    let (answers, task) = pair();
     let run = async move {
         let mut future = pin!(future);
         let result =
@@ -152,17 +259,17 @@ pub(super) fn of_future<R>(future: impl Future<Output = R>) -> (impl Future<Outp
                 Ok(polled) => polled.map(Ok),
                 Err(payload) => Poll::Ready(Err(payload)),
             });
-        finish(&tx, result.await);
+        answers.finish(result.await);
     };
     (run, task)
 }
 
 #[track_caller]
 pub(super) fn of_call<R>(f: impl FnOnce() -> R) -> (impl FnOnce(), Task<R>) {
-    let (tx, task) = pair();
+    let (answers, task) = pair();
     let run = move || {
         let result = catch_unwind(AssertUnwindSafe(f));
-        finish(&tx, result);
+        answers.finish(result);
     };
     (run, task)
 }

@@ -295,6 +295,7 @@ pub(super) fn stop(scope: Arc<Shared>) {
         }
         None => {
             *inner = Some(Vec::new());
+            sim::has_locals();
             true
         }
     });
