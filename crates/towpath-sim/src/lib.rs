@@ -65,8 +65,8 @@
 //! `tests/replays/<test>.txt` below the manifest of the crate, where `<test>` is the path of the test with `__` for `::`. The
 //! report names that file. One token a line; what follows a `#` is a remark. These run first, whenever the test runs.
 //!
-//! A token belongs to the program it was found in. After a change that adds or removes operations it may replay another
-//! schedule, which does no harm.
+//! A token belongs to the program it was found in. After a change that adds or removes operations, in it or in Towpath, it may
+//! replay another schedule, which does no harm.
 //!
 //! # What is found without being asked
 //! | [`FindingKind`] | what it is |
