@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use towpath::{
     BoxError, Ctx,
     rt::{sleep, spawn},
-    scope,
+    scope, select,
     sync::{Barrier, Mutex, Notify, RwLock, Semaphore, WaitGroup},
     tick,
 };
@@ -81,31 +81,38 @@ async fn a_dropped_acquire_keeps_no_permit() {
     assert_eq!(permits.available_permits(), 2);
 }
 
-/// Two notices for two who wait: one of them leaves, and so at least one notice is over, never too few.
+/// One notice for two who wait: if the one who has been given it leaves, it is the other one's.
 #[towpath::test]
 async fn a_dropped_wait_passes_its_notice_on() {
     let notify = Arc::new(Notify::new());
     let fickle = notify.clone();
-    let fickle = spawn(async move { maybe_dropped(fickle.notified()).await.is_some() });
+    let fickle = spawn(async move {
+        if maybe_dropped(fickle.notified()).await.is_some() {
+            fickle.notify_one();
+        }
+    });
     let steady = notify.clone();
     let steady = spawn(async move { steady.notified().await });
     notify.notify_one();
-    // Only who took one away may make another necessary.
-    if fickle.await.unwrap() {
-        notify.notify_one();
-    }
     steady.await.unwrap();
+    // The other one may have stayed.
+    notify.notify_one();
+    fickle.await.unwrap();
 }
 
+/// One who leaves before the barrier is full has not come; one who leaves when it is full has let the others go.
 #[towpath::test]
 async fn a_dropped_wait_at_a_barrier_does_not_count() {
     let barrier = Arc::new(Barrier::new(2));
     let fickle = barrier.clone();
     let fickle = spawn(async move { maybe_dropped(fickle.wait()).await.is_some() });
     let steady = barrier.clone();
-    let steady = spawn(async move { steady.wait().await.is_leader() });
+    let mut steady = spawn(async move { steady.wait().await.is_leader() });
     if !fickle.await.unwrap() {
-        barrier.wait().await;
+        select! {
+            it = select::future(&mut steady) => { it.unwrap(); return }
+            _ = select::future(barrier.wait()) => {}
+        }
     }
     steady.await.unwrap();
 }

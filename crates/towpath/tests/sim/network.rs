@@ -75,13 +75,14 @@ async fn draining_delivers_what_was_accepted() {
     }
 }
 
+/// Each looks at its context first: a neighbour that has stopped already looks like one that has failed.
 #[towpath::test]
 async fn a_stopped_network_has_ended() {
     let mut net = Network::new("endless");
     let (numbers, received) = net.channel::<u32>("numbers", 0);
     net.process("source", numbers, async |ctx, tx: &mut Sender<u32>| {
         for n in 0.. {
-            towpath::select! {
+            towpath::select! { biased;
                 cause = ctx.done() => return Err::<(), BoxError>(cause.into()),
                 sent = tx.send(n) => sent?,
             }
@@ -91,11 +92,11 @@ async fn a_stopped_network_has_ended() {
     let (out, mut rx) = net.output("output", 1);
     net.process("sink", (received, out), async |ctx, (rx, tx): &mut Ports| {
         loop {
-            towpath::select! {
+            towpath::select! { biased;
                 cause = ctx.done() => return Err::<(), BoxError>(cause.into()),
                 got = rx.recv() => {
                     let Some(n) = got else { return Ok(()) };
-                    towpath::select! {
+                    towpath::select! { biased;
                         cause = ctx.done() => return Err(cause.into()),
                         sent = tx.send(n) => sent?,
                     }
