@@ -173,7 +173,8 @@ impl Now {
         }
     }
 
-    /// The number of the object at `address`, in the order in which they appeared.
+    /// The number of the object at `address`, in the order in which they appeared; one that is freed takes it along, so that
+    /// it does not matter where the allocator puts the next.
     pub(super) fn object(&mut self, address: usize) -> u32 {
         if address == 0 {
             return 0;

@@ -131,6 +131,13 @@ impl sim::World for World {
         }
     }
 
+    fn gone(&self, object: usize) {
+        // What is dropped while a schedule is put away needs no number.
+        if let Ok(mut now) = self.now.try_borrow_mut() {
+            now.objects.remove(&object);
+        }
+    }
+
     fn pending(&self, point: Point) {
         let mut now = self.now.borrow_mut();
         if now.record.is_some() {

@@ -58,6 +58,15 @@ pub(crate) struct Turnstile {
     plate: Option<Mounted>,
 }
 
+#[cfg(feature = "sim")]
+impl Drop for Turnstile {
+    fn drop(&mut self) {
+        if sim::is_active() {
+            sim::gone(self.id().0 as usize);
+        }
+    }
+}
+
 /// A place in line, and how many permits it is for.
 #[repr(C)]
 pub(crate) struct TurnOp {

@@ -88,6 +88,8 @@ pub trait World {
     fn stack_number(&self) -> usize;
     /// A channel, lock or context was made.
     fn made(&self, made: Made);
+    /// A channel, lock or context is freed: what comes to lie at its address is another one.
+    fn gone(&self, object: usize);
     /// The caller's turn may end in a wait for this, among others.
     fn pending(&self, point: Point);
     /// The same of a select.
@@ -248,6 +250,14 @@ pub(crate) fn stack_number() -> Option<usize> {
 pub(crate) fn made(object: usize, what: Object, at: &'static Location<'static>) {
     if is_active() {
         world().made(Made { object, what, at });
+    }
+}
+
+/// Where memory is used again depends on the allocator, which is no part of a schedule.
+#[inline]
+pub(crate) fn gone(object: usize) {
+    if is_active() {
+        world().gone(object);
     }
 }
 
