@@ -16,7 +16,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Config;
-use crate::choice::{Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, seed_of, shrink};
+use crate::choice::{
+    Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, fold, seed_of, shrink,
+};
 use crate::orders::Orders;
 use crate::real::Stopwatch;
 
@@ -46,6 +48,8 @@ pub(crate) struct Explored<F> {
     /// Schedules that were run, without those that were repeated.
     pub(crate) schedules: u64,
     pub(crate) steps: u64,
+    /// Of the hashes of all these schedules.
+    pub(crate) hash: u64,
     /// There is no other schedule than those that were run.
     pub(crate) complete: bool,
     pub(crate) time: Duration,
@@ -125,6 +129,7 @@ pub(crate) fn explore<F: Trouble>(
         watch,
         schedules: 0,
         steps: 0,
+        hash: 0,
         complete: false,
     };
     let found = match &orders.replay {
@@ -140,6 +145,7 @@ pub(crate) fn explore<F: Trouble>(
     Explored {
         schedules: campaign.schedules,
         steps: campaign.steps,
+        hash: campaign.hash,
         complete: campaign.complete,
         time: watch.elapsed(),
         coverage: campaign.choices.take_coverage(),
@@ -154,6 +160,7 @@ struct Campaign<'a, 'e, F> {
     watch: Stopwatch,
     schedules: u64,
     steps: u64,
+    hash: u64,
     complete: bool,
 }
 
@@ -215,6 +222,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
     fn count(&mut self, run: &Run<F>) {
         self.schedules += 1;
         self.steps += run.steps;
+        self.hash = fold(self.hash, run.hash);
     }
 
     /// Runs a schedule again from its choices. Nothing, if both runs were the same and well.

@@ -141,7 +141,9 @@ impl Finding {
             Some((line, one, other)) => format!(
                 "two runs of one schedule were not the same: operation {line} was\n    {one}\nand then\n    {other}"
             ),
-            None => "two runs of one schedule were not the same".to_owned(),
+            None => "two runs of one schedule were not the same, and those after the first were: something is left over \
+                     from one run to the next, a static or a thread-local"
+                .to_owned(),
         };
         Self {
             kind: FindingKind::Nondeterminism,

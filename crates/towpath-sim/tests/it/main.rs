@@ -2,6 +2,11 @@
 
 mod attribute;
 mod disk;
+mod escape;
 mod find;
+mod limits;
 mod net;
 mod node;
+mod replay;
+mod words;
+mod world;
