@@ -7,7 +7,7 @@
 //! - A failure is reported only after its schedule was run again from its choices. If that run differs, it is the
 //!   difference that is reported: a story that cannot be repeated helps nobody.
 //!
-//! Schedules 1, 2, 4, 8 and so on are run twice even if nothing fails, so that chance which escapes the simulator (a hash
+//! Schedules 0, 1, 2, 4, 8 and so on are run twice even if nothing fails, so that chance which escapes the simulator (a hash
 //! map's seed, the real clock, a real thread) is found before it hides a bug.
 //!
 //! The engine is a closure here. So this is tested with a toy, and knows nothing of coroutines.
@@ -193,7 +193,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
             let run = (self.engine)(&mut self.choices, false);
             self.choices.end();
             self.count(&run);
-            if run.failure.is_some() || number.is_power_of_two() {
+            if run.failure.is_some() || number == 0 || number.is_power_of_two() {
                 let found = self.look_again(run, Origin::Schedule(number), plan);
                 if found.is_some() {
                     return found;

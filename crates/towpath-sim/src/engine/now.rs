@@ -24,6 +24,8 @@ pub(super) struct Now {
     /// Schedules so far.
     pub(super) schedule: u64,
     pub(super) steps: u64,
+    /// Turns, sleeps and jumps of the clock.
+    beats: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
@@ -37,8 +39,8 @@ pub(super) struct Now {
     pub(super) order: Order,
     /// The step at which time last had its chance.
     pub(super) clock_since: u64,
-    /// The step at which the main process ended.
-    pub(super) main_done: Option<u64>,
+    /// The step and the beat at which the main process ended.
+    pub(super) main_done: Option<(u64, u64)>,
     pub(super) processes: u64,
     pub(super) objects: FxHashMap<usize, u32>,
     pub(super) objects_seen: u32,
@@ -64,6 +66,7 @@ impl Now {
             clock: Clock::new(),
             schedule: 0,
             steps: 0,
+            beats: 0,
             trace: Trace::default(),
             current: 0,
             on: 0,
@@ -85,6 +88,7 @@ impl Now {
     pub(super) fn begin(&mut self, record: Option<Box<Record>>) {
         self.schedule += 1;
         self.steps = 0;
+        self.beats = 0;
         self.trace = Trace::default();
         self.current = 0;
         self.next = None;
@@ -165,12 +169,33 @@ impl Now {
         if let Some(record) = &mut self.record {
             record.step(self.steps, self.clock.elapsed(), self.current, point, object);
         }
-        let since_main = self.main_done.map_or(0, |done| self.steps - done);
-        if self.steps > self.config.max_steps {
+        let since_main = self.main_done.map_or(0, |(done, _)| self.steps - done);
+        self.check_end(self.steps, since_main);
+    }
+
+    /// A turn begins, or somebody sleeps, or time passes. These are no steps, and yet there are programs that do nothing else
+    /// and have no end: a loop around a timer, a future that wakes itself. False: this was one too many.
+    pub(super) fn beat(&mut self) -> bool {
+        if self.failure.is_some() {
+            return true;
+        }
+        self.beats += 1;
+        let since_main = self.main_done.map_or(0, |(_, done)| self.beats - done);
+        self.check_end(self.beats, since_main);
+        self.failure.is_none()
+    }
+
+    fn check_end(&mut self, count: u64, since_main: u64) {
+        if count > self.config.max_steps {
             self.fail(Fault::NoEnd);
         } else if since_main > self.config.max_steps_after_main {
             self.fail(Fault::Leak);
         }
+    }
+
+    /// The main process has ended.
+    pub(super) fn end_main(&mut self) {
+        self.main_done = Some((self.steps, self.beats));
     }
 
     /// The number of the object at `address`, in the order in which they appeared; one that is freed takes it along, so that
@@ -198,7 +223,8 @@ impl Now {
     /// Only the first failure counts.
     pub(super) fn fail(&mut self, fault: Fault) {
         if self.failure.is_none() {
-            let step = self.steps;
+            // One that makes no steps is counted by its turns.
+            let step = if fault == Fault::NoEnd { self.steps.max(self.beats) } else { self.steps };
             self.failure = Some(Failure::new(fault, self.current, step, &self.tasks));
         }
     }

@@ -37,6 +37,9 @@ impl World {
     /// Gives `task` its turn, and then whoever is next, as long as they have no stack of their own.
     pub(super) fn turns(&self, mut task: u32) {
         loop {
+            if !self.now.borrow_mut().beat() {
+                return;
+            }
             self.turn(task);
             if self.ending.get() {
                 return;
@@ -97,7 +100,7 @@ impl World {
         let mut now = self.now.borrow_mut();
         now.tasks.finish(task);
         if task == 0 {
-            now.main_done = Some(now.steps);
+            now.end_main();
         }
     }
 
@@ -170,6 +173,7 @@ impl World {
                     Chosen::Nobody => return None,
                     Chosen::Time => {
                         now.clock_since = now.steps;
+                        now.beat();
                         now.clock.jump()
                     }
                 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use towpath::{Ctx, rt};
-use towpath_sim::{Failed, Finding, FindingKind, Sim, yield_point};
+use towpath_sim::{Failed, Finding, FindingKind, Sim, choose, yield_point};
 
 fn caught<F: Future<Output = ()> + 'static>(program: impl Fn() -> F) -> Failed {
     let failed = Sim::new().schedules(200).explore(program).failure.expect("it is caught");
@@ -127,7 +127,7 @@ fn something_that_is_made_once() {
 fn a_panic_that_does_not_come_again() {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     caught(|| async {
-        yield_point();
+        drop(choose(100)); // so that there are schedules to try
         if RUNS.fetch_add(1, Relaxed) == 5 {
             rt::sleep(Duration::from_secs(1)).await;
             panic!("once");

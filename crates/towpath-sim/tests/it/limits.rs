@@ -81,3 +81,37 @@ async fn a_loop_that_polls_sees_what_it_waits_for() {
         yield_point();
     }
 }
+
+/// A future that wakes itself does no operation, and neither does a thread that only sleeps; they end all the same.
+#[test]
+fn loops_without_a_single_operation_are_cut() {
+    let spins = || async {
+        std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            std::task::Poll::<()>::Pending
+        })
+        .await;
+    };
+    let spins_on_a_thread = || async {
+        drop(rt::spawn_blocking(|| {
+            towpath::block_on(std::future::poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                std::task::Poll::<()>::Pending
+            }));
+        }));
+        std::future::pending::<()>().await;
+    };
+    let sleeps_on_a_thread = || async {
+        drop(rt::spawn_blocking(|| {
+            loop {
+                towpath::block_on(rt::sleep(Duration::from_secs(1)));
+            }
+        }));
+        std::future::pending::<()>().await;
+    };
+    let kind = |report: towpath_sim::Report| report.finding().map(|finding| finding.kind);
+    let sim = || Sim::new().max_steps(1000);
+    assert_eq!(kind(sim().explore(spins)), Some(FindingKind::NoEnd));
+    assert_eq!(kind(sim().explore(spins_on_a_thread)), Some(FindingKind::NoEnd));
+    assert_eq!(kind(sim().explore(sleeps_on_a_thread)), Some(FindingKind::NoEnd));
+}

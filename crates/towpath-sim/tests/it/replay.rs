@@ -50,7 +50,7 @@ fn one_seed_is_one_set_of_schedules() {
         assert_eq!((one.hash, one.steps, one.distinct), (other.hash, other.steps, other.distinct));
         assert_eq!(one_told, other_told, "{strategy}");
         let (third, _) = told(sim.seed(8));
-        assert_eq!(third.hash != one.hash, strategy != Exhaustive, "{strategy}");
+        assert!(third.hash != one.hash || strategy == Exhaustive, "{strategy}");
     }
 }
 
@@ -139,8 +139,9 @@ fn an_hour_of_timeouts_is_a_few_steps() {
     let report = Sim::new().schedules(200).explore(|| async {
         let start = rt::now();
         let ran = scope(&Ctx::root().with_timeout(HOUR), |s| async move {
-            let (_tx, mut answers) = towpath::rendezvous::<u8>();
+            let (tx, mut answers) = towpath::rendezvous::<u8>();
             s.spawn("client", |ctx| async move {
+                let _tx = tx;
                 for tries in 0.. {
                     select! { biased;
                         _ = ctx.done() => { assert!(tries >= TRIES - 1, "{tries} tries"); return }
@@ -182,10 +183,9 @@ fn an_exhaustive_search_ends_and_says_so() {
         let seen = seen.clone();
         async move {
             let (tx, mut rx) = towpath::unbounded();
-            for n in [1, 2] {
-                let tx = tx.clone();
-                drop(rt::spawn(async move { tx.send(n).await.unwrap() }));
-            }
+            let other = tx.clone();
+            drop(rt::spawn(async move { other.try_send(1).unwrap() }));
+            tx.try_send(2).unwrap();
             let first = (rx.recv().await.unwrap(), rx.recv().await.unwrap());
             seen.borrow_mut().insert(first);
         }

@@ -50,7 +50,7 @@ fn says<F: Future<Output = ()> + 'static>(
     kind: FindingKind,
     expected: &str,
 ) {
-    let failed = sim.shrink(Duration::from_secs(20)).explore(program).failure.expect("it fails");
+    let failed = sim.shrink(Duration::from_secs(1)).explore(program).failure.expect("it fails");
     let text = plain(&failed.finding.to_string());
     assert_eq!(text, expected.trim(), "\n{text}\n\n{}", failed.story.join("\n"));
     assert_eq!(failed.finding.kind, kind);
