@@ -231,6 +231,8 @@ impl Now {
 
     pub(super) fn outcome(&mut self) -> Outcome {
         let record = self.record.take();
+        // Also what is no step must be the same in two runs: how long it took, and how it ended.
+        self.trace.end(self.clock.elapsed(), self.failure.is_some());
         Outcome {
             steps: self.steps,
             hash: self.trace.hash(),

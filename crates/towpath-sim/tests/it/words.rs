@@ -75,7 +75,7 @@ fn two_locks_in_two_orders() {
     says(Sim::new(), program, FindingKind::Deadlock, "");
 }
 
-/// One has the lock and waits for room, the other one makes room only under the lock.
+/// Whoever has the lock waits for the other one, who wants the lock.
 #[test]
 fn a_channel_and_a_lock() {
     let program = || async {
@@ -85,14 +85,23 @@ fn a_channel_and_a_lock() {
             let tx = tx.named("orders");
             let theirs = books.clone();
             s.spawn("seller", move |_| async move {
-                let _books = theirs.lock().await;
-                tx.send(1).await.unwrap();
+                for order in 0..2 {
+                    let _books = theirs.lock().await;
+                    tx.try_send(order).ok();
+                    if order == 1 {
+                        tx.send(order).await.unwrap();
+                    }
+                }
             });
             s.spawn("cook", move |_| async move {
+                let mut sum = 0;
                 while let Some(order) = rx.recv().await {
-                    *books.lock().await += order;
-                    let _books = books.lock().await;
-                    rx.recv().await;
+                    sum += order;
+                    *books.lock().await = sum;
+                    if sum == 0 {
+                        let _books = books.lock().await;
+                        rx.recv().await;
+                    }
                 }
             });
             Ok(())
@@ -178,6 +187,7 @@ fn a_waker_that_is_forgotten() {
         let done = scope(&Ctx::root(), |s| async move {
             s.spawn("raises", move |_| async move {
                 tx.send(()).await.unwrap();
+                yield_point();
                 raised.up.store(1, Relaxed);
             });
             s.spawn("waits", move |_| async move {

@@ -92,9 +92,10 @@ async fn store(node: Node, syncs: bool) -> Result<(), BoxError> {
 async fn client(node: Node, acknowledged: Sender<u8>) -> Result<(), BoxError> {
     let socket = node.host().bind(7)?;
     for record in 1..=RECORDS {
-        'stored: loop {
+        // Longer each time: a store that is slow must not drown in repetitions.
+        'stored: for attempt in 0.. {
             socket.send_to(&[record], "store:80")?;
-            let too_late = towpath::rt::now() + millis(100);
+            let too_late = towpath::rt::now() + millis(100 << attempt);
             loop {
                 let answer = select! {
                     answer = select::future(socket.recv_from()) => answer?.0,
