@@ -270,7 +270,7 @@ impl<'a> Told<'a> {
             Op::Acquire => Side::Hold,
             Op::Notify => Side::Send,
             Op::Notified => Side::Recv,
-            Op::Release => return self.give_up(task, object),
+            Op::Release => return self.give_back(task, object),
             _ => return,
         };
         self.used.entry((object, side)).or_default().insert(task);
@@ -279,6 +279,15 @@ impl<'a> Told<'a> {
     fn give_up(&mut self, task: u32, object: u32) {
         if let Some(holders) = self.used.get_mut(&(object, Side::Hold)) {
             holders.remove(&task);
+        }
+    }
+
+    /// A guard may be dropped by another one than the one who took the lock; then whoever took it has it no more.
+    fn give_back(&mut self, task: u32, object: u32) {
+        if let Some(holders) = self.used.get_mut(&(object, Side::Hold))
+            && !holders.remove(&task)
+        {
+            holders.pop_first();
         }
     }
 

@@ -72,7 +72,21 @@ fn two_locks_in_two_orders() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::Deadlock, "");
+    says(Sim::new(), program, FindingKind::Deadlock,
+        "
+deadlock: nobody can go on, and the main process has not ended
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `there`, which waits itself at words.rs:_, or `back`, which waits itself at words.rs:_
+  `there`, a task started at words.rs:_
+      waits for its turn at `bob` (mutex), at words.rs:_; could be freed by `back`, which waits itself at words.rs:_
+  `back`, a task started at words.rs:_
+      waits for its turn at `alice` (mutex), at words.rs:_; could be freed by `there`, which waits itself at words.rs:_
+
+a circle: there → back → there
+",
+    );
 }
 
 /// Whoever has the lock waits for the other one, who wants the lock.
@@ -108,7 +122,21 @@ fn a_channel_and_a_lock() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::Deadlock, "");
+    says(Sim::new(), program, FindingKind::Deadlock,
+        "
+deadlock: nobody can go on, and the main process has not ended
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `seller`, which waits itself at words.rs:_, or `cook`, which waits itself at words.rs:_
+  `seller`, a task started at words.rs:_
+      waits to send on `orders` (rendezvous), at words.rs:_; could be freed by `cook`, which waits itself at words.rs:_
+  `cook`, a task started at words.rs:_
+      waits for its turn at `books` (mutex), at words.rs:_; could be freed by `seller`, which waits itself at words.rs:_
+
+a circle: seller → cook → seller
+",
+    );
 }
 
 /// The main process is done and has forgotten two who wait for each other.
@@ -127,7 +155,17 @@ fn a_deadlock_of_some() {
             ask.send(answer.unwrap_or_default()).await.unwrap();
         }));
     };
-    says(Sim::new(), program, FindingKind::Leak, "");
+    says(Sim::new(), program, FindingKind::Leak,
+        "
+leak: the main process has ended, and 2 processes have not and will not
+
+who has not ended
+  `spawned`, a task started at words.rs:_
+      waits to receive from `questions` (rendezvous), at words.rs:_; could be freed by nobody: no process has ever sent there
+  `spawned`, a task started at words.rs:_
+      waits to receive from `answers` (rendezvous), at words.rs:_; could be freed by nobody: no process has ever sent there
+",
+    );
 }
 
 #[test]
@@ -142,7 +180,16 @@ fn a_loop_that_nobody_ends() {
             }
         }));
     };
-    says(Sim::new(), program, FindingKind::Leak, "");
+    says(Sim::new(), program, FindingKind::Leak,
+        "
+leak: the main process has ended, and 1 process has not and will not
+
+who has not ended
+  `spawned`, a task started at words.rs:_
+      could go on
+      waits for a timer
+",
+    );
 }
 
 /// A flag with a waker, written by hand; it looks, and then leaves its waker, and what comes between is not seen.
@@ -174,7 +221,15 @@ fn a_waker_that_is_left_too_late() {
         .await;
         raiser.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::LostWakeup, "");
+    says(Sim::new(), program, FindingKind::LostWakeup,
+        "
+lost wake-up: `main` waits although it could go on; nobody woke it
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for something that Towpath does not see
+",
+    );
 }
 
 /// Its waker goes with the future that was dropped.
@@ -202,7 +257,17 @@ fn a_waker_that_is_forgotten() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::LostWakeup, "");
+    says(Sim::new(), program, FindingKind::LostWakeup,
+        "
+lost wake-up: `waits` waits although it could go on; nobody woke it
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `waits`, which waits itself
+  `waits`, a task started at words.rs:_
+      waits for something that Towpath does not see
+",
+    );
 }
 
 /// The arm that lost is kept, is given the lock, and is not polled again.
@@ -228,7 +293,18 @@ fn an_arm_that_nobody_polls() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::NeverPolled, "");
+    says(Sim::new(), program, FindingKind::NeverPolled,
+        "
+somebody waits for what stands reserved for a future that its own task does not poll
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `driver`, which waits itself at words.rs:_
+  `driver`, a task started at words.rs:_
+      waits for its turn at `journal` (mutex), at words.rs:_
+      has in line, and does not poll, a wait for its turn at `journal` (mutex), at words.rs:_
+",
+    );
 }
 
 /// There is always a job, so the stop below it is never looked at.
@@ -254,7 +330,19 @@ fn a_stop_that_is_never_seen() {
         });
         done.await.unwrap();
     };
-    says(Sim::new().max_steps(2000), program, FindingKind::NoEnd, "");
+    says(Sim::new().max_steps(2000), program, FindingKind::NoEnd,
+        "
+no end after 2001 steps: somebody is starved, or nobody gets anywhere
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `worker`, which goes on, or `boss`, which waits itself at words.rs:_
+  `worker`, a task started at words.rs:_
+      could go on
+  `boss`, a task started at words.rs:_
+      waits to send on the rendezvous made at words.rs:_, at words.rs:_; could be freed by nobody: no process has ever received there
+",
+    );
 }
 
 #[test]
@@ -267,7 +355,17 @@ fn a_task_that_panics_and_is_not_joined() {
         }));
         rt::sleep(Duration::from_secs(1)).await;
     };
-    says(Sim::new(), program, FindingKind::Panic, "");
+    says(Sim::new(), program, FindingKind::Panic,
+        "
+`spawned` panicked at words.rs:_: no driver
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for a timer
+  `spawned`, a task started at words.rs:_
+      could go on
+",
+    );
 }
 
 #[test]
@@ -290,7 +388,17 @@ fn a_law_that_is_broken() {
             buyer.await.unwrap();
         }
     };
-    says(Sim::new(), program, FindingKind::Law, "");
+    says(Sim::new(), program, FindingKind::Law,
+        "
+`no seat is sold twice` does not hold any more
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits to receive from the channel made at task.rs:_, at ends.rs:_; could be freed by nobody: no process has ever sent there
+  `spawned`, a task started at words.rs:_
+      could go on
+",
+    );
 }
 
 #[test]
@@ -313,7 +421,11 @@ fn a_promise_that_is_not_kept() {
         drop(rx);
         drop(order.await);
     };
-    says(Sim::new(), program, FindingKind::Law, "");
+    says(Sim::new(), program, FindingKind::Law,
+        "
+`somebody is served` has never come true
+",
+    );
 }
 
 #[test]
@@ -335,7 +447,11 @@ fn a_message_that_is_lost() {
         }
         customer.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::Law, "");
+    says(Sim::new(), program, FindingKind::Law,
+        "
+`nothing of the orders is lost` does not hold at the end
+",
+    );
 }
 
 #[test]
@@ -359,7 +475,11 @@ fn a_message_that_comes_twice() {
             done.await.unwrap();
         }
     };
-    says(Sim::new(), program, FindingKind::Panic, "");
+    says(Sim::new(), program, FindingKind::Panic,
+        r#"
+`main` panicked at words.rs:_: called `Result::unwrap()` on an `Err` value: Panicked { process: "other", message: "7 of the orders has arrived twice", at: Some("crates/towpath-sim/src/laws.rs:127:34"), later: [] }
+"#,
+    );
 }
 
 /// A notice for which nobody waits yet, and `notify_waiters`, which does not keep it.
@@ -375,5 +495,15 @@ fn a_notice_that_comes_too_early() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::Deadlock, "");
+    says(Sim::new(), program, FindingKind::Deadlock,
+        "
+deadlock: nobody can go on, and the main process has not ended
+
+who has not ended
+  `main`, a task started at words.rs:_
+      waits for all processes of its scope; could be freed by `listens`, which waits itself at words.rs:_
+  `listens`, a thread started at words.rs:_
+      waits for a notice from `bell` (notification), at words.rs:_; could be freed by `rings`, which has ended
+",
+    );
 }
