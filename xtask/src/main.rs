@@ -16,6 +16,7 @@ mod ci;
 mod lint;
 mod loom;
 mod session;
+mod sim;
 mod spin;
 mod tally;
 mod test;
@@ -44,6 +45,8 @@ enum Command {
     Test(test::Options),
     /// Run the loom models: all interleavings of two or three threads
     Loom(loom::Options),
+    /// Run the simulated tests for longer, and say how many schedules and choices they saw
+    Sim(sim::Options),
     /// Run the stress tests under ThreadSanitizer (needs a nightly compiler)
     Tsan(tsan::Options),
     /// Check the Promela models of the protocols, and that broken ones are rejected (needs spin)
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test(options) => test::run(&mut session, &options),
         Command::Loom(options) => loom::run(&mut session, &options),
+        Command::Sim(options) => sim::run(&mut session, &options),
         Command::Tsan(options) => tsan::run(&mut session, &options),
         Command::Spin(options) => spin::run(&mut session, &options),
         Command::Bench(options) => bench::run(&mut session, &options),

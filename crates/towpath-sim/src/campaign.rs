@@ -7,7 +7,7 @@
 //! - A failure is reported only after its schedule was run again from its choices. If that run differs, it is the
 //!   difference that is reported: a story that cannot be repeated helps nobody.
 //!
-//! Schedules 1, 2, 4, 8 and so on are run twice even if nothing fails, so that chance which escapes the simulator (a hash
+//! Schedules 0, 1, 2, 4, 8 and so on are run twice even if nothing fails, so that chance which escapes the simulator (a hash
 //! map's seed, the real clock, a real thread) is found before it hides a bug.
 //!
 //! The engine is a closure here. So this is tested with a toy, and knows nothing of coroutines.
@@ -16,7 +16,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Config;
-use crate::choice::{Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, seed_of, shrink};
+use crate::choice::{
+    Budget, Choices, Coverage, Forced, Plan, Portfolio, Token, fold, seed_of, shrink,
+};
 use crate::orders::Orders;
 use crate::real::Stopwatch;
 
@@ -46,6 +48,8 @@ pub(crate) struct Explored<F> {
     /// Schedules that were run, without those that were repeated.
     pub(crate) schedules: u64,
     pub(crate) steps: u64,
+    /// Of the hashes of all these schedules.
+    pub(crate) hash: u64,
     /// There is no other schedule than those that were run.
     pub(crate) complete: bool,
     pub(crate) time: Duration,
@@ -125,6 +129,7 @@ pub(crate) fn explore<F: Trouble>(
         watch,
         schedules: 0,
         steps: 0,
+        hash: 0,
         complete: false,
     };
     let found = match &orders.replay {
@@ -140,6 +145,7 @@ pub(crate) fn explore<F: Trouble>(
     Explored {
         schedules: campaign.schedules,
         steps: campaign.steps,
+        hash: campaign.hash,
         complete: campaign.complete,
         time: watch.elapsed(),
         coverage: campaign.choices.take_coverage(),
@@ -154,6 +160,7 @@ struct Campaign<'a, 'e, F> {
     watch: Stopwatch,
     schedules: u64,
     steps: u64,
+    hash: u64,
     complete: bool,
 }
 
@@ -186,7 +193,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
             let run = (self.engine)(&mut self.choices, false);
             self.choices.end();
             self.count(&run);
-            if run.failure.is_some() || number.is_power_of_two() {
+            if run.failure.is_some() || number == 0 || number.is_power_of_two() {
                 let found = self.look_again(run, Origin::Schedule(number), plan);
                 if found.is_some() {
                     return found;
@@ -215,6 +222,7 @@ impl<F: Trouble> Campaign<'_, '_, F> {
     fn count(&mut self, run: &Run<F>) {
         self.schedules += 1;
         self.steps += run.steps;
+        self.hash = fold(self.hash, run.hash);
     }
 
     /// Runs a schedule again from its choices. Nothing, if both runs were the same and well.

@@ -141,7 +141,9 @@ impl Finding {
             Some((line, one, other)) => format!(
                 "two runs of one schedule were not the same: operation {line} was\n    {one}\nand then\n    {other}"
             ),
-            None => "two runs of one schedule were not the same".to_owned(),
+            None => "two runs of one schedule were not the same, and those after the first were: something is left over \
+                     from one run to the next, a static or a thread-local"
+                .to_owned(),
         };
         Self {
             kind: FindingKind::Nondeterminism,
@@ -274,7 +276,7 @@ impl<'a> Told<'a> {
             Op::Acquire => Side::Hold,
             Op::Notify => Side::Send,
             Op::Notified => Side::Recv,
-            Op::Release => return self.give_up(task, object),
+            Op::Release => return self.give_back(task, object),
             _ => return,
         };
         self.used.entry((object, side)).or_default().insert(task);
@@ -283,6 +285,15 @@ impl<'a> Told<'a> {
     fn give_up(&mut self, task: u32, object: u32) {
         if let Some(holders) = self.used.get_mut(&(object, Side::Hold)) {
             holders.remove(&task);
+        }
+    }
+
+    /// A guard may be dropped by another one than the one who took the lock; then whoever took it has it no more.
+    fn give_back(&mut self, task: u32, object: u32) {
+        if let Some(holders) = self.used.get_mut(&(object, Side::Hold))
+            && !holders.remove(&task)
+        {
+            holders.pop_first();
         }
     }
 

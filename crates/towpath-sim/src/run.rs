@@ -84,6 +84,8 @@ pub struct Report {
     pub schedules: u64,
     /// Operations in all of them.
     pub steps: u64,
+    /// A fingerprint of everything that was done in them: equal in equal campaigns, on any machine.
+    pub hash: u64,
     /// There is no other schedule within the bounds than those that were run.
     pub complete: bool,
     /// Real time.
@@ -144,6 +146,7 @@ impl Report {
         Self {
             schedules: explored.schedules,
             steps: explored.steps,
+            hash: explored.hash,
             complete: explored.complete,
             time: explored.time,
             distinct,

@@ -124,6 +124,33 @@ impl Sim {
         Report::new(self.explore_with(&mut |choices, tell| machine.run(choices, tell)))
     }
 
+    /// Runs the schedule of one token, as `TOWPATH_REPLAY` does, and tells how it went.
+    ///
+    /// ```
+    /// use towpath_sim::Sim;
+    ///
+    /// let program = || async { assert_ne!(towpath_sim::choose(2), 1) };
+    /// let found = Sim::new().explore(program).failure.unwrap();
+    /// let again = Sim::new().replay(&found.token, program).failure.unwrap();
+    /// assert_eq!((again.finding, again.story), (found.finding, found.story));
+    /// ```
+    ///
+    /// # Panics
+    /// When `token` is none.
+    #[track_caller]
+    pub fn replay<P, F>(self, token: &str, program: P) -> Report
+    where
+        P: Fn() -> F,
+        F: Future<Output = ()> + 'static,
+    {
+        let token = token.parse().unwrap_or_else(|error| panic!("{token}: {error}"));
+        let mut machine = Machine::new(&self.config, boxed(program));
+        let orders = Orders { replay: Some(token), ..Orders::of(self.config) };
+        Report::new(campaign::explore(&orders, false, &mut |choices, tell| {
+            machine.run(choices, tell)
+        }))
+    }
+
     /// The test `name`, run by `engine`, as the environment wants it.
     fn test_with<F: Trouble>(
         self,

@@ -326,6 +326,6 @@ impl Choices {
 
 /// One more word into a hash, as rustc's own hasher does it: two instructions, and good enough to tell schedules apart.
 #[inline]
-fn fold(hash: u64, word: u64) -> u64 {
+pub(crate) fn fold(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(23) ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xf135_7aea_2e62_a9c5)
 }

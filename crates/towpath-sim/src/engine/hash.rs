@@ -1,6 +1,6 @@
 //! A fingerprint of what a schedule did: two runs of the same choices that differ anywhere differ here.
 
-use std::panic::Location;
+use std::{panic::Location, time::Duration};
 
 use towpath::rt::sim::Op;
 
@@ -25,6 +25,12 @@ impl Trace {
     #[inline]
     pub(super) fn choice(&mut self, value: u64) {
         self.mix(value ^ 1 << 63);
+    }
+
+    /// The schedule is over.
+    pub(super) fn end(&mut self, time: Duration, failed: bool) {
+        self.mix(time.as_nanos() as u64);
+        self.mix(u64::from(failed));
     }
 
     pub(super) fn hash(self) -> u64 {

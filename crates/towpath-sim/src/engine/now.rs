@@ -30,6 +30,8 @@ pub(super) struct Now {
     pub(super) pulse: Pulse,
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
+    /// Turns, sleeps and jumps of the clock.
+    beats: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
@@ -43,8 +45,8 @@ pub(super) struct Now {
     pub(super) order: Order,
     /// The step at which time last had its chance.
     pub(super) clock_since: u64,
-    /// The step at which the main process ended.
-    pub(super) main_done: Option<u64>,
+    /// The step and the beat at which the main process ended.
+    pub(super) main_done: Option<(u64, u64)>,
     pub(super) processes: u64,
     pub(super) objects: Objects,
     pub(super) failure: Option<Failure>,
@@ -80,6 +82,7 @@ impl Now {
             steps: 0,
             pulse: Pulse::default(),
             last_step: 0,
+            beats: 0,
             trace: Trace::default(),
             current: 0,
             on: 0,
@@ -101,6 +104,7 @@ impl Now {
         self.steps = 0;
         self.pulse.beat();
         self.last_step = self.config.max_steps;
+        self.beats = 0;
         self.trace = Trace::default();
         self.current = 0;
         self.next = None;
@@ -192,19 +196,34 @@ impl Now {
             record.step(self.steps, self.clock.elapsed(), self.current, point, object);
         }
         if self.steps > self.last_step {
-            self.fail_endless();
+            self.fail_endless(self.steps);
         }
+    }
+
+    /// A turn begins, or somebody sleeps, or time passes. These are no steps, and yet there are programs that do nothing else
+    /// and have no end: a loop around a timer, a future that wakes itself. False: this was one too many.
+    pub(super) fn beat(&mut self) -> bool {
+        if self.failure.is_some() {
+            return true;
+        }
+        self.beats += 1;
+        self.pulse.beat();
+        let after_main = self.main_done.map(|(_, beats)| beats + self.config.max_steps_after_main);
+        if self.beats > after_main.unwrap_or(u64::MAX).min(self.config.max_steps) {
+            self.fail_endless(self.beats);
+        }
+        self.failure.is_none()
     }
 
     /// The main process has ended.
     pub(super) fn main_ends(&mut self) {
-        self.main_done = Some(self.steps);
+        self.main_done = Some((self.steps, self.beats));
         self.last_step = self.last_step.min(self.steps + self.config.max_steps_after_main);
     }
 
     #[cold]
-    fn fail_endless(&mut self) {
-        let endless = self.steps > self.config.max_steps;
+    fn fail_endless(&mut self, count: u64) {
+        let endless = count > self.config.max_steps;
         self.fail(if endless { Fault::NoEnd } else { Fault::Leak });
     }
 
@@ -220,13 +239,16 @@ impl Now {
     /// Only the first failure counts.
     pub(super) fn fail(&mut self, fault: Fault) {
         if self.failure.is_none() {
-            let step = self.steps;
+            // One that makes no steps is counted by its turns.
+            let step = if fault == Fault::NoEnd { self.steps.max(self.beats) } else { self.steps };
             self.failure = Some(Failure::new(fault, self.current, step, &self.tasks));
         }
     }
 
     pub(super) fn outcome(&mut self) -> Outcome {
         let record = self.record.take();
+        // Also what is no step must be the same in two runs: how long it took, and how it ended.
+        self.trace.end(self.clock.elapsed(), self.failure.is_some());
         Outcome {
             steps: self.steps,
             hash: self.trace.hash(),

@@ -104,6 +104,8 @@ pub(crate) struct Record {
     waited: BTreeSet<(u32, Op, u32)>,
     things: BTreeMap<u32, Thing>,
     watch: Arc<Watch>,
+    /// Who was left before somebody was woken for no reason.
+    left: Option<Vec<Left>>,
 }
 
 fn slot<T: Default>(all: &mut Vec<T>, task: u32) -> &mut T {
@@ -168,27 +170,20 @@ impl Record {
         slot(&mut self.pending, task).clone()
     }
 
+    /// Notes who is left, before anybody is woken to see whether that helps.
+    pub(super) fn note_left(&mut self, tasks: &Tasks) {
+        let mut left = Vec::new();
+        self.watch.with(|watched| left = left_of(&self.pending, watched, tasks));
+        self.left = Some(left);
+    }
+
     pub(super) fn into_story(mut self, tasks: &Tasks) -> Story {
         let watched = self.watch.take();
+        let left = self.left.take().unwrap_or_else(|| left_of(&self.pending, &watched, tasks));
         for (object, kind, name) in watched.names {
             let thing = self.things.entry(object).or_default();
             (thing.name, thing.kind) = (Some(name), Some(kind));
         }
-        let left = tasks.iter().filter(|(_, it)| it.state != State::Done).map(|(task, it)| {
-            let waits = std::mem::take(slot(&mut self.pending, task));
-            let stands = watched.stand.values().filter(|(owner, _)| *owner == task);
-            let unpolled = stands.flat_map(|(_, arms)| arms.iter().copied());
-            let unpolled = unpolled.filter(|stood| {
-                !waits.iter().any(|wait| wait.object == stood.object && wait.at == stood.at)
-            });
-            Left {
-                task,
-                runnable: matches!(it.state, State::Runnable | State::Running),
-                unpolled: unpolled.collect(),
-                waits,
-            }
-        });
-        let left = left.collect();
         let who = tasks.iter().map(|(_, it)| Who {
             name: it.name.clone(),
             is_thread: it.is_thread,
@@ -202,6 +197,25 @@ impl Record {
             waited: self.waited,
         }
     }
+}
+
+/// Those who have not ended, with what they wait for.
+fn left_of(pending: &[Vec<Wait>], watched: &Watched, tasks: &Tasks) -> Vec<Left> {
+    let left = tasks.iter().filter(|(_, it)| it.state != State::Done).map(|(task, it)| {
+        let waits = pending.get(task as usize).cloned().unwrap_or_default();
+        let stands = watched.stand.values().filter(|(owner, _)| *owner == task);
+        let unpolled = stands.flat_map(|(_, arms)| arms.iter().copied());
+        let unpolled = unpolled.filter(|stood| {
+            !waits.iter().any(|wait| wait.object == stood.object && wait.at == stood.at)
+        });
+        Left {
+            task,
+            runnable: matches!(it.state, State::Runnable | State::Running),
+            unpolled: unpolled.collect(),
+            waits,
+        }
+    });
+    left.collect()
 }
 
 /// What the operations themselves tell: who stands in line, and names.

@@ -67,12 +67,14 @@ impl sim::World for World {
         let me = {
             let mut now = self.now.borrow_mut();
             let me = now.current;
+            let goes_on = now.beat();
             let late = deadline.is_some_and(|deadline| now.clock.has_passed(deadline));
             let it = now.tasks.get_mut(me);
-            if std::mem::take(&mut it.token) {
+            // If it was one park too many, nobody goes on.
+            if goes_on && std::mem::take(&mut it.token) {
                 return true;
             }
-            if late {
+            if goes_on && late {
                 return false;
             }
             it.parks += 1;

@@ -37,6 +37,9 @@ impl World {
     /// Gives `task` its turn, and then whoever is next, as long as they have no stack of their own.
     pub(super) fn turns(&self, mut task: u32) {
         loop {
+            if !self.now.borrow_mut().beat() {
+                return;
+            }
             self.turn(task);
             if self.ending.get() {
                 return;
@@ -186,6 +189,7 @@ impl World {
         let due = {
             let mut now = self.now.borrow_mut();
             now.clock_since = now.steps;
+            now.beat();
             now.clock.jump()
         };
         // Wakers may be the program's own: not under the borrow.

@@ -206,9 +206,8 @@ impl World {
             let fault = if now.main_done.is_none() { Fault::Deadlock } else { Fault::Leak };
             now.fail(fault);
             // The rest takes time, so it is done when the run is recorded.
-            if now.record.is_none() {
-                return;
-            }
+            let Now { record: Some(record), tasks, .. } = &mut *now else { return };
+            record.note_left(tasks);
             now.failure.as_ref().map(|failure| failure.left.clone()).unwrap_or_default()
         };
         let mut left = left.into_iter().map(|(task, _)| task);

@@ -52,8 +52,8 @@ fn a_test_runs_its_schedules() {
     let sim = Sim::new().schedules(20).strategy(Strategy::Random);
     sim.test("it::attribute::counted", move || {
         counted.fetch_add(1, Relaxed);
-        async {}
+        async { assert!(towpath_sim::choose(2) < 2) }
     });
-    // Schedules 1, 2, 4, 8 and 16 are run twice, to see that they are the same.
-    assert_eq!(runs.load(Relaxed), 20 + 5);
+    // Schedules 0, 1, 2, 4, 8 and 16 are run twice, to see that they are the same; but without a choice there is only one.
+    assert_eq!(runs.load(Relaxed), 20 + 6);
 }

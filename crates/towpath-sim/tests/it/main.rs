@@ -2,7 +2,12 @@
 
 mod attribute;
 mod disk;
+mod escape;
 mod find;
 mod front_page;
+mod limits;
 mod net;
 mod node;
+mod replay;
+mod words;
+mod world;

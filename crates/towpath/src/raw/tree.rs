@@ -392,6 +392,7 @@ impl CtxRef {
                 unsafe { links.remove(node.as_ptr()) };
             }
         }
+        sim::gone(node.addr().get());
         // SAFETY: in no list, nobody can find it any more, and it came from a box. The drop of its load, user code,
         // runs under no lock. Attacked by `loom::ctx_cancel_meets_drop`.
         unsafe { Box::from_raw(node.as_ptr()) }.parent.take()

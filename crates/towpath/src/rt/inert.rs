@@ -85,6 +85,9 @@ pub(crate) fn stack_number() -> Option<usize> {
 pub(crate) fn made(_: usize, _: Object, _: &'static Location<'static>) {}
 
 #[inline(always)]
+pub(crate) fn gone(_: usize) {}
+
+#[inline(always)]
 pub(crate) fn pending(_: Op, _: usize, _: Option<&'static Location<'static>>) {}
 
 #[inline(always)]

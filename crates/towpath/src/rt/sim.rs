@@ -87,7 +87,7 @@ pub trait World {
     fn stack_number(&self) -> usize;
     /// A channel, lock or context was made.
     fn made(&self, made: Made);
-    /// The thing at this address has gone, or is about to move.
+    /// A channel, lock or context is freed: what comes to lie at its address is another one.
     fn gone(&self, object: usize);
     /// The caller's turn may end in a wait for this, among others.
     fn pending(&self, point: Point);
@@ -272,6 +272,7 @@ pub(crate) fn made(object: usize, what: Object, at: &'static Location<'static>) 
     }
 }
 
+/// Where memory is used again depends on the allocator, which is no part of a schedule.
 #[inline]
 pub(crate) fn gone(object: usize) {
     if is_active() {

@@ -89,6 +89,11 @@ struct Signal {
 
 impl Signal {
     fn wait(&self) {
+        if self.woken.swap(false, Ordering::Acquire) {
+            // It is polled again at once. In a simulation that is a step: else one that wakes itself would never be seen.
+            sim::give_way();
+            return;
+        }
         // A token that an operation inside the future has swallowed does no harm: the flag says it too.
         while !self.woken.swap(false, Ordering::Acquire) {
             if sim::park(None).is_none() {

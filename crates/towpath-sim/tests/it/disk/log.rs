@@ -7,7 +7,7 @@ use towpath_sim::disk::{Disk, Faults, File};
 
 /// What a careless author forgets.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Forgotten {
+pub(crate) enum Forgotten {
     Nothing,
     /// To sync before saying yes.
     Sync,
@@ -22,7 +22,7 @@ enum Forgotten {
 }
 
 /// `length | checksum | bytes`, one after the other.
-struct Log {
+pub(crate) struct Log {
     file: File,
     end: u64,
     forgotten: Forgotten,
@@ -44,7 +44,7 @@ fn framed(record: &[u8]) -> Vec<u8> {
 impl Log {
     /// Opens the log and returns what is in it. It is copied to a new file that takes the old one's place: so whatever was
     /// read is safe, however the last one ended.
-    fn open(disk: &Disk, forgotten: Forgotten) -> io::Result<(Self, Vec<Vec<u8>>)> {
+    pub(crate) fn open(disk: &Disk, forgotten: Forgotten) -> io::Result<(Self, Vec<Vec<u8>>)> {
         let old = match disk.open("log") {
             Ok(file) => file.read_to_end()?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -70,7 +70,7 @@ impl Log {
     }
 
     /// Returns when the record is safe.
-    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, record: &[u8]) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
         }

@@ -1,6 +1,6 @@
 //! The disk: what is synced stays, what is not may go, and programs that forget something are found out.
 
-mod log;
+pub(crate) mod log;
 mod model;
 mod names;
 
