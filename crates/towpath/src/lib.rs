@@ -15,6 +15,10 @@
 //!   happens.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
 
+// First, for its macro.
+#[macro_use]
+mod mutants;
+
 pub mod channel;
 mod ctx;
 mod error;

@@ -305,8 +305,8 @@ impl WaitList {
         // SAFETY: the caller's promise for `node`; the others stand in this line.
         unsafe {
             (*node).set_phase(Phase::Queued);
-            let mut next = ptr::null();
-            if again {
+            let mut next = mutant!(line_last_in_first_out, ptr::null(), self.head);
+            if mutant!(line_comes_back_last, again, false) {
                 let arrival = (*node).ticket();
                 next = self.head;
                 while !next.is_null() && arrival.wrapping_sub((*next).ticket()) as i32 > 0 {
@@ -393,7 +393,7 @@ impl Wakes {
     pub(crate) fn wake(self) {
         if let Some(waker) = self.first {
             waker.wake();
-            for waker in self.more {
+            for waker in mutant!(wakes_only_the_first, self.more, Vec::new()) {
                 waker.wake();
             }
         }

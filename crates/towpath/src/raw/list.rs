@@ -220,7 +220,8 @@ impl<T> List<T> {
                 slot.value.with_mut(|value| {
                     (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
                 });
-                slot.stamp.store(tail | 1, Ordering::Release);
+                let order = mutant!(list_stamp_relaxed, Ordering::Release, Ordering::Relaxed);
+                slot.stamp.store(tail | 1, order);
             }
             return Push::Done;
         }

@@ -163,14 +163,16 @@ impl Core {
             return self.notify_shared();
         }
         // One line, whose lock is held: nobody else touches the waker.
-        let armed = self.signal.load(Ordering::Relaxed) == SET;
+        let armed =
+            mutant!(core_wakes_nobody, self.signal.load(Ordering::Relaxed) == SET, false);
         let waker = if armed {
             // SAFETY: as just said; and the owner goes on only after the store below.
             self.waker.with_mut(|slot| unsafe { (*slot).take() })
         } else {
             None
         };
-        self.signal.store(NOTIFIED, Ordering::Release);
+        let order = mutant!(core_notified_relaxed, Ordering::Release, Ordering::Relaxed);
+        self.signal.store(NOTIFIED, order);
         waker
     }
 
@@ -197,7 +199,7 @@ impl Core {
                         // SAFETY: `LOCKED` by us: owner and other notifiers wait for it to end.
                         let waker = self.waker.with_mut(|slot| unsafe { (*slot).take() });
                         self.signal.store(NOTIFIED, Ordering::Release);
-                        return waker;
+                        return mutant!(select_woken_by_nobody, waker, None);
                     }
                 }
                 // A select that another line has just notified: an acquire-release pass over the word keeps the
