@@ -19,8 +19,7 @@ fn the_end_is_told_to_all_receivers() {
         check(move || async move {
             let (tx, rx) = channel::<u32>(kind);
             let rx = rx.into_shared();
-            let receive =
-                |mut rx: SharedReceiver<u32>| rt::spawn(async move { rx.recv().await });
+            let receive = |mut rx: SharedReceiver<u32>| rt::spawn(async move { rx.recv().await });
             let receivers: Vec<Task<_>> =
                 [rx.clone(), rx.clone(), rx].into_iter().map(receive).collect();
             towpath_sim::yield_point();

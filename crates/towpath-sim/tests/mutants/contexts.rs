@@ -22,9 +22,9 @@ fn an_end_reaches_everybody_below() {
     check(|| async {
         let (ctx, canceller) = Ctx::root().with_cancel();
         let child = ctx.child();
-        let below = [ctx.clone(), child.clone(), child.clone(), child.child(), child.child().child()];
-        let waiting =
-            below.clone().map(|ctx| rt::spawn(async move { drop(ctx.done().await) }));
+        let below =
+            [ctx.clone(), child.clone(), child.clone(), child.child(), child.child().child()];
+        let waiting = below.clone().map(|ctx| rt::spawn(async move { drop(ctx.done().await) }));
         yield_point();
         canceller.cancel("now");
         assert!(below.iter().all(Ctx::is_done));

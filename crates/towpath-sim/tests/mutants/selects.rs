@@ -122,8 +122,7 @@ fn a_loser_is_told_nothing() {
             let ((tx, mut rx), (tx2, rx2)) = (channel(Some(4)), channel(kind));
             let rx2 = rx2.into_shared();
             let (mut ours, mut theirs) = (rx2.clone(), rx2);
-            let mut selecting =
-                pin!(run(pair(list(rx.recv()), pair(list(ours.recv()), ()))));
+            let mut selecting = pin!(run(pair(list(rx.recv()), pair(list(ours.recv()), ()))));
             assert!(poll(selecting.as_mut()).await.is_pending());
             let next = rt::spawn(async move { theirs.recv().await });
             tx.try_send(1).unwrap();

@@ -239,7 +239,8 @@ impl<T> Ring<T> {
                         slot.value.with_mut(|value| unsafe {
                             (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
                         });
-                        let order = mutant!(ring_stamp_relaxed, Ordering::Release, Ordering::Relaxed);
+                        let order =
+                            mutant!(ring_stamp_relaxed, Ordering::Release, Ordering::Relaxed);
                         slot.stamp.store(position | 1, order);
                         return Push::Done;
                     }

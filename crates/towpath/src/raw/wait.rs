@@ -163,8 +163,7 @@ impl Core {
             return self.notify_shared();
         }
         // One line, whose lock is held: nobody else touches the waker.
-        let armed =
-            mutant!(core_wakes_nobody, self.signal.load(Ordering::Relaxed) == SET, false);
+        let armed = mutant!(core_wakes_nobody, self.signal.load(Ordering::Relaxed) == SET, false);
         let waker = if armed {
             // SAFETY: as just said; and the owner goes on only after the store below.
             self.waker.with_mut(|slot| unsafe { (*slot).take() })
