@@ -110,8 +110,8 @@ mod chosen {
         core_wakes_nobody => sim,
         /// A select is told, and its task is not woken.
         select_woken_by_nobody => sim,
-        /// Being told does not publish what came before.
-        core_notified_relaxed => loom("waker_"),
+        /// A select that is told may not see that its waker has been taken.
+        select_notified_relaxed => loom("waker_of_a_select"),
         /// A small lock does not publish what was done under it.
         lock_release_relaxed => loom("lock_excludes"),
 

@@ -170,8 +170,7 @@ impl Core {
         } else {
             None
         };
-        let order = mutant!(core_notified_relaxed, Ordering::Release, Ordering::Relaxed);
-        self.signal.store(NOTIFIED, order);
+        self.signal.store(NOTIFIED, Ordering::Release);
         waker
     }
 
@@ -197,7 +196,9 @@ impl Core {
                     {
                         // SAFETY: `LOCKED` by us: owner and other notifiers wait for it to end.
                         let waker = self.waker.with_mut(|slot| unsafe { (*slot).take() });
-                        self.signal.store(NOTIFIED, Ordering::Release);
+                        let order =
+                            mutant!(select_notified_relaxed, Ordering::Release, Ordering::Relaxed);
+                        self.signal.store(NOTIFIED, order);
                         return mutant!(select_woken_by_nobody, waker, None);
                     }
                 }
