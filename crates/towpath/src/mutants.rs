@@ -191,7 +191,7 @@ mod chosen {
         notify_waiters_uncounted => sim,
         /// A semaphore has one permit more than it was made with.
         semaphore_one_more => sim,
-        /// Of the permits of one holder one is not given back.
+        /// Of the permits of one holder half are not given back.
         semaphore_gives_back_less => sim,
 
         // ---- contexts, scopes, time -------------------------------------------------------------------------------------
