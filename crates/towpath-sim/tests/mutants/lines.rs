@@ -15,8 +15,8 @@ fn receivers_are_served_in_turn() {
                 [park(one.recv()).await, park(two.recv()).await, park(three.recv()).await];
             for number in 0..3 {
                 tx.try_send(number).unwrap();
-                for behind in number + 1..3 {
-                    assert_eq!(now(&mut line[behind]).await, None, "{behind} came later");
+                for behind in &mut line[number + 1..] {
+                    assert_eq!(now(behind).await, None, "it came later");
                 }
                 assert_eq!(now(&mut line[number]).await, Some(Some(number)));
             }
@@ -40,8 +40,8 @@ fn senders_are_served_in_turn() {
                 // A rendezvous needs somebody in line before the sender goes on.
                 let mut receiving = Box::pin(rx.recv());
                 let mut got = now(&mut receiving).await;
-                for behind in first + 1..3 {
-                    assert_eq!(now(&mut line[behind]).await, None, "{behind} came later");
+                for behind in &mut line[first + 1..] {
+                    assert_eq!(now(behind).await, None, "it came later");
                 }
                 assert_eq!(now(&mut line[first]).await, Some(Ok(())));
                 if got.is_none() {
