@@ -15,6 +15,7 @@ mod bench;
 mod ci;
 mod lint;
 mod loom;
+mod mutants;
 mod session;
 mod sim;
 mod spin;
@@ -51,6 +52,8 @@ enum Command {
     Tsan(tsan::Options),
     /// Check the Promela models of the protocols, and that broken ones are rejected (needs spin)
     Spin(spin::Options),
+    /// Turn seeded mistakes on one by one and see that the tests notice
+    Mutants(mutants::Options),
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Sim(options) => sim::run(&mut session, &options),
         Command::Tsan(options) => tsan::run(&mut session, &options),
         Command::Spin(options) => spin::run(&mut session, &options),
+        Command::Mutants(options) => mutants::run(&mut session, &options),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),

@@ -165,7 +165,8 @@ impl Job {
         Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
     }
 
-    fn command(&self) -> Command {
+    /// Ready to start.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder).stdin(Stdio::null());
         // `cargo run` describes the xtask package to us; a cargo below us must not see that.

@@ -14,6 +14,19 @@
 //! - [`observe`]: a snapshot of a running program: who waits where, and since when; [`probe`]: what happens in it, as it
 //!   happens.
 //! - [`waitfor`]: who waits for whom, and who will wait for ever.
+#![cfg_attr(
+    not(feature = "mutants"),
+    allow(
+        clippy::identity_op,
+        clippy::nonminimal_bool,
+        clippy::redundant_locals,
+        reason = "what `mutant!` leaves behind; with the feature on, as in CI, these lints look everywhere"
+    )
+)]
+
+// First, for its macro.
+#[macro_use]
+mod mutants;
 
 pub mod channel;
 mod ctx;

@@ -31,7 +31,7 @@ pub(super) struct Now {
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
     /// Turns, sleeps and jumps of the clock.
-    beats: u64,
+    pub(super) beats: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,

@@ -107,7 +107,7 @@ impl Notify {
         self.turnstile.begin(Op::Notify, Some(Location::caller()));
         self.turnstile.tell_all(|| {
             // `Release`: what came before is seen by the `Acquire` of those who find the number changed.
-            self.rounds.fetch_add(1, Ordering::Release);
+            self.rounds.fetch_add(mutant!(notify_waiters_uncounted, 1, 0), Ordering::Release);
             true
         });
     }

@@ -47,7 +47,7 @@ impl Semaphore {
     /// When there are more than [`PERMITS_MAX`](Self::PERMITS_MAX).
     pub fn new(permits: usize) -> Self {
         assert!(permits <= PERMITS_MAX, "{TOO_MANY}");
-        Self { turnstile: Turnstile::new(permits) }
+        Self { turnstile: Turnstile::new(mutant!(semaphore_one_more, permits, permits + 1)) }
     }
 
     /// Gives it a name: from here on observers see it, with those who wait for permits and those who have some; see
@@ -268,7 +268,8 @@ impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
         self.semaphore.turnstile.begin(Op::Release, None);
-        self.semaphore.turnstile.give(self.permits);
+        let permits = mutant!(semaphore_gives_back_less, self.permits, self.permits / 2);
+        self.semaphore.turnstile.give(permits);
     }
 }
 

@@ -154,7 +154,7 @@ impl<T> Chan<T> {
             Queue::Meet(meet) => meet.seal(),
             // In this order: who sees that the senders are gone sees a queue that nothing enters any more.
             Queue::Ring(ring) => {
-                ring.close();
+                mutant!(seal_lets_one_in, ring.close(), ());
                 ring.gate.close_receivers();
                 ring.gate.close_senders();
             }
@@ -184,9 +184,9 @@ impl<T> Chan<T> {
     /// The receivers have gone.
     fn tell_leaving(&self) {
         self.left.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
+        mutant!(closed_without_fence, fence(Ordering::SeqCst), ());
         if let Some(line) = self.leaving.get() {
-            line.tell_all(|| true);
+            line.tell_all(|| mutant!(closed_tells_nobody, true, false));
         }
     }
 

@@ -79,7 +79,7 @@ impl Me<'_> {
     #[inline]
     pub(super) fn rollback(&self) {
         if self.exposed {
-            self.core.claim.store(OPEN, Ordering::Release);
+            self.core.claim.store(mutant!(claim_not_rolled_back, OPEN, BUSY), Ordering::Release);
         }
     }
 
@@ -146,7 +146,7 @@ unsafe fn claim(node: &Node, me: Option<&Me<'_>>) -> Claim {
                 }
                 _ => backoff.wait_for_other(),
             },
-            Err(_) => return Claim::Lost,
+            Err(_) => return mutant!(claim_wins_twice, Claim::Lost, Claim::Won),
         }
     }
 }

@@ -56,8 +56,9 @@ impl Gate {
     /// Tells the first in line to try again, if somebody waits. Call after the queue has changed.
     #[inline]
     pub(super) fn notify(&self, side: Side) {
-        fence_in_models();
-        if self.flags.load(Ordering::SeqCst) & side as u32 != 0 {
+        mutant!(gate_notify_relaxed, fence_in_models(), ());
+        let order = mutant!(gate_notify_relaxed, Ordering::SeqCst, Ordering::Relaxed);
+        if self.flags.load(order) & side as u32 != 0 {
             self.notify_up_to(side, 1);
         }
     }
@@ -75,6 +76,11 @@ impl Gate {
     fn notify_up_to(&self, side: Side, count: usize) {
         let mut wakes = Wakes::new();
         let mut lines = self.lines.lock();
+        let count = mutant!(gate_batch_tells_one, count, 1);
+        let count =
+            mutant!(gate_message_tells_nobody, count, if side == Side::Recv { 0 } else { count });
+        let count =
+            mutant!(gate_place_tells_nobody, count, if side == Side::Send { 0 } else { count });
         for _ in 0..count {
             let Some(node) = lines.side(side).pop() else { break };
             // SAFETY: it stood in this line and the lock is held.
@@ -86,7 +92,7 @@ impl Gate {
     }
 
     fn lower_flag(&self, lines: &mut Lines, side: Side) {
-        if lines.side(side).is_empty() {
+        if mutant!(gate_flag_lowered_early, lines.side(side).is_empty(), true) {
             // A reader that still sees the old flag looks into the line for nothing.
             let flags = self.flags.load(Ordering::Relaxed);
             self.flags.store(flags & !(side as u32), Ordering::Release);
@@ -109,9 +115,10 @@ impl Gate {
         unsafe { lines.side(side).push(node, front) };
         // Flags change under the lock only; the exchange is for its fence.
         let flags = self.flags.load(Ordering::Relaxed);
-        self.flags.swap(flags | side as u32, Ordering::SeqCst);
-        fence_in_models();
-        if ready() {
+        let order = mutant!(gate_enter_relaxed, Ordering::SeqCst, Ordering::Relaxed);
+        self.flags.swap(flags | side as u32, order);
+        mutant!(gate_enter_relaxed, fence_in_models(), ());
+        if mutant!(gate_enter_looks_once, ready(), false) {
             // SAFETY: it has just entered and the lock was held all along.
             unsafe {
                 lines.side(side).remove(node);
@@ -148,7 +155,7 @@ impl Gate {
         // SAFETY: the node is the caller's.
         unsafe { (*node).set_phase(Phase::Idle) };
         drop(lines);
-        if phase == Phase::Notified {
+        if phase == Phase::Notified && mutant!(gate_leave_keeps_notice, true, false) {
             self.notify(side);
         }
     }
@@ -178,6 +185,9 @@ impl Gate {
         while let Some(node) = lines.side(side).pop() {
             // SAFETY: it stood in this line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, &mut wakes) };
+            if mutant!(gate_close_tells_one, false, true) {
+                break;
+            }
         }
         self.lower_flag(&mut lines, side);
         drop(lines);
@@ -195,7 +205,7 @@ impl Gate {
 
     /// The last receiver has gone (the queue itself is closed already): senders find out.
     pub(super) fn close_receivers(&self) {
-        self.notify_all(Side::Send);
+        mutant!(gate_close_forgets_senders, self.notify_all(Side::Send), ());
     }
 
     #[inline]

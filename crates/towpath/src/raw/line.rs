@@ -305,8 +305,8 @@ impl WaitList {
         // SAFETY: the caller's promise for `node`; the others stand in this line.
         unsafe {
             (*node).set_phase(Phase::Queued);
-            let mut next = ptr::null();
-            if again {
+            let mut next = mutant!(line_last_in_first_out, ptr::null(), self.head);
+            if mutant!(line_comes_back_last, again, false) {
                 let arrival = (*node).ticket();
                 next = self.head;
                 while !next.is_null() && arrival.wrapping_sub((*next).ticket()) as i32 > 0 {
@@ -397,7 +397,7 @@ impl Wakes {
     pub(crate) fn wake(self) {
         let Some(first) = self.first else { return };
         first.wake();
-        if let Some(more) = self.more {
+        if let Some(more) = mutant!(wakes_only_the_first, self.more, None) {
             more.into_iter().for_each(Waker::wake);
         }
     }

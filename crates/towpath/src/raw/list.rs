@@ -204,7 +204,8 @@ impl<T> List<T> {
         slot.value.with_mut(|value| unsafe {
             (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
         });
-        slot.stamp.store(position | 1, Ordering::Release);
+        let order = mutant!(list_stamp_relaxed, Ordering::Release, Ordering::Relaxed);
+        slot.stamp.store(position | 1, order);
     }
 
     /// # Safety

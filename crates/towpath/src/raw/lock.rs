@@ -82,6 +82,7 @@ impl<S> DerefMut for Guard<'_, S> {
 impl<S> Drop for Guard<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.held.store(false, Ordering::Release);
+        let order = mutant!(lock_release_relaxed, Ordering::Release, Ordering::Relaxed);
+        self.lock.held.store(false, order);
     }
 }

@@ -127,7 +127,8 @@ impl<T> Ring<T> {
     /// Whether another place can be taken, by the tail word `tail`.
     fn has_room(&self, tail: u64) -> bool {
         let head = self.head.load(Ordering::SeqCst);
-        (tail & POSITION).wrapping_sub(head) / ONE + (tail & RESERVED) < self.capacity
+        (tail & POSITION).wrapping_sub(head) / ONE + (tail & RESERVED)
+            < self.capacity + mutant!(ring_holds_one_more, 0, 1)
     }
 
     /// Whether a sender has something to try: room, or the news that the channel is closed.
@@ -230,7 +231,8 @@ impl<T> Ring<T> {
         slot.value.with_mut(|value| unsafe {
             (*value).as_mut_ptr().copy_from_nonoverlapping(source, 1);
         });
-        slot.stamp.store(position | 1, Ordering::Release);
+        let order = mutant!(ring_stamp_relaxed, Ordering::Release, Ordering::Relaxed);
+        slot.stamp.store(position | 1, order);
     }
 
     /// # Safety
@@ -384,7 +386,8 @@ impl<T> Ring<T> {
 
     #[inline]
     fn free(&self, slot: &Slot<T>, position: u64) {
-        slot.stamp.store(position.wrapping_add((self.mask + 1) * ONE), Ordering::Release);
+        let order = mutant!(ring_free_relaxed, Ordering::Release, Ordering::Relaxed);
+        slot.stamp.store(position.wrapping_add((self.mask + 1) * ONE), order);
     }
 
     /// Tells an empty queue (false) from a message that is just being written, and waits for that one.
@@ -429,8 +432,8 @@ impl<T> Ring<T> {
 
     /// Gives a kept place back.
     pub(super) fn unreserve(&self) {
-        self.tail.fetch_sub(1, Ordering::SeqCst);
-        self.gate.notify(Side::Send);
+        self.tail.fetch_sub(mutant!(ring_place_not_given_back, 1, 0), Ordering::SeqCst);
+        mutant!(ring_gives_back_in_silence, self.gate.notify(Side::Send), ());
     }
 
     /// From here no message enters.

@@ -92,7 +92,8 @@ impl<J> Slot<J> {
             Some(result) => Turn::Done(result, self.clear(process)),
             // Release: seen by the Acquire of the next turn, or of the one that empties.
             None => {
-                match self.state.compare_exchange(me, IDLE, Ordering::Release, Ordering::Relaxed) {
+                let order = mutant!(slot_turn_relaxed, Ordering::Release, Ordering::Relaxed);
+                match self.state.compare_exchange(me, IDLE, order, Ordering::Relaxed) {
                     Ok(_) => Turn::Pending,
                     Err(_doomed) => Turn::Doomed(self.clear(process)),
                 }

@@ -167,16 +167,17 @@ impl CtxNode {
             return None;
         }
         links.cause = Some(cause);
-        self.ended.store(true, Ordering::Release); // seen by the Acquire load in `has_ended`
+        // seen by the Acquire load in `has_ended`
+        self.ended.store(true, mutant!(ctx_ended_relaxed, Ordering::Release, Ordering::Relaxed));
         let parental = !links.first_child.is_null();
         loop {
             let mut wakes = Wakes::new();
-            for _ in 0..WAKES_PER_HOLD {
+            for _ in 0..mutant!(ctx_tells_one, WAKES_PER_HOLD, 1) {
                 let Some(node) = links.waiting.pop() else { break };
                 // SAFETY: it stood in this line and the lock is held.
                 unsafe { (*node).finish(Phase::Notified, &mut wakes) };
             }
-            let all = links.waiting.is_empty();
+            let all = mutant!(ctx_tells_one, links.waiting.is_empty(), true);
             drop(links);
             wakes.wake();
             if all {
@@ -294,7 +295,9 @@ impl CtxRef {
     #[track_caller]
     pub(crate) fn grow(&self, load: Load, deadline: Option<Instant>) -> Self {
         let deadline = match (deadline, self.deadline) {
-            (Some(own), Some(above)) => Some(own.min(above)),
+            (Some(own), Some(above)) => {
+                Some(mutant!(ctx_outlives_its_parent, own.min(above), own.max(above)))
+            }
             (own, above) => own.or(above),
         };
         let child = Self::new(Some(self.clone()), deadline, load);
@@ -305,7 +308,7 @@ impl CtxRef {
             return child;
         };
         drop(links);
-        child.end_here(cause);
+        mutant!(ctx_born_after_the_end, child.end_here(cause), None);
         child
     }
 
@@ -344,7 +347,8 @@ impl CtxRef {
         let mut node = self.clone();
         loop {
             if let Some(child) = node.take_child() {
-                if child.end_here(ending.cause_for(&child)) == Some(true) {
+                let parental = child.end_here(ending.cause_for(&child)) == Some(true);
+                if mutant!(ctx_skips_grandchildren, parental, false) {
                     path.push(std::mem::replace(&mut node, child));
                 }
             } else {

@@ -274,7 +274,7 @@ impl<P: Passage> Turn<P> {
             Stage::New | Stage::Done => return,
         };
         self.stage().set(Stage::New);
-        if given {
+        if given && mutant!(turn_keeps_what_it_was_given, true, false) {
             self.passage.give_back(self.op.want());
         }
     }

@@ -208,7 +208,7 @@ impl Turnstile {
             match self.word.compare_exchange_weak(
                 word,
                 word + count * ONE,
-                Ordering::Release,
+                mutant!(turnstile_give_relaxed, Ordering::Release, Ordering::Relaxed),
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return,
@@ -256,7 +256,7 @@ impl Turnstile {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & (WAITERS | NAMED) == 0 {
             // An exchange also when a permit is there already: its taker must see what came before this call.
-            let one = (word & CLOSED) | ONE;
+            let one = (word & CLOSED) | mutant!(notice_not_kept, ONE, 0);
             match self.word.compare_exchange_weak(word, one, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => word = now,
@@ -301,7 +301,10 @@ impl Turnstile {
     /// From here nobody gets a permit; those who wait are told.
     pub(crate) fn close(&self) {
         // `Release`: what came before is seen by those who find it closed.
-        self.tell_all(|| self.word.fetch_or(CLOSED, Ordering::Release) & CLOSED == 0);
+        self.tell_all(|| {
+            let first = self.word.fetch_or(CLOSED, Ordering::Release) & CLOSED == 0;
+            mutant!(turnstile_closes_in_silence, first, false)
+        });
     }
 
     fn tell_line(&self, line: &mut WaitList, wakes: &mut Wakes) {
@@ -311,6 +314,9 @@ impl Turnstile {
         while let Some(node) = line.pop() {
             // SAFETY: it stood in this line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, wakes) };
+            if mutant!(turnstile_tells_one, false, true) {
+                break;
+            }
         }
         self.note(Books::all_left);
         self.word.fetch_and(!WAITERS, Ordering::Release);
@@ -350,7 +356,11 @@ impl Turnstile {
                 });
                 if claimed == Claim::Won {
                     in_hand -= want;
-                    (*node).finish(Phase::Done, &mut wakes);
+                    mutant!(
+                        turnstile_hands_to_nobody,
+                        (*node).finish(Phase::Done, &mut wakes),
+                        (*node).set_phase(Phase::Idle)
+                    );
                 } else {
                     // A select that has gone another way and has yet to leave.
                     (*node).set_phase(Phase::Idle);
@@ -389,7 +399,7 @@ impl Turnstile {
             me.commit();
             return Step::Ready(false);
         }
-        if line.len() + 1 >= opens_at {
+        if line.len() + mutant!(barrier_opens_early, 1, 2) >= opens_at {
             me.commit();
             let mut wakes = Wakes::new();
             self.tell_line(&mut line, &mut wakes);
@@ -456,10 +466,11 @@ impl Turnstile {
             // SAFETY: it has stood in this line.
             self.note(|books| books.left(unsafe { op.node.ticket() }));
             if line.is_empty() {
-                self.word.fetch_and(!WAITERS, Ordering::Release);
+                let gone = mutant!(turnstile_ghost_in_line, !WAITERS, usize::MAX);
+                self.word.fetch_and(gone, Ordering::Release);
             } else {
                 // What was too little for this one may do for the next.
-                self.hand_out(line, 0);
+                mutant!(turnstile_leaves_in_silence, self.hand_out(line, 0), drop(line));
             }
         }
         phase == Phase::Done
@@ -480,7 +491,7 @@ impl Line for Turnstile {
 
 #[inline]
 fn allows(word: usize, want: usize) -> bool {
-    word & (WAITERS | CLOSED | NAMED) == 0 && word >= want * ONE
+    word & (mutant!(turnstile_overtakes, WAITERS, 0) | CLOSED | NAMED) == 0 && word >= want * ONE
 }
 
 /// What stands behind a turnstile, and when one may pass.

@@ -163,7 +163,7 @@ impl Core {
             return self.notify_shared();
         }
         // One line, whose lock is held: nobody else touches the waker.
-        let armed = self.signal.load(Ordering::Relaxed) == SET;
+        let armed = mutant!(core_wakes_nobody, self.signal.load(Ordering::Relaxed) == SET, false);
         let waker = if armed {
             // SAFETY: as just said; and the owner goes on only after the store below.
             self.waker.with_mut(|slot| unsafe { (*slot).take() })
@@ -196,8 +196,10 @@ impl Core {
                     {
                         // SAFETY: `LOCKED` by us: owner and other notifiers wait for it to end.
                         let waker = self.waker.with_mut(|slot| unsafe { (*slot).take() });
-                        self.signal.store(NOTIFIED, Ordering::Release);
-                        return waker;
+                        let order =
+                            mutant!(select_notified_relaxed, Ordering::Release, Ordering::Relaxed);
+                        self.signal.store(NOTIFIED, order);
+                        return mutant!(select_woken_by_nobody, waker, None);
                     }
                 }
                 // A select that another line has just notified: an acquire-release pass over the word keeps the

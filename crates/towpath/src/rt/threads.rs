@@ -159,7 +159,8 @@ struct Entry {
 
 impl Timer {
     pub(super) fn poll(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {
-        if super::now() >= deadline {
+        let disturbed = mutant!(timer_rings_with_others, false, self.entry.is_some());
+        if super::now() >= deadline || disturbed {
             return Poll::Ready(());
         }
         match &self.entry {
@@ -186,7 +187,7 @@ impl Timer {
 }
 
 fn ring_at(deadline: Instant, entry: &Arc<Entry>) {
-    if !sim::ring_at(deadline, entry) {
+    if !mutant!(timer_never_rings, sim::ring_at(deadline, entry), true) {
         TimerThread::get().add(deadline, entry.clone());
     }
 }

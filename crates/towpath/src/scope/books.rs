@@ -105,7 +105,8 @@ impl Shared {
         let mut books = self.books.lock();
         let child = books.live[place].take();
         books.free.push(place);
-        let waiter = if books.count() <= books.enough { books.waiter.take() } else { None };
+        let enough = mutant!(scope_end_wakes_nobody, books.count() <= books.enough, false);
+        let waiter = if enough { books.waiter.take() } else { None };
         drop(books);
         drop(child);
         if let Some(waiter) = waiter {
@@ -195,7 +196,7 @@ impl Shared {
     fn is_empty_or_wake(&self, waker: &Waker, enough: usize) -> bool {
         let fresh = waker.clone();
         let mut books = self.books.lock();
-        let empty = books.count() <= enough;
+        let empty = books.count() <= enough + mutant!(scope_leaves_one_behind, 0, 1);
         books.closed |= empty;
         books.enough = enough;
         let stale = books.waiter.replace(fresh);
@@ -228,7 +229,7 @@ impl Shared {
     /// those turns are on this thread's own stack.
     fn empty(&self) -> usize {
         let mut own = 0;
-        let mut place = 0;
+        let mut place = mutant!(scope_stops_all_but_one, 0, 1);
         loop {
             let books = self.books.lock();
             if place == books.live.len() {

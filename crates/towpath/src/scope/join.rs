@@ -99,7 +99,7 @@ impl<T> Mailbox<T> {
         let result = result.map_err(Box::new);
         let mut post = self.0.lock();
         if let Post::Awaited(waker) = &mut *post {
-            let waker = waker.take();
+            let waker = mutant!(join_woken_by_nobody, waker.take(), None);
             *post = Post::Here(result);
             drop(post);
             if let Some(waker) = waker {

@@ -146,10 +146,10 @@ impl<A: SelectArm, B: Arms> Arms for Pair<A, B> {
 
     fn finish(mut self: Pin<&mut Self>, winner: u32) -> Self::Output {
         if winner == 0 {
-            self.as_mut().second().retract();
+            mutant!(select_loser_stays, self.as_mut().second().retract(), ());
             Either::Left(self.first().complete())
         } else {
-            self.as_mut().first().retract();
+            mutant!(select_loser_stays, self.as_mut().first().retract(), ());
             Either::Right(self.second().finish(winner - 1))
         }
     }

@@ -206,7 +206,7 @@ impl<T> Meet<T> {
         if node.phase() != Phase::Done {
             node.set_phase(Phase::Idle);
         }
-        state.settle(&mut wakes);
+        mutant!(meet_keeps_its_turn, state.settle(&mut wakes), ());
         self.release(state, wakes);
     }
 
@@ -335,7 +335,7 @@ impl<T> Meet<T> {
                 node.belongs_to(me);
                 // SAFETY: the caller's promise; its phase says it stands in no line.
                 unsafe { state.recv.push(node, node.phase() == Phase::Notified) };
-                state.demand = false;
+                state.demand = mutant!(meet_demand_stays, false, state.demand);
                 me.rollback();
                 state.settle(&mut wakes);
                 self.release(state, wakes);
@@ -368,7 +368,7 @@ impl<T> Meet<T> {
                 if state.is_tracked(node) {
                     state.in_hands -= 1;
                 }
-                if state.abandoned {
+                if state.abandoned || mutant!(meet_cancelled_receive_loses, false, true) {
                     homeless = Some(value);
                 } else {
                     state.keep(ticket, value);

@@ -83,7 +83,8 @@ impl<T> State<T> {
         self.demand = false;
         let back = &mut self.held().back;
         let older = |other: u32| ticket.wrapping_sub(other) as i32 > 0;
-        let place = back.iter().take_while(|(other, _)| older(*other)).count();
+        let older = back.iter().take_while(|(other, _)| older(*other)).count();
+        let place = mutant!(meet_given_back_out_of_order, older, 0);
         back.insert(place, (ticket, value));
     }
 
@@ -120,12 +121,14 @@ impl<T> State<T> {
 
     /// Sends that can complete now; negative when more turns were granted than receivers have stayed.
     pub(super) fn room(&self) -> isize {
-        (self.capacity + self.recv.len() + usize::from(self.demand)) as isize
+        let capacity = self.capacity + mutant!(meet_holds_one_more, 0, 1);
+        (capacity + self.recv.len() + usize::from(self.demand)) as isize
             - (self.queued as usize + self.back as usize + self.reserved) as isize
     }
 
     fn has_place(&self) -> bool {
-        self.queued as usize + self.back as usize + self.reserved < self.capacity
+        self.queued as usize + self.back as usize + self.reserved
+            < self.capacity + mutant!(meet_holds_one_more, 0, 1)
     }
 
     /// Whether `core` may send now: not to itself.
@@ -214,6 +217,9 @@ impl<T> State<T> {
         while let Some(node) = self.send.pop() {
             // SAFETY: it stood in our line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, wakes) };
+            if mutant!(meet_close_tells_one, false, true) {
+                break;
+            }
         }
     }
 
@@ -224,11 +230,14 @@ impl<T> State<T> {
         {
             // SAFETY: it stood in our line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, wakes) };
+            if mutant!(meet_end_tells_one, false, true) {
+                break;
+            }
         }
     }
 
     pub(super) fn tell_watchers(&mut self, wakes: &mut Wakes) {
-        if let Some(node) = self.watch.pop() {
+        if let Some(node) = mutant!(meet_tells_no_set, self.watch.pop(), None) {
             // SAFETY: it stood in our line and the lock is held.
             unsafe { (*node).finish(Phase::Notified, wakes) };
         }
@@ -283,7 +292,7 @@ impl<T> State<T> {
 
     #[inline(never)]
     fn settle_lines(&mut self, wakes: &mut Wakes) {
-        while self.back > 0 && !self.recv.is_empty() {
+        while mutant!(meet_given_back_in_silence, self.back > 0, false) && !self.recv.is_empty() {
             let at = self.recv.front();
             // SAFETY: it stands in our line and the lock is held.
             unsafe {
@@ -335,6 +344,6 @@ impl<T> State<T> {
 
     /// Gives the place of a granted sender or a permit back.
     pub(super) fn unreserve(&mut self) {
-        self.reserved -= 1;
+        self.reserved -= mutant!(meet_place_not_given_back, 1, 0);
     }
 }
