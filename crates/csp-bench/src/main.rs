@@ -131,7 +131,9 @@ fn measure(args: &Speed) -> ExitCode {
         return ExitCode::FAILURE;
     };
     if !speed::HAS_SHUTTLE {
-        eprintln!("without Shuttle; `cargo run --release -p csp-bench --features shuttle -- speed` has it");
+        eprintln!(
+            "without Shuttle; `cargo run --release -p csp-bench --features shuttle -- speed` has it"
+        );
     }
     let lines = speed::measure(filter, time, |line| eprintln!("{}", line.name));
     print!("{}", speed::Table(&lines));

@@ -263,9 +263,7 @@ pub fn repeat(filter: &str, schedules: u64, theirs: bool) -> Vec<(String, Count)
 }
 
 fn repeat_ours(filter: &str, schedules: u64) -> Vec<(String, Count)> {
-    let pairs = shapes::pairs().into_iter().map(|pair| {
-        (name_of(&pair), pair.ours, pair.by)
-    });
+    let pairs = shapes::pairs().into_iter().map(|pair| (name_of(&pair), pair.ours, pair.by));
     let alone = shapes::alone().into_iter().flat_map(|(name, program)| {
         [By::Random, By::Portfolio].map(|by| (format!("{name}, {}", by.name()), program, by))
     });
@@ -289,7 +287,10 @@ pub struct Table<'a>(pub &'a [Line]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| program | schedules/s | steps | steps/s | Shuttle | steps | steps/s | ratio |")?;
+        writeln!(
+            f,
+            "| program | schedules/s | steps | steps/s | Shuttle | steps | steps/s | ratio |"
+        )?;
         writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
         for line in self.0 {
             write!(f, "| {} |", line.name)?;

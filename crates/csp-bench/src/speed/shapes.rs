@@ -9,9 +9,9 @@ use towpath::{
     sync::{Mutex, Semaphore},
 };
 
-use super::{By, Pair};
 #[cfg(feature = "shuttle")]
 use super::shuttle;
+use super::{By, Pair};
 use crate::{Program, program};
 
 /// Philosophers, and forks.
@@ -49,7 +49,12 @@ macro_rules! theirs {
 pub(super) fn pairs() -> Vec<Pair> {
     let shapes: [(_, _, _, fn()); 6] = [
         ("philosophers", "tasks", program!(philosophers), theirs!(shuttle::philosophers_async)),
-        ("philosophers", "threads", program!(philosophers_blocking), theirs!(shuttle::philosophers)),
+        (
+            "philosophers",
+            "threads",
+            program!(philosophers_blocking),
+            theirs!(shuttle::philosophers),
+        ),
         ("pipeline", "tasks", program!(pipeline), theirs!(shuttle::pipeline_async)),
         ("pipeline", "threads", program!(pipeline_blocking), theirs!(shuttle::pipeline)),
         ("semaphore", "tasks", program!(semaphore), theirs!(shuttle::semaphore_async)),

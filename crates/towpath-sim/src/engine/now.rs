@@ -24,6 +24,8 @@ pub(super) struct Now {
     /// Schedules so far.
     pub(super) schedule: u64,
     pub(super) steps: u64,
+    /// Up to this step nobody has waited for too long.
+    pub(super) patient_until: u64,
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
     pub(super) trace: Trace,
@@ -74,6 +76,7 @@ impl Now {
             clock: Clock::new(),
             schedule: 0,
             steps: 0,
+            patient_until: 0,
             last_step: 0,
             trace: Trace::default(),
             current: 0,
@@ -94,6 +97,7 @@ impl Now {
     pub(super) fn begin(&mut self, record: Option<Box<Record>>) {
         self.schedule += 1;
         self.steps = 0;
+        self.patient_until = self.config.patience;
         self.last_step = self.config.max_steps;
         self.trace = Trace::default();
         self.current = 0;
@@ -107,19 +111,24 @@ impl Now {
         self.last_panic = None;
     }
 
-    #[inline]
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
+        self.choose_here(me)
+    }
+
+    /// The same, for where it is done most.
+    #[inline(always)]
+    pub(super) fn choose_here(&mut self, me: Option<u32>) -> Chosen {
         if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
-        let first = self.tasks.first();
         // Nobody is kept waiting for ever: a loop that polls would never see what it waits for.
-        if let Some(first) = first
-            && self.steps - self.tasks.get(first).since > self.config.patience
+        if self.steps > self.patient_until
+            && let Some(first) = self.impatient()
         {
             self.tasks.run(first);
             return Chosen::Task(first);
         }
+        let first = self.tasks.first();
         let mut late = false;
         if self.clock.is_set() {
             match self.look_at_clock() {
@@ -142,6 +151,16 @@ impl Now {
             CLOCK => Chosen::Time,
             chosen => Chosen::Task(chosen),
         }
+    }
+
+    /// Who has waited for too long, if anybody has.
+    #[cold]
+    fn impatient(&mut self) -> Option<u32> {
+        let first = self.tasks.first();
+        let since = first.map_or(self.steps, |first| self.tasks.get(first).since);
+        // Whoever is in line behind the first came later.
+        self.patient_until = since + self.config.patience;
+        first.filter(|_| self.steps > self.patient_until)
     }
 
     /// What the clock has to say.

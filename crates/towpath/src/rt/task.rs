@@ -86,9 +86,7 @@ impl<R> Asks<R> {
         drop(post);
         match taken {
             Some(Post::Here(Some(Ok(result)))) => Poll::Ready(Ok(result)),
-            Some(Post::Here(Some(Err(payload)))) => {
-                Poll::Ready(Err(TaskError::Panicked(payload)))
-            }
+            Some(Post::Here(Some(Err(payload)))) => Poll::Ready(Err(TaskError::Panicked(payload))),
             Some(_) => Poll::Ready(Err(TaskError::Cancelled)),
             None => Poll::Pending,
         }
