@@ -25,6 +25,7 @@ const HOMES: &[(&str, &str)] = &[
     ("towpath-sim", "crates/towpath-sim/src/real.rs"),
     ("towpath-node", "crates/towpath-node/src/real/"),
     ("towpath-bench", "crates/towpath-bench/src/"),
+    ("csp-bench", "crates/csp-bench/src/speed.rs"),
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {

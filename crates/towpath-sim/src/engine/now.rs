@@ -28,6 +28,8 @@ pub(super) struct Now {
     pub(super) schedule: u64,
     pub(super) steps: u64,
     pub(super) pulse: Pulse,
+    /// Up to this step nobody has waited for too long.
+    pub(super) patient_until: u64,
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
     /// Turns, sleeps and jumps of the clock.
@@ -81,6 +83,7 @@ impl Now {
             schedule: 0,
             steps: 0,
             pulse: Pulse::default(),
+            patient_until: 0,
             last_step: 0,
             beats: 0,
             trace: Trace::default(),
@@ -103,6 +106,7 @@ impl Now {
         self.schedule += 1;
         self.steps = 0;
         self.pulse.beat();
+        self.patient_until = self.config.patience;
         self.last_step = self.config.max_steps;
         self.beats = 0;
         self.trace = Trace::default();
@@ -117,19 +121,24 @@ impl Now {
         self.last_panic = None;
     }
 
-    #[inline]
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
+        self.choose_here(me)
+    }
+
+    /// The same, for where it is done most.
+    #[inline(always)]
+    pub(super) fn choose_here(&mut self, me: Option<u32>) -> Chosen {
         if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
-        let first = self.tasks.first();
         // Nobody is kept waiting for ever: a loop that polls would never see what it waits for.
-        if let Some(first) = first
-            && self.steps - self.tasks.get(first).since > self.config.patience
+        if self.steps > self.patient_until
+            && let Some(first) = self.impatient()
         {
             self.tasks.run(first);
             return Chosen::Task(first);
         }
+        let first = self.tasks.first();
         let mut late = false;
         if self.clock.is_set() {
             match self.look_at_clock() {
@@ -152,6 +161,16 @@ impl Now {
             CLOCK => Chosen::Time,
             chosen => Chosen::Task(chosen),
         }
+    }
+
+    /// Who has waited for too long, if anybody has.
+    #[cold]
+    fn impatient(&mut self) -> Option<u32> {
+        let first = self.tasks.first();
+        let since = first.map_or(self.steps, |first| self.tasks.get(first).since);
+        // Whoever is in line behind the first came later.
+        self.patient_until = since + self.config.patience;
+        first.filter(|_| self.steps > self.patient_until)
     }
 
     /// What the clock has to say.

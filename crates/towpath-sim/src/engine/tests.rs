@@ -25,7 +25,7 @@ fn explore(schedules: u64, main: impl Fn() -> BoxMain) -> (Vec<Outcome>, Option<
 fn a_program_ends() {
     let (all, failure) = explore(100, || {
         Box::pin(async {
-            let (tx, mut rx) = towpath::bounded(1);
+            let (tx, mut rx) = towpath::bounded(2);
             let sender = towpath::rt::spawn(async move {
                 for i in 0..3 {
                     tx.send(i).await.unwrap();

@@ -256,32 +256,36 @@ impl World {
             }
             now = self.now.borrow_mut();
         }
-        let mut goes_on = Some(me);
-        if yields {
-            if now.tasks.runnable().is_empty() && now.failure.is_none() {
-                return;
-            }
-            goes_on = None;
-        }
         if self.outside.has_some() {
             drop(now);
             self.hear_outside();
             now = self.now.borrow_mut();
         }
-        let next = match now.choose(goes_on) {
-            Chosen::Task(task) => Some(task),
-            Chosen::Nobody => None,
-            Chosen::Time => {
-                drop(now);
-                self.pass_time();
-                let next = self.choose(goes_on);
-                now = self.now.borrow_mut();
-                next
+        let next = if yields {
+            if now.tasks.runnable().is_empty() && now.failure.is_none() {
+                return;
             }
+            drop(now);
+            let next = self.choose(None);
+            now = self.now.borrow_mut();
+            next
+        } else {
+            let next = match now.choose_here(Some(me)) {
+                Chosen::Task(task) => Some(task),
+                Chosen::Nobody => None,
+                Chosen::Time => {
+                    drop(now);
+                    self.pass_time();
+                    let next = self.choose(Some(me));
+                    now = self.now.borrow_mut();
+                    next
+                }
+            };
+            if next == Some(me) {
+                return;
+            }
+            next
         };
-        if next == goes_on && next.is_some() {
-            return;
-        }
         let (step, on) = (now.steps, now.on);
         now.tasks.interrupt(me, step, on);
         now.next = next;
