@@ -14,8 +14,11 @@ use clap::Args;
 use crate::session::{Job, Outcome, Session};
 
 /// Packages and the test binaries of theirs that have simulated tests.
-const BINARIES: &[(&str, &[&str])] =
-    &[("towpath", &["--test", "sim"]), ("towpath-sim", &["--test", "it"]), ("csp-bench", &["--tests"])];
+const BINARIES: &[(&str, &[&str])] = &[
+    ("towpath", &["--test", "sim"]),
+    ("towpath-sim", &["--test", "it"]),
+    ("csp-bench", &["--tests"]),
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -39,12 +42,13 @@ pub(crate) fn run(session: &mut Session, options: &Options) -> Result<Outcome> {
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for (package, binaries) in BINARIES {
-        let job = Job::cargo(["test", "--release", "--all-features", "--no-fail-fast", "-p", package])
-            .args(binaries.iter().copied())
-            .arg("--")
-            // One after the other: they share no processor, and the figures are comparable.
-            .args(["--show-output", "--test-threads=1"])
-            .args(options.filter.clone());
+        let job =
+            Job::cargo(["test", "--release", "--all-features", "--no-fail-fast", "-p", package])
+                .args(binaries.iter().copied())
+                .arg("--")
+                // One after the other: they share no processor, and the figures are comparable.
+                .args(["--show-output", "--test-threads=1"])
+                .args(options.filter.clone());
         let job = match (options.budget, options.seed) {
             (Some(budget), _) => job.env("TOWPATH_SIM_BUDGET", budget.to_string()),
             (None, _) => {
@@ -63,7 +67,9 @@ pub(crate) fn run(session: &mut Session, options: &Options) -> Result<Outcome> {
             println!("{text}");
             failed.push(*package);
         }
-        text.lines().filter(|line| line.starts_with("test result:")).for_each(|line| session.report(line));
+        text.lines()
+            .filter(|line| line.starts_with("test result:"))
+            .for_each(|line| session.report(line));
         rows.extend(text.lines().filter_map(Row::parse));
     }
     if rows.is_empty() && failed.is_empty() {

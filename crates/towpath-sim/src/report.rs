@@ -302,6 +302,16 @@ impl<'a> Told<'a> {
 
     /// Who could end this wait.
     fn helpers(&self, task: u32, wait: &Wait) -> Vec<u32> {
+        let thing = self.story.things.get(&wait.object).filter(|thing| is_task(thing));
+        if let Some(started_at) = thing.and_then(|thing| thing.at) {
+            let who = |left: &u32| self.story.who.get(*left as usize).map(|who| who.at);
+            return self
+                .left
+                .keys()
+                .copied()
+                .filter(|left| who(left) == Some(started_at))
+                .collect();
+        }
         let side = match wait.op {
             Op::Recv | Op::Notified => Side::Send,
             Op::Send | Op::Reserve => Side::Recv,
@@ -337,11 +347,13 @@ impl<'a> Told<'a> {
         {
             words.push(nobody.to_owned());
         }
+        // A task's value comes over a channel of our own, and the place of the wait is inside of us.
+        let is_task = thing.is_some_and(is_task);
         StuckWait {
-            verb: verb(wait.op),
+            verb: if is_task { "for the value of" } else { verb(wait.op) },
             object: self.object(wait.object, wait.op),
             name: thing.and_then(|thing| thing.name.clone()),
-            at: wait.at.map(ToString::to_string),
+            at: wait.at.filter(|_| !is_task).map(ToString::to_string),
             helpers: words,
         }
     }
@@ -372,6 +384,7 @@ impl<'a> Told<'a> {
         match (&thing.name, thing.at) {
             (Some(name), _) if kind.is_empty() => format!("`{name}`"),
             (Some(name), _) => format!("`{name}` ({})", size(thing).as_deref().unwrap_or(kind)),
+            (None, Some(at)) if is_task(thing) => format!("the task started at {at}"),
             (None, Some(at)) => format!("the {kind} made at {at}"),
             (None, None) => kind.to_owned(),
         }
@@ -410,6 +423,11 @@ impl<'a> Told<'a> {
 
     fn line(&self, event: &Event) -> String {
         let what = match event.what {
+            What::Step { op, object, .. }
+                if self.story.things.get(&object).is_some_and(is_task) =>
+            {
+                format!("{} {}", deed_with_value(op), self.object(object, op))
+            }
             What::Step { op, object, at } => {
                 let object = self.object(object, op);
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
@@ -473,6 +491,20 @@ fn deed(op: Op) -> &'static str {
     }
 }
 
+/// The same for the channel that carries the value of a task.
+fn deed_with_value(op: Op) -> &'static str {
+    match op {
+        Op::Recv | Op::TryRecv => "looks for the value of",
+        Op::DropReceiver => "lets go of",
+        Op::DropSender => "is over:",
+        _ => "gives the value of",
+    }
+}
+
+fn is_task(thing: &Thing) -> bool {
+    thing.what == Some(Object::Task)
+}
+
 fn nobody(op: Op) -> Option<&'static str> {
     match op {
         Op::Recv => Some("nobody: no process has ever sent there"),
@@ -499,6 +531,7 @@ fn kind_of(thing: &Thing) -> Option<&'static str> {
         Object::Channel(_) => Some("channel"),
         Object::Lock => Some("lock"),
         Object::Context => Some("context"),
+        Object::Task => Some("task"),
         _ => None,
     }
 }

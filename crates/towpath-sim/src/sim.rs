@@ -145,7 +145,9 @@ impl Sim {
         let token = token.parse().unwrap_or_else(|error| panic!("{token}: {error}"));
         let mut machine = Machine::new(&self.config, boxed(program));
         let orders = Orders { replay: Some(token), ..Orders::of(self.config) };
-        Report::new(campaign::explore(&orders, false, &mut |choices, tell| machine.run(choices, tell)))
+        Report::new(campaign::explore(&orders, false, &mut |choices, tell| {
+            machine.run(choices, tell)
+        }))
     }
 
     /// The test `name`, run by `engine`, as the environment wants it.

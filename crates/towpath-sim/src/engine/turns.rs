@@ -174,7 +174,10 @@ impl World {
                     Chosen::Time => {
                         now.clock_since = now.steps;
                         now.beat();
-                        now.clock.jump()
+                        let due = now.clock.jump();
+                        let time = now.clock.elapsed();
+                        now.trace.jump(time);
+                        due
                     }
                 }
             };

@@ -92,7 +92,10 @@ fn a_real_thread_that_wakes_somebody() {
         .await;
     });
     let summary = &failed.finding.summary;
-    assert!(summary.starts_with("a thread that the simulator does not know has woken"), "{summary}");
+    assert!(
+        summary.starts_with("a thread that the simulator does not know has woken"),
+        "{summary}"
+    );
     assert!(summary.contains("towpath::rt::spawn_blocking"), "{summary}");
 }
 

@@ -58,7 +58,10 @@ fn a_schedule_is_cut_where_it_was_said() {
         let finding = report.finding().expect("it does not end");
         assert_eq!(finding.kind, FindingKind::NoEnd);
         assert_eq!(finding.step_count, steps + 1, "the first step too many");
-        assert!(finding.summary.contains(&format!("no end after {} steps", steps + 1)), "{finding}");
+        assert!(
+            finding.summary.contains(&format!("no end after {} steps", steps + 1)),
+            "{finding}"
+        );
     }
     let short = || async {
         for _ in 0..500 {

@@ -113,7 +113,8 @@ fn in_another_process(variables: &[(&str, &str)]) -> String {
     for name in ["REPLAY", "SIM_SCHEDULES", "SIM_SEED", "SIM_BUDGET"] {
         command.env_remove(format!("TOWPATH_{name}"));
     }
-    let output = command.envs(variables.iter().copied()).env("RUST_BACKTRACE", "0").output().unwrap();
+    let output =
+        command.envs(variables.iter().copied()).env("RUST_BACKTRACE", "0").output().unwrap();
     assert!(!output.status.success(), "it should fail: {output:?}");
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }

@@ -180,7 +180,10 @@ fn a_loop_that_nobody_ends() {
             }
         }));
     };
-    says(Sim::new(), program, FindingKind::Leak,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::Leak,
         "
 leak: the main process has ended, and 1 process has not and will not
 
@@ -221,7 +224,10 @@ fn a_waker_that_is_left_too_late() {
         .await;
         raiser.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::LostWakeup,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::LostWakeup,
         "
 lost wake-up: `main` waits although it could go on; nobody woke it
 
@@ -257,7 +263,10 @@ fn a_waker_that_is_forgotten() {
         });
         done.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::LostWakeup,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::LostWakeup,
         "
 lost wake-up: `waits` waits although it could go on; nobody woke it
 
@@ -355,7 +364,10 @@ fn a_task_that_panics_and_is_not_joined() {
         }));
         rt::sleep(Duration::from_secs(1)).await;
     };
-    says(Sim::new(), program, FindingKind::Panic,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::Panic,
         "
 `spawned` panicked at words.rs:_: no driver
 
@@ -394,7 +406,7 @@ fn a_law_that_is_broken() {
 
 who has not ended
   `main`, a task started at words.rs:_
-      waits to receive from the channel made at task.rs:_, at ends.rs:_; could be freed by nobody: no process has ever sent there
+      waits for the value of the task started at words.rs:_; could be freed by `spawned`, which goes on
   `spawned`, a task started at words.rs:_
       could go on
 ",
@@ -421,7 +433,10 @@ fn a_promise_that_is_not_kept() {
         drop(rx);
         drop(order.await);
     };
-    says(Sim::new(), program, FindingKind::Law,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::Law,
         "
 `somebody is served` has never come true
 ",
@@ -447,7 +462,10 @@ fn a_message_that_is_lost() {
         }
         customer.await.unwrap();
     };
-    says(Sim::new(), program, FindingKind::Law,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::Law,
         "
 `nothing of the orders is lost` does not hold at the end
 ",
@@ -475,7 +493,10 @@ fn a_message_that_comes_twice() {
             done.await.unwrap();
         }
     };
-    says(Sim::new(), program, FindingKind::Panic,
+    says(
+        Sim::new(),
+        program,
+        FindingKind::Panic,
         r#"
 `main` panicked at words.rs:_: called `Result::unwrap()` on an `Err` value: Panicked { process: "other", message: "7 of the orders has arrived twice", at: Some("crates/towpath-sim/src/laws.rs:127:34"), later: [] }
 "#,

@@ -130,7 +130,11 @@ async fn stores_over_a_bad_network(syncs: bool) -> Vec<u8> {
             acknowledged.extend(rx.recv().await);
             if acknowledged.len() == crash_after {
                 towpath::rt::sleep(millis(choose(20))).await;
-                if choose(2) == 1 { cluster.kill("store").await } else { cluster.crash("store").await }
+                if choose(2) == 1 {
+                    cluster.kill("store").await
+                } else {
+                    cluster.crash("store").await
+                }
                 towpath::rt::sleep(millis(choose(200))).await;
                 cluster.restart("store");
             }

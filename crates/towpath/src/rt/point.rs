@@ -72,6 +72,8 @@ pub enum Object {
     Lock,
     /// A context.
     Context,
+    /// The value of a task that was started there.
+    Task,
 }
 
 /// Who is born.

@@ -4,12 +4,12 @@ use std::{
     any::Any,
     fmt,
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     task::{Context, Poll},
 };
 
-use super::sim;
+use super::{point::Object, sim};
 use crate::{
     TrySendError,
     channel::{Receiver, Sender, bounded},
@@ -133,12 +133,16 @@ fn finish<R>(tx: &Sender<Result<R, Payload>>, result: Result<R, Payload>) {
     }
 }
 
+#[track_caller]
 fn pair<R>() -> (Sender<Result<R, Payload>>, Task<R>) {
     let (tx, result) = bounded(RESULT);
+    // In a simulation's report it is the value of a task, and not a channel that nobody has ever seen.
+    sim::made(result.id().0 as usize, Object::Task, Location::caller());
     (tx, Task { source: Source::Channel(result), outcome: None })
 }
 
 /// A task that catches its own panic.
+#[track_caller]
 pub(super) fn of_future<R>(future: impl Future<Output = R>) -> (impl Future<Output = ()>, Task<R>) {
     let (tx, task) = pair();
     let run = async move {
@@ -153,6 +157,7 @@ pub(super) fn of_future<R>(future: impl Future<Output = R>) -> (impl Future<Outp
     (run, task)
 }
 
+#[track_caller]
 pub(super) fn of_call<R>(f: impl FnOnce() -> R) -> (impl FnOnce(), Task<R>) {
     let (tx, task) = pair();
     let run = move || {

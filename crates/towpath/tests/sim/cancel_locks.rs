@@ -20,11 +20,8 @@ async fn a_dropped_wait_for_a_lock_leaves_the_line() {
     let tasks = [true, false, true].map(|fickle| {
         let lock = lock.clone();
         spawn(async move {
-            let guard = if fickle {
-                maybe_dropped(lock.lock()).await
-            } else {
-                Some(lock.lock().await)
-            };
+            let guard =
+                if fickle { maybe_dropped(lock.lock()).await } else { Some(lock.lock().await) };
             let Some(mut guard) = guard else { return 0 };
             *guard += 1;
             sleep(MILLI).await;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use towpath::{
-    BoxError, Ctx, Network, Receiver, SendError, Sender, network::Running, rt::spawn,
-};
+use towpath::{BoxError, Ctx, Network, Receiver, SendError, Sender, network::Running, rt::spawn};
 use towpath_sim::{Ledger, choose};
 
 use crate::tools::all;

@@ -89,14 +89,19 @@ async fn of_two_errors_one_is_first() {
 async fn a_panic_is_an_error_with_its_place() {
     let failed = scope(&Ctx::root(), |s| async move {
         s.spawn("careless", |_| async { assert_eq!(1, 2, "arithmetic") });
-        s.spawn("waits", |ctx| async move { ctx.done().await; });
+        s.spawn("waits", |ctx| async move {
+            ctx.done().await;
+        });
         Ok(())
     });
     let Error::Panicked { process, message, at, .. } = failed.await.unwrap_err() else {
         panic!("another error")
     };
     assert_eq!(process.to_string(), "careless");
-    assert!(message.contains("arithmetic") && at.is_some_and(|at| at.contains("scope.rs")), "{message}");
+    assert!(
+        message.contains("arithmetic") && at.is_some_and(|at| at.contains("scope.rs")),
+        "{message}"
+    );
 }
 
 /// Dropped at any moment, a scope takes everybody along before the drop is over.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use towpath::{
-    BoxError, Ctx, Receiver, Sender, bounded, rt::spawn,
+    BoxError, Ctx, Receiver, Sender, bounded,
+    rt::spawn,
     supervisor::{Backoff, Intensity, OnExit, Strategy, Supervisor},
     unbounded,
 };
