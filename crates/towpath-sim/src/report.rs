@@ -309,7 +309,7 @@ impl<'a> Told<'a> {
     /// Who could end this wait.
     fn helpers(&self, task: u32, wait: &Wait) -> Vec<u32> {
         let thing = self.story.things.get(&wait.object);
-        if let Some(at) = thing.filter(|thing| is_result(Some(thing))).and_then(|thing| thing.at) {
+        if let Some(at) = thing.filter(|thing| is_task(thing)).and_then(|thing| thing.at) {
             let started =
                 |child: &u32| self.story.who.get(*child as usize).is_some_and(|who| who.at == at);
             return self.left.keys().copied().filter(started).collect();
@@ -345,12 +345,12 @@ impl<'a> Told<'a> {
         let helpers = self.helpers(task, wait);
         let mut words: Vec<_> = helpers.iter().map(|helper| self.helper(task, *helper)).collect();
         if words.is_empty()
-            && !is_result(thing)
+            && !thing.is_some_and(is_task)
             && let Some(nobody) = nobody(wait.op)
         {
             words.push(nobody.to_owned());
         }
-        let result = is_result(thing);
+        let result = thing.is_some_and(is_task);
         StuckWait {
             verb: if result { "for the value of" } else { verb(wait.op) },
             object: self.object(wait.object, wait.op),
@@ -387,7 +387,7 @@ impl<'a> Told<'a> {
         match (&thing.name, thing.at) {
             (Some(name), _) if kind.is_empty() => format!("`{name}`"),
             (Some(name), _) => format!("`{name}` ({})", size(thing).as_deref().unwrap_or(kind)),
-            (None, Some(at)) if is_result(Some(thing)) => format!("the task started at {at}"),
+            (None, Some(at)) if is_task(thing) => format!("the task started at {at}"),
             (None, Some(at)) => format!("the {kind} made at {at}"),
             (None, None) => kind.to_owned(),
         }
@@ -426,6 +426,11 @@ impl<'a> Told<'a> {
 
     fn line(&self, event: &Event) -> String {
         let what = match event.what {
+            What::Step { op, object, .. }
+                if self.story.things.get(&object).is_some_and(is_task) =>
+            {
+                format!("{} {}", deed_with_value(op), self.object(object, op))
+            }
             What::Step { op, object, at } => {
                 let mut words = deed(op).to_owned();
                 let object = self.object(object, op);
@@ -495,6 +500,20 @@ fn deed(op: Op) -> &'static str {
     }
 }
 
+/// The same for the channel that carries the value of a task.
+fn deed_with_value(op: Op) -> &'static str {
+    match op {
+        Op::Recv | Op::TryRecv => "looks for the value of",
+        Op::DropReceiver => "lets go of",
+        Op::DropSender => "is over:",
+        _ => "gives the value of",
+    }
+}
+
+fn is_task(thing: &Thing) -> bool {
+    thing.what == Some(Object::Result)
+}
+
 fn nobody(op: Op) -> Option<&'static str> {
     match op {
         Op::Recv => Some("nobody: no process has ever sent there"),
@@ -524,11 +543,6 @@ fn kind_of(thing: &Thing) -> Option<&'static str> {
         Object::Result => Some("task"),
         _ => None,
     }
-}
-
-/// Whether it is what a task will answer.
-fn is_result(thing: Option<&Thing>) -> bool {
-    thing.is_some_and(|thing| thing.what == Some(Object::Result))
 }
 
 /// What a thing is of which nothing is known but what was done to it.

@@ -176,10 +176,10 @@ fn chance_that_escapes_is_found_without_a_failure() {
         run
     });
     let found = explored.found.expect("found");
-    assert_eq!(found.origin, Origin::Schedule(1));
+    assert_eq!(found.origin, Origin::Schedule(0));
     let Cause::Escaped(escaped) = &found.trouble else { panic!("{:?}", found.trouble) };
     assert!(escaped.failure.is_none());
-    let expected = Difference { line: 3, one: "run 4".into(), other: "run 5".into() };
+    let expected = Difference { line: 3, one: "run 3".into(), other: "run 4".into() };
     assert_eq!(escaped.difference, Some(expected));
 }
 

@@ -27,9 +27,15 @@ impl Trace {
         self.mix(value ^ 1 << 63);
     }
 
+    /// Time has passed.
+    #[inline]
+    pub(super) fn jump(&mut self, time: Duration) {
+        self.mix(time.as_nanos() as u64);
+    }
+
     /// The schedule is over.
     pub(super) fn end(&mut self, time: Duration, failed: bool) {
-        self.mix(time.as_nanos() as u64);
+        self.jump(time);
         self.mix(u64::from(failed));
     }
 

@@ -190,7 +190,10 @@ impl World {
             let mut now = self.now.borrow_mut();
             now.clock_since = now.steps;
             now.beat();
-            now.clock.jump()
+            let due = now.clock.jump();
+            let time = now.clock.elapsed();
+            now.trace.jump(time);
+            due
         };
         // Wakers may be the program's own: not under the borrow.
         for rings in due {

@@ -406,7 +406,7 @@ fn a_law_that_is_broken() {
 
 who has not ended
   `main`, a task started at words.rs:_
-      waits to receive from the channel made at task.rs:_, at ends.rs:_; could be freed by nobody: no process has ever sent there
+      waits for the value of the task started at words.rs:_; could be freed by `spawned`, which goes on
   `spawned`, a task started at words.rs:_
       could go on
 ",

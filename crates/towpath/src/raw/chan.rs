@@ -58,13 +58,6 @@ unsafe impl<T: Send> Send for Chan<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Chan<T> {}
 
-#[cfg(feature = "sim")]
-impl<T> Drop for Chan<T> {
-    fn drop(&mut self) {
-        sim::gone(ptr::from_ref(self).addr());
-    }
-}
-
 /// How a receiving end shares its channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {

@@ -52,6 +52,13 @@ pub(crate) fn channel<T>(capacity: Option<usize>) -> (SendEnd<T>, RecvEnd<T>) {
     (SendEnd(chan.clone()), RecvEnd { chan })
 }
 
+#[cfg(feature = "sim")]
+impl<T> Drop for Chan<T> {
+    fn drop(&mut self) {
+        sim::gone(ptr::from_ref(self).addr());
+    }
+}
+
 impl<T> SendEnd<T> {
     #[inline]
     pub(crate) fn chan(&self) -> &Chan<T> {
