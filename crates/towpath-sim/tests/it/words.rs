@@ -374,8 +374,6 @@ fn a_task_that_panics_and_is_not_joined() {
 who has not ended
   `main`, a task started at words.rs:_
       waits for a timer
-  `spawned`, a task started at words.rs:_
-      could go on
 ",
     );
 }
