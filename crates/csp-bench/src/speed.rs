@@ -20,6 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use towpath::rt;
 use towpath_sim::{Sim, Strategy};
 
 use crate::Program;
@@ -176,7 +177,7 @@ fn beside(pair: &Pair, until: Until) -> Option<Count> {
         Until::Time(time) => {
             /// Schedules that tell how many there are in a sample.
             const TRIAL: u64 = 500;
-            let watch = Instant::now();
+            let watch = rt::now();
             shuttle::run(pair.theirs, pair.by, TRIAL);
             let trials = time.as_secs_f64() / watch.elapsed().as_secs_f64();
             shuttle::run(pair.theirs, pair.by, (trials * TRIAL as f64) as u64 + 1)
@@ -217,7 +218,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 impl Watch {
     fn start() -> Self {
-        Self { real: Instant::now(), ticks: ticks() }
+        Self { real: rt::now(), ticks: ticks() }
     }
 
     fn elapsed(&self) -> Duration {
