@@ -20,6 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use towpath::rt;
 use towpath_sim::{Sim, Strategy};
 
 use crate::Program;
@@ -67,8 +68,6 @@ impl Count {
 enum By {
     Random,
     Pct,
-    /// What a test uses that says nothing.
-    Portfolio,
 }
 
 impl By {
@@ -76,7 +75,6 @@ impl By {
         match self {
             Self::Random => "random",
             Self::Pct => "PCT",
-            Self::Portfolio => "portfolio",
         }
     }
 
@@ -84,7 +82,6 @@ impl By {
         match self {
             Self::Random => Strategy::Random,
             Self::Pct => Strategy::Pct,
-            Self::Portfolio => Strategy::Portfolio,
         }
     }
 }
@@ -152,13 +149,11 @@ pub fn measure(filter: &str, time: Duration, mut done: impl FnMut(&Line)) -> Vec
         }
     }
     for (name, program) in shapes::alone() {
-        for by in [By::Random, By::Portfolio] {
-            let name = format!("{name}, {}", by.name());
-            if name.contains(filter) {
-                let samples = (0..SAMPLES).map(|_| run(program, by, sample)).collect();
-                lines.push(Line { name, ours: median(samples), theirs: None });
-                lines.last().map(&mut done);
-            }
+        let name = format!("{name}, {}", By::Random.name());
+        if name.contains(filter) {
+            let samples = (0..SAMPLES).map(|_| run(program, By::Random, sample)).collect();
+            lines.push(Line { name, ours: median(samples), theirs: None });
+            lines.last().map(&mut done);
         }
     }
     lines
@@ -182,7 +177,7 @@ fn beside(pair: &Pair, until: Until) -> Option<Count> {
         Until::Time(time) => {
             /// Schedules that tell how many there are in a sample.
             const TRIAL: u64 = 500;
-            let watch = Instant::now();
+            let watch = rt::now();
             shuttle::run(pair.theirs, pair.by, TRIAL);
             let trials = time.as_secs_f64() / watch.elapsed().as_secs_f64();
             shuttle::run(pair.theirs, pair.by, (trials * TRIAL as f64) as u64 + 1)
@@ -223,7 +218,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 impl Watch {
     fn start() -> Self {
-        Self { real: Instant::now(), ticks: ticks() }
+        Self { real: rt::now(), ticks: ticks() }
     }
 
     fn elapsed(&self) -> Duration {
@@ -264,9 +259,10 @@ pub fn repeat(filter: &str, schedules: u64, theirs: bool) -> Vec<(String, Count)
 
 fn repeat_ours(filter: &str, schedules: u64) -> Vec<(String, Count)> {
     let pairs = shapes::pairs().into_iter().map(|pair| (name_of(&pair), pair.ours, pair.by));
-    let alone = shapes::alone().into_iter().flat_map(|(name, program)| {
-        [By::Random, By::Portfolio].map(|by| (format!("{name}, {}", by.name()), program, by))
-    });
+    let alone = shapes::alone();
+    let alone = alone
+        .into_iter()
+        .map(|(name, program)| (format!("{name}, {}", By::Random.name()), program, By::Random));
     let chosen = pairs.chain(alone).filter(|(name, ..)| name.contains(filter));
     chosen
         .map(|(name, program, by)| {
@@ -322,9 +318,7 @@ mod tests {
         let lines = measure("", Duration::ZERO, |_| {});
         assert!(lines.iter().all(|line| line.ours.schedules == 0), "{lines:?}");
         for (name, count) in repeat("", 20, false) {
-            // One that has a single schedule is complete after it.
-            let alone = name == "nothing, portfolio";
-            assert_eq!(count.schedules, if alone { 1 } else { 20 }, "{name}");
+            assert_eq!(count.schedules, 20, "{name}");
         }
         for (name, count) in repeat("", 20, true) {
             assert_eq!(count.schedules, 20, "{name}");

@@ -62,7 +62,7 @@ pub(super) fn run(program: fn(), by: By, schedules: u64) -> Count {
     let count = schedules as usize;
     match by {
         By::Random => run_by(RandomScheduler::new_from_seed(SEED, count), program),
-        By::Pct | By::Portfolio => run_by(PctScheduler::new_from_seed(SEED, DEPTH, count), program),
+        By::Pct => run_by(PctScheduler::new_from_seed(SEED, DEPTH, count), program),
     }
 }
 
