@@ -102,12 +102,13 @@
 //! - *What is between two operations* is one step. Code that shares data in its own way (atomics, a lock of `std`) says
 //!   [`yield_point`] where others should come between.
 //! - *A lock of the standard library that is held across an operation*, `try_send` among them. If whoever is let in there wants
-//!   the same lock, the only thread waits for itself, and the test hangs with no report. Give the lock back before the operation, or
-//!   use [`towpath::sync::Mutex`], with `lock().await` or `lock_blocking()`: then the hang, if there is one, is found.
+//!   the same lock, the only thread waits for itself, and the test hangs; after twenty seconds without a step a warning says what to
+//!   look for. Give the lock back before the operation, or use [`towpath::sync::Mutex`], with `lock().await` or
+//!   `lock_blocking()`: then the hang, if there is one, is found.
 //! - *Other runtimes, real threads, the real clock, the order of a `HashMap`.* What needs tokio's runtime (`tokio::spawn`,
 //!   `tokio::time`, sockets) panics, as there is none; use `towpath::rt` and [`net`]. A thread of `std` that wakes somebody fails the
 //!   test and is named as what it is; one that is only waited for looks like a hang. Chance that comes from anywhere else is
-//!   caught by running every failing schedule, and those numbered 1, 2, 4, 8 and so on, twice: if the two differ, that is
+//!   caught by running every failing schedule, and those numbered 0, 1, 2, 4, 8 and so on, twice: if the two differ, that is
 //!   reported, with the first operation that was different where the stories show it.
 //! - *Waits for other libraries' futures* are waited for rightly, but the report can only say that Towpath does not see for what.
 //!
