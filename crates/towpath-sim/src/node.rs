@@ -99,6 +99,7 @@ impl Life {
 impl Cluster {
     /// No nodes yet. They will run in `scope`, on hosts of `net`, each with a disk of its own on which goes wrong what
     /// `faults` say. A program that returns an error, or panics, before it crashes fails the scope.
+    /// When the scope's context ends, the nodes are dropped where they are.
     pub fn new(scope: &Scope, net: Net, faults: disk::Faults) -> Self {
         Self::with_source(scope, net, faults, None)
     }
@@ -263,8 +264,9 @@ impl Cluster {
             let result = select! {
                 biased;
                 _ = on.done() => Ok(()),
+                cause = ctx.done() => Err(BoxError::from(cause)),
                 () = select::future(power_cut.crashed()) => Ok(()),
-                result = select::future(body) => result,
+                result = select::future(body) => result.map_err(BoxError::from),
             };
             // Relaxed: see `Life::is_off`.
             if crashed.load(Ordering::Relaxed) {

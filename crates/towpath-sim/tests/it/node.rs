@@ -93,6 +93,8 @@ fn a_program_that_fails_by_itself_fails_the_scope() {
         let story = scope(&Ctx::root(), |s| async move {
             let cluster =
                 Cluster::new(&s, Net::new(net::Faults::default()), disk::Faults::default());
+            // It does not look at its context, and ends all the same.
+            cluster.start("b", |_| async { towpath::never().await });
             cluster.start("a", |node| async move { node.disk().open("none").map(drop) });
             Ok(())
         });
@@ -276,6 +278,7 @@ fn a_node_goes_down_with_its_disk() {
                 assert_eq!(refused.kind(), io::ErrorKind::TimedOut, "the whole machine is down");
             }
             cluster.recover();
+            towpath::rt::sleep(millis(1)).await;
             test.connect("store:80").await?;
             cluster.crash("store").await;
             Ok(())
