@@ -27,6 +27,9 @@ use crate::{
 
 /// Nodes that start, crash and come back.
 ///
+/// A node whose disk has a plan ([`Disk::crash_during`]) crashes whole when that comes: so a test can crash it at every
+/// operation in turn.
+///
 /// ```
 /// use towpath::{BoxError, Ctx, scope};
 /// use towpath_sim::{disk, net::{self, Net}, node::Cluster};
@@ -86,9 +89,17 @@ struct Life {
     ended: Join<()>,
 }
 
+impl Life {
+    fn is_off(&self) -> bool {
+        // Relaxed: set before the disk and the network fail, under whose locks the other side sees that.
+        self.off.load(Ordering::Relaxed)
+    }
+}
+
 impl Cluster {
     /// No nodes yet. They will run in `scope`, on hosts of `net`, each with a disk of its own on which goes wrong what
     /// `faults` say. A program that returns an error, or panics, before it crashes fails the scope.
+    /// When the scope's context ends, the nodes are dropped where they are.
     pub fn new(scope: &Scope, net: Net, faults: disk::Faults) -> Self {
         Self::with_source(scope, net, faults, None)
     }
@@ -160,10 +171,8 @@ impl Cluster {
     /// # Panics
     /// When there is no such node, or it has not crashed.
     pub fn restart(&self, name: &str) {
-        let running = self
-            .places()
-            .get(name)
-            .is_some_and(|place| place.life.as_ref().is_some_and(|life| !life.ended.is_finished()));
+        let runs = |life: &Life| !life.is_off() && !life.ended.is_finished();
+        let running = self.places().get(name).is_some_and(|it| it.life.as_ref().is_some_and(runs));
         assert!(!running, "node `{name}` runs; crash it first");
         self.net.restart(name);
         self.run(name);
@@ -198,8 +207,9 @@ impl Cluster {
     pub fn recover(&self) {
         self.net.heal();
         let places = self.places();
-        let down =
-            places.iter().filter(|(_, place)| place.program.is_some() && place.life.is_none());
+        let down = places.iter().filter(|(_, place)| {
+            place.program.is_some() && place.life.as_ref().is_none_or(Life::is_off)
+        });
         let down: Vec<Arc<str>> = down.map(|(name, _)| name.clone()).collect();
         drop(places);
         down.iter().for_each(|name| self.restart(name));
@@ -247,16 +257,28 @@ impl Cluster {
         let host = self.net.host(name);
         let (on, power) = Ctx::root().with_cancel();
         let off = Arc::<AtomicBool>::default();
-        let crashed = off.clone();
+        let (crashed, net, power_cut) = (off.clone(), self.net.clone(), disk.clone());
         let ended = self.scope.spawn(name.to_owned(), move |ctx| async move {
+            let name = host.name().to_owned();
             let body = towpath::scope(&ctx, |scope| program(Node { scope, host, disk }));
             let result = select! {
                 biased;
                 _ = on.done() => Ok(()),
-                result = select::future(body) => result,
+                cause = ctx.done() => Err(BoxError::from(cause)),
+                () = select::future(power_cut.crashed()) => Ok(()),
+                result = select::future(body) => result.map_err(BoxError::from),
             };
-            // Relaxed: set before the disk and the network have failed, under whose locks this side saw it.
-            if crashed.load(Ordering::Relaxed) { Ok(()) } else { result }
+            // Relaxed: see `Life::is_off`.
+            if crashed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if power_cut.is_over() {
+                // The disk's own plan: the rest of the machine goes with it.
+                crashed.store(true, Ordering::Relaxed);
+                net.crash(&name);
+                return Ok(());
+            }
+            result
         });
         if let Some(place) = self.places().get_mut(name) {
             place.life = Some(Life { power, off, ended });

@@ -57,6 +57,7 @@ use std::{
 use crate::chance::{Seeded, Source};
 use names::Entry;
 use state::{Opening, State};
+use towpath::sync::Notify;
 
 /// A disk. A clone is the same disk; it outlives the crashes of the machine it is in.
 ///
@@ -64,6 +65,8 @@ use state::{Opening, State};
 #[derive(Clone)]
 pub struct Disk {
     state: Arc<Mutex<State>>,
+    /// Told of each crash.
+    crashed: Arc<Notify>,
     /// Valid until the next crash: the disk as a program sees it.
     generation: Option<u64>,
 }
@@ -81,13 +84,35 @@ impl Disk {
     }
 
     fn with_source(faults: Faults, source: Source) -> Self {
-        Self { state: Arc::new(Mutex::new(State::new(faults, source))), generation: None }
+        let state = Arc::new(Mutex::new(State::new(faults, source)));
+        Self { state, crashed: Arc::default(), generation: None }
     }
 
     /// This disk as a program sees it that ends with the next crash: after it, everything fails with [`Crashed`].
     pub fn until_crash(&self) -> Self {
         let generation = self.generation.or(Some(self.lock().generation));
-        Self { state: self.state.clone(), generation }
+        Self { generation, ..self.clone() }
+    }
+
+    /// Ready at the next crash; of what [`until_crash`](Self::until_crash) has given, at the one that ends it.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, nothing happened.
+    pub async fn crashed(&self) {
+        let generation = self.until_crash().generation;
+        loop {
+            let told = self.crashed.notified();
+            let over = alive(&self.lock(), generation).is_err();
+            if over {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Whether what [`until_crash`](Self::until_crash) has given is dead. Never for the disk itself.
+    pub(crate) fn is_over(&self) -> bool {
+        alive(&self.lock(), self.generation).is_err()
     }
 
     // Files and directories.
@@ -204,12 +229,14 @@ impl Disk {
     /// The power goes and comes back: chance decides what survives, and whatever was open is dead.
     pub fn crash(&self) {
         self.lock().power_cut();
+        self.crashed.notify_waiters();
     }
 
     /// The process that uses the disk is killed, and the machine runs on: what it wrote stays, its handles are dead, its
     /// locks are free.
     pub fn kill(&self) {
         self.lock().kill();
+        self.crashed.notify_waiters();
     }
 
     /// The power goes during operation number `operation`, as [`operations`](Self::operations) counts. The operation
@@ -303,7 +330,8 @@ impl Disk {
         alive(&state, generation)?;
         if state.begin() {
             f(&mut state).ok();
-            state.power_cut();
+            drop(state);
+            self.crash();
             return Err(Crashed.into());
         }
         f(&mut state)
@@ -318,7 +346,8 @@ impl Disk {
         let mut state = self.lock();
         alive(&state, generation)?;
         if state.begin() {
-            state.power_cut();
+            drop(state);
+            self.crash();
             return Err(Crashed.into());
         }
         f(&mut state)

@@ -93,6 +93,8 @@ fn a_program_that_fails_by_itself_fails_the_scope() {
         let story = scope(&Ctx::root(), |s| async move {
             let cluster =
                 Cluster::new(&s, Net::new(net::Faults::default()), disk::Faults::default());
+            // It does not look at its context, and ends all the same.
+            cluster.start("b", |_| async { towpath::never().await });
             cluster.start("a", |node| async move { node.disk().open("none").map(drop) });
             Ok(())
         });
@@ -242,6 +244,55 @@ fn lost(seed: u64, careful: bool) -> usize {
 fn a_careful_store_keeps_what_it_has_acknowledged() {
     for seed in 0..100 {
         assert_eq!(lost(seed, true), 0, "seed {seed}");
+    }
+}
+
+/// One life of the store per operation of its disk, cut short there.
+#[test]
+fn a_node_goes_down_with_its_disk() {
+    virtually(async {
+        let story = scope(&Ctx::root(), |s| async move {
+            let net = Net::seeded(net::Faults::default(), 1);
+            let cluster = Cluster::seeded(&s, net.clone(), disk::Faults::power_cuts(), 1);
+            let disk = cluster.disk("store");
+            let plan = disk.until_crash();
+            disk.crash_during(1);
+            cluster.start("store", |node| store(node, true));
+            plan.crashed().await;
+            towpath::rt::sleep(millis(1)).await;
+            let test = net.host("test");
+            for operation in 1..=8 {
+                let plan = disk.until_crash();
+                disk.crash_during(disk.operations() + operation);
+                cluster.restart("store");
+                while !plan_is_over(&plan).await {
+                    // Whatever becomes of it, the scope goes on: a crash is no failure of the program.
+                    let Ok(mut stream) = test.connect("store:80").await else { break };
+                    if stream.write_all(&[1]).await.is_ok() {
+                        stream.read_exact(&mut [0]).await.ok();
+                    }
+                }
+                plan.crashed().await;
+                towpath::rt::sleep(millis(1)).await;
+                let refused = test.connect("store:80").await.unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::TimedOut, "the whole machine is down");
+            }
+            cluster.recover();
+            towpath::rt::sleep(millis(1)).await;
+            test.connect("store:80").await?;
+            cluster.crash("store").await;
+            Ok(())
+        });
+        story.await.unwrap();
+    });
+}
+
+/// Gives the crash a moment to come.
+async fn plan_is_over(disk: &disk::Disk) -> bool {
+    select! {
+        biased;
+        () = select::future(disk.crashed()) => true,
+        () = towpath::after(millis(1)) => false,
     }
 }
 
