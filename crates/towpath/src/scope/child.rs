@@ -181,11 +181,12 @@ impl<J: Job> Child<J> {
     }
 
     fn turn(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
-        let cx = &mut Context::from_waker(waker);
         let unaware = !self.scope.has_failed();
         let turn = pin::slot(self).turn(&self.process, |job| {
             self.answer();
+            // Hung up by whoever has the job in hand, so whoever empties the slot later sees it.
+            let waker = if J::THREAD { cx.waker() } else { self.get_ref().bell(cx.waker()) };
+            let cx = &mut Context::from_waker(waker);
             match process::catch(|| job.advance(cx)) {
                 Ok(Poll::Pending) => None,
                 Ok(Poll::Ready(result)) => Some(Ok(result)),
