@@ -6,7 +6,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 pub(crate) use crate::choice::Kind;
-use crate::engine;
+use crate::{choice::Rng, engine};
 
 /// Answers choices. The simulation that runs is one; a seeded generator is another.
 pub(crate) trait Chance {
@@ -64,25 +64,19 @@ impl Chance for Source {
     }
 }
 
-/// The generator SplitMix64 (Steele, Lea, Flood 2014): one word of state, every seed is good.
+/// A generator of a seed's own.
 #[derive(Clone, Debug)]
-pub(crate) struct Seeded(u64);
+pub(crate) struct Seeded(Rng);
 
 impl Seeded {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Rng::new(seed))
     }
 }
 
 impl Chance for Seeded {
     fn pick(&mut self, _: Kind, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // The high half of the product; its bias is below `below` / 2^64.
-        ((u128::from(mixed) * u128::from(below)) >> 64) as u64
+        self.0.below(below)
     }
 }
 

@@ -34,6 +34,7 @@ mod error;
 mod failure;
 mod headers;
 mod locks;
+mod mailbox;
 pub mod network;
 pub mod observe;
 #[path = "sync.rs"]

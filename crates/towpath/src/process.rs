@@ -245,11 +245,15 @@ impl Panic {
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     take_place();
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let message = text.unwrap_or("a panic without a message").to_owned();
+        let message = panic_text(&*payload).unwrap_or("a panic without a message").to_owned();
         Panic { message, at: take_place(), payload }
     })
+}
+
+/// What a panic says, if it is text.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 /// Where this thread panicked last, and forgets it.

@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("towpath", &["towpath-macros"]),
     ("towpath-macros", &[]),
     ("towpath-journal", &[]),
-    ("towpath-patterns", &["towpath", "towpath-journal"]),
+    ("towpath-patterns", &["towpath", "towpath-journal", "towpath-macros"]),
     ("towpath-observe", &["towpath"]),
     ("towpath-remote", &["towpath", "towpath-journal", "towpath-patterns"]),
     ("towpath-kube", &["towpath", "towpath-journal", "towpath-patterns"]),

@@ -29,7 +29,7 @@ pub(crate) use coverage::Coverage;
 #[cfg(test)]
 pub(crate) use exhaustive::Bounds;
 pub(crate) use portfolio::{Flavour, Mix, Plan, Portfolio};
-pub(crate) use rng::seed_of;
+pub(crate) use rng::{Rng, seed_of};
 pub(crate) use shrink::{Budget, shrink};
 pub(crate) use token::Token;
 #[cfg(test)]

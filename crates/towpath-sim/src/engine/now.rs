@@ -9,7 +9,7 @@ use super::{
     hash::Trace,
     objects::Objects,
     record::Record,
-    tasks::{State, Tasks},
+    tasks::Tasks,
     world::Order,
 };
 use crate::{
@@ -178,10 +178,7 @@ impl Now {
     fn look_at_clock(&mut self) -> Look {
         let until = self.clock.until_next(|rings| match rings {
             Rings::Somebody(timer) => timer.is_awaited(),
-            Rings::Sleeper { task, park } => {
-                let it = self.tasks.get(*task);
-                it.state == State::Parked && it.parks == *park
-            }
+            Rings::Sleeper { task, park } => self.tasks.sleeps(*task, *park),
         });
         match until {
             None => {

@@ -13,7 +13,6 @@ use towpath::{
 };
 
 use super::{
-    seam,
     tasks::{State, Tasks},
     world,
 };
@@ -250,7 +249,7 @@ impl Probe for Watch {
 
     fn park(&self, wait: &Parked<'_>) {
         let stood = world::with(|world| {
-            let arms = wait.arms().into_iter().filter_map(seam::address_of);
+            let arms = wait.arms().into_iter().filter_map(Op::of);
             let wait_for =
                 |(op, address)| Wait { op, object: world.number(address), at: Some(wait.at) };
             (world.current(), arms.map(wait_for).collect())

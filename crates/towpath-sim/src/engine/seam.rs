@@ -1,6 +1,11 @@
 //! The world as the program's operations see it.
 
-use std::{panic::Location, sync::Arc, task::Waker, time::Instant};
+use std::{
+    panic::Location,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant, SystemTime},
+};
 
 use towpath::{
     probe::{Arm, Probe},
@@ -16,20 +21,8 @@ use super::{
 };
 use crate::choice::Kind;
 
-/// What an arm waits for, if that is an object with an address.
-pub(super) fn address_of(arm: Arm) -> Option<(Op, usize)> {
-    let (op, id) = match arm {
-        Arm::Recv(id) => (Op::Recv, id),
-        Arm::Send(id) => (Op::Send, id),
-        Arm::Reserve(id) => (Op::Reserve, id),
-        Arm::Lock(id) | Arm::Acquire { semaphore: id, .. } => (Op::Acquire, id),
-        Arm::Notified(id) => (Op::Notified, id),
-        Arm::All(id) => (Op::All, id),
-        Arm::Done(id) => (Op::Done, id),
-        _ => return None,
-    };
-    Some((op, id.0 as usize))
-}
+/// The time of day at which a schedule begins: 2026-01-01T00:00:00Z.
+const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 impl sim::World for World {
     fn point(&self, point: Point) {
@@ -42,6 +35,10 @@ impl sim::World for World {
 
     fn now(&self) -> Instant {
         self.now.borrow().clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + EPOCH + self.elapsed()
     }
 
     fn arm(&self, n: usize) -> usize {
@@ -151,15 +148,8 @@ impl sim::World for World {
     }
 
     fn pending_arm(&self, arm: Arm, at: &'static Location<'static>) {
-        let mut now = self.now.borrow_mut();
-        if now.record.is_some() {
-            let (op, address) = address_of(arm).unwrap_or((Op::Select, 0));
-            let (object, task) = (now.objects.number(address), now.current);
-            let point = Point { op, object: address, at: Some(at) };
-            if let Some(record) = &mut now.record {
-                record.pending(task, point, object);
-            }
-        }
+        let (op, object) = Op::of(arm).unwrap_or((Op::Select, 0));
+        self.pending(Point { op, object, at: Some(at) });
     }
 
     fn recorder(&self) -> Option<Arc<dyn Probe>> {

@@ -237,6 +237,12 @@ impl Tasks {
         self.live -= 1;
     }
 
+    /// Whether it sleeps in its park of this number.
+    pub(super) fn sleeps(&self, task: u32, park: u64) -> bool {
+        let it = self.get(task);
+        it.state == State::Parked && it.parks == park
+    }
+
     /// True: it was news, and the process goes on.
     pub(super) fn wake(&mut self, task: u32, wakes: Wakes, step: u64) -> bool {
         let Some(it) = self.all.get_mut(task as usize) else { return false };

@@ -201,10 +201,9 @@ impl World {
                 Rings::Somebody(timer) => timer.ring(),
                 Rings::Sleeper { task, park } => {
                     let mut now = self.now.borrow_mut();
-                    let step = now.steps;
-                    let it = now.tasks.get_mut(task);
-                    if it.state == State::Parked && it.parks == park {
-                        it.timed_out = true;
+                    if now.tasks.sleeps(task, park) {
+                        let step = now.steps;
+                        now.tasks.get_mut(task).timed_out = true;
                         now.tasks.make_runnable(task, step);
                     }
                 }
@@ -237,7 +236,7 @@ impl World {
         }
     }
 
-    /// A step: `point` is next, or `next_op` was said to yield.
+    /// A step: `point` is next. `yields`: somebody else goes first, if there is anybody.
     pub(super) fn step(&self, point: Point, yields: bool) {
         if self.ending.get() || thread::panicking() || self.laws.is_checking() {
             return;

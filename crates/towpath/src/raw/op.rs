@@ -230,16 +230,7 @@ fn tell_unpark(op: &(impl Tells + ?Sized), how: Unpark) {
 impl Told<'_> {
     /// For the simulator: what it does, to what.
     fn simulated(&self) -> (Op, usize) {
-        let (op, id) = match self.arm {
-            Arm::Send(id) => (Op::Send, id),
-            Arm::Reserve(id) => (Op::Reserve, id),
-            Arm::Recv(id) => (Op::Recv, id),
-            Arm::Lock(id) | Arm::Acquire { semaphore: id, .. } => (Op::Acquire, id),
-            Arm::Notified(id) => (Op::Notified, id),
-            Arm::All(id) => (Op::All, id),
-            _ => return (Op::Foreign, 0),
-        };
-        (op, id.0 as usize)
+        Op::of(self.arm).unwrap_or((Op::Foreign, 0))
     }
 
     fn waiting(&self) -> probe::Waiting {

@@ -4,7 +4,7 @@ use std::{
     panic::{Location, PanicHookInfo},
     sync::Arc,
     task::Waker,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use super::point::{Born, Object, Op};
@@ -35,6 +35,11 @@ pub(crate) fn give_way() -> bool {
 
 #[inline(always)]
 pub(crate) fn now() -> Option<Instant> {
+    None
+}
+
+#[inline(always)]
+pub(crate) fn wall() -> Option<SystemTime> {
     None
 }
 

@@ -36,7 +36,7 @@ use std::{
     panic::Location,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::raw::pin;
@@ -203,6 +203,14 @@ pub fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static)
 /// The time now, by the clock of the current runtime (tokio's may be paused in tests; the simulator's is virtual).
 pub fn now() -> Instant {
     sim::now().unwrap_or_else(clock)
+}
+
+/// The time of day by the machine's clock, for what must outlive the process: a timer in a journal, a deadline on the wire.
+/// The simulator's goes on with [`now`] from 2026-01-01T00:00:00Z.
+///
+/// It may jump when somebody sets the clock. For waiting and measuring, use [`now`].
+pub fn wall() -> SystemTime {
+    sim::wall().unwrap_or_else(threads::wall)
 }
 
 /// Waits for `duration`.

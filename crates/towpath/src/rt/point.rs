@@ -7,6 +7,8 @@
 
 use std::panic::Location;
 
+use crate::probe::Arm;
+
 /// What an operation is about to do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
@@ -60,6 +62,23 @@ pub enum Op {
     Park,
     /// It said that others may go first.
     Yield,
+}
+
+impl Op {
+    /// What a wait with this arm does, and the address of what it does it to; `None` if that is no object of ours.
+    pub fn of(arm: Arm) -> Option<(Self, usize)> {
+        let (op, id) = match arm {
+            Arm::Send(id) => (Self::Send, id),
+            Arm::Reserve(id) => (Self::Reserve, id),
+            Arm::Recv(id) => (Self::Recv, id),
+            Arm::Lock(id) | Arm::Acquire { semaphore: id, .. } => (Self::Acquire, id),
+            Arm::Notified(id) => (Self::Notified, id),
+            Arm::All(id) => (Self::All, id),
+            Arm::Done(id) => (Self::Done, id),
+            Arm::Timer { .. } | Arm::Outside | Arm::Foreign => return None,
+        };
+        Some((op, id.0 as usize))
+    }
 }
 
 /// What can be waited for.

@@ -15,7 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Waker,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 pub use super::point::{Born, Object, Op};
@@ -67,6 +67,8 @@ pub trait World {
     fn give_way(&self);
     /// The time.
     fn now(&self) -> Instant;
+    /// The time of day, which goes on with `now`.
+    fn wall(&self) -> SystemTime;
     /// A number below `n`, which decides between the arms of a select.
     fn arm(&self, n: usize) -> usize;
     /// A random number for the program.
@@ -214,6 +216,11 @@ pub(crate) fn give_way() -> bool {
 #[inline]
 pub(crate) fn now() -> Option<Instant> {
     is_active().then(|| world().now())
+}
+
+#[inline]
+pub(crate) fn wall() -> Option<SystemTime> {
+    is_active().then(|| world().wall())
 }
 
 #[inline]

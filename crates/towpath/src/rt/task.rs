@@ -4,7 +4,6 @@ use std::{
     any::Any,
     fmt,
     future::{Future, poll_fn},
-    mem,
     panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     sync::Arc,
@@ -13,7 +12,8 @@ use std::{
 
 use super::{Object, Op, sim};
 use crate::{
-    raw::lock::Lock,
+    mailbox::Mailbox,
+    process,
     select::{ArmContext, SelectArm},
 };
 
@@ -35,78 +35,26 @@ enum Source<R> {
     Place(Asks<R>),
 }
 
-/// The place of one result, between who asks for it and who has it.
-struct Place<R>(Lock<Post<R>>);
+/// The place of the result; `None`: there will be none.
+type Place<R> = Mailbox<Option<Result<R, Payload>>>;
 
-enum Post<R> {
-    /// Nothing yet; whoever waits for it.
-    Awaited(Option<Waker>),
-    /// `None`: there will be none.
-    Here(Option<Result<R, Payload>>),
-    /// It was collected, or nobody will.
-    Closed,
-}
-
-impl<R> Place<R> {
-    /// Puts `result` there, unless nobody will ask: then it is given back.
-    fn post(&self, result: Option<Result<R, Payload>>) -> Option<Result<R, Payload>> {
-        let mut post = self.0.lock();
-        if let Post::Awaited(waker) = &mut *post {
-            let waker = waker.take();
-            *post = Post::Here(result);
-            drop(post);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            return None;
-        }
-        drop(post);
-        result
-    }
-}
+const POLLED_AFTER_DONE: &str = "a task's result was polled again after it had come";
 
 /// Who asks.
 struct Asks<R>(Arc<Place<R>>);
 
 impl<R> Asks<R> {
     fn poll(&self, waker: Option<&Waker>) -> Poll<Result<R, TaskError>> {
-        // Cloned before and dropped after: foreign code, not for the lock.
-        let mut fresh = waker.cloned();
-        let mut post = self.0.0.lock();
-        let taken = match &mut *post {
-            Post::Awaited(slot) => {
-                if fresh.is_some() {
-                    mem::swap(slot, &mut fresh);
-                }
-                None
-            }
-            Post::Here(_) => Some(mem::replace(&mut *post, Post::Closed)),
-            Post::Closed => panic!("a task's result was polled again after it had come"),
-        };
-        drop(post);
-        match taken {
-            Some(Post::Here(Some(Ok(result)))) => Poll::Ready(Ok(result)),
-            Some(Post::Here(Some(Err(payload)))) => Poll::Ready(Err(TaskError::Panicked(payload))),
-            Some(_) => Poll::Ready(Err(TaskError::Cancelled)),
-            None => Poll::Pending,
-        }
-    }
-
-    /// Nobody waits in this place any more.
-    fn forget_waker(&self) {
-        let mut post = self.0.0.lock();
-        let waker = if let Post::Awaited(waker) = &mut *post { waker.take() } else { None };
-        drop(post);
-        drop(waker);
+        self.0.poll(waker, POLLED_AFTER_DONE).map(|result| match result {
+            Some(result) => result.map_err(TaskError::Panicked),
+            None => Err(TaskError::Cancelled),
+        })
     }
 }
 
 impl<R> Drop for Asks<R> {
     fn drop(&mut self) {
-        let mut post = self.0.0.lock();
-        let left = mem::replace(&mut *post, Post::Closed);
-        drop(post);
-        if let Post::Here(Some(result)) = left {
+        if let Some(Some(result)) = self.0.close() {
             unseen(result);
         }
     }
@@ -117,7 +65,7 @@ struct Answers<R>(Arc<Place<R>>);
 
 impl<R> Answers<R> {
     fn finish(self, result: Result<R, Payload>) {
-        if let Some(result) = self.0.post(Some(result)) {
+        if let Err(Some(result)) = self.0.post(Some(result)) {
             unseen(result);
         }
     }
@@ -230,19 +178,18 @@ impl<R> SelectArm for Task<R> {
         if let Source::Place(asks) = &self.source
             && self.outcome.is_none()
         {
-            asks.forget_waker();
+            asks.0.forget_waker();
         }
     }
 }
 
 fn message(payload: &Payload) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    process::panic_text(&**payload).unwrap_or("no message")
 }
 
 #[track_caller]
 fn pair<R>() -> (Answers<R>, Task<R>) {
-    let place = Arc::new(Place(Lock::new(Post::Awaited(None))));
+    let place = Arc::new(Place::new());
     sim::made(Arc::as_ptr(&place).addr(), Object::Result, Location::caller());
     let asks = Asks(place.clone());
     (Answers(place), Task { source: Source::Place(asks), outcome: None })

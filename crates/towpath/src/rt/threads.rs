@@ -14,7 +14,7 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread as os,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use super::sim::{self, Ring};
@@ -203,6 +203,11 @@ impl Ring for Entry {
     fn is_awaited(&self) -> bool {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
+}
+
+/// The machine's time of day.
+pub(super) fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The machine's clock.

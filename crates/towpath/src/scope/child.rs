@@ -173,7 +173,7 @@ impl<J: Job> Child<J> {
     pub(super) fn refuse(&self) {
         if let Emptied::Now(panic) = self.slot.empty(&self.process) {
             self.tell_exit(if panic.is_some() { Exit::Panicked } else { Exit::Dropped });
-            self.mailbox.post(Err(self.scope.ctx.cause()));
+            self.post(Err(self.scope.ctx.cause()));
             if let Some(panic) = panic {
                 panic.resume();
             }
@@ -260,8 +260,13 @@ impl<J: Job> Child<J> {
             let value = std::mem::replace(&mut result, Err(cause));
             self.guarded(|| drop(value));
         }
-        self.guarded(|| self.mailbox.post(result));
+        self.guarded(|| self.post(result));
         self.scope.leave(self.place.load(Ordering::Relaxed));
+    }
+
+    /// Puts the result in place, or drops it if nobody will ask for it.
+    fn post(&self, result: Result<J::Value, Cause>) {
+        drop(self.mailbox.post(result.map_err(Box::new)));
     }
 
     /// Runs what may drop a value of the user's, whose panic belongs into the books.

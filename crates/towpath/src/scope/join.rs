@@ -9,11 +9,12 @@ use std::{
 };
 
 use crate::{
-    Cause,
-    raw::lock::Lock,
+    Cause, mailbox,
     rt::{self, Op, sim},
     select::{ArmContext, SelectArm},
 };
+
+const POLLED_AFTER_DONE: &str = "a join was polled again after it had finished";
 
 /// Waits for the value of one process: a future, an arm for [`select!`](crate::select!), or
 /// [`join_blocking`](Self::join_blocking). Dropping it changes nothing for the process; its scope still waits for it.
@@ -66,7 +67,12 @@ impl<T> Join<T> {
 
     /// Whether the process has ended.
     pub fn is_finished(&self) -> bool {
-        self.won.is_some() || !matches!(*self.mailbox.mailbox().0.lock(), Post::Awaited(_))
+        self.won.is_some() || !self.mailbox.mailbox().is_awaited()
+    }
+
+    fn collect(&self, waker: Option<&Waker>) -> Poll<Result<T, Cause>> {
+        let polled = self.mailbox.mailbox().poll(waker, POLLED_AFTER_DONE);
+        polled.map_err(|cause| *cause)
     }
 }
 
@@ -78,77 +84,8 @@ pub(super) trait Deliver<T>: Send + Sync {
     fn stop_job(&self);
 }
 
-/// The place of one value, and of the one that waits for it.
-pub(super) struct Mailbox<T>(Lock<Post<T>>);
-
-enum Post<T> {
-    Awaited(Option<Waker>),
-    /// A cause is large and rare.
-    Here(Result<T, Box<Cause>>),
-    /// It was collected, or nobody will.
-    Closed,
-}
-
-impl<T> Mailbox<T> {
-    pub(super) fn new() -> Self {
-        Self(Lock::new(Post::Awaited(None)))
-    }
-
-    /// Puts the result in place, once, or drops it if nobody will ask for it.
-    pub(super) fn post(&self, result: Result<T, Cause>) {
-        let result = result.map_err(Box::new);
-        let mut post = self.0.lock();
-        if let Post::Awaited(waker) = &mut *post {
-            let waker = mutant!(join_woken_by_nobody, waker.take(), None);
-            *post = Post::Here(result);
-            drop(post);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        } else {
-            drop(post);
-            drop(result);
-        }
-    }
-
-    /// The result if it is there; if not, and with a waker, arranges to be woken.
-    fn poll(&self, waker: Option<&Waker>) -> Poll<Result<T, Cause>> {
-        // Cloned before and dropped after: foreign code, not for the lock.
-        let mut fresh = waker.cloned();
-        let mut post = self.0.lock();
-        let taken = match &mut *post {
-            Post::Awaited(slot) => {
-                if fresh.is_some() {
-                    std::mem::swap(slot, &mut fresh);
-                }
-                None
-            }
-            Post::Here(_) => Some(std::mem::replace(&mut *post, Post::Closed)),
-            Post::Closed => panic!("a join was polled again after it had finished"),
-        };
-        drop(post);
-        match taken {
-            Some(Post::Here(result)) => Poll::Ready(result.map_err(|cause| *cause)),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Nobody waits in this place any more.
-    fn forget_waker(&self) {
-        let mut post = self.0.lock();
-        let waker = if let Post::Awaited(waker) = &mut *post { waker.take() } else { None };
-        drop(post);
-        drop(waker);
-    }
-
-    /// Nobody will ask any more.
-    fn close(&self) {
-        let mut post = self.0.lock();
-        let left = std::mem::replace(&mut *post, Post::Closed);
-        drop(post);
-        drop(left);
-    }
-}
+/// The place of a process's value. A cause is large and rare.
+pub(super) type Mailbox<T> = mailbox::Mailbox<Result<T, Box<Cause>>>;
 
 impl<T> Future for Join<T> {
     type Output = Result<T, Cause>;
@@ -158,7 +95,7 @@ impl<T> Future for Join<T> {
             Some(result) => Poll::Ready(result),
             None => {
                 sim::point(Op::Join, 0, None);
-                let polled = self.mailbox.mailbox().poll(Some(cx.waker()));
+                let polled = self.collect(Some(cx.waker()));
                 if polled.is_pending() {
                     sim::pending(Op::Join, 0, None);
                 }
@@ -174,7 +111,7 @@ impl<T> SelectArm for Join<T> {
     fn poll_arm(mut self: Pin<&mut Self>, cx: &mut ArmContext<'_>) -> Poll<()> {
         if self.won.is_none() {
             let waker = cx.may_wait().then(|| cx.waker());
-            match self.mailbox.mailbox().poll(waker) {
+            match self.collect(waker) {
                 Poll::Ready(result) => self.won = Some(result),
                 Poll::Pending => return Poll::Pending,
             }
@@ -215,7 +152,7 @@ impl<T> SelectArm for &mut Join<T> {
 
 impl<T> Drop for Join<T> {
     fn drop(&mut self) {
-        self.mailbox.mailbox().close();
+        drop(self.mailbox.mailbox().close());
     }
 }
 

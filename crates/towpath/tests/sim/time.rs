@@ -1,10 +1,10 @@
 //! Timers in virtual time: never early, in order, and what becomes of missed ticks.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use towpath::{
     MissedTick, after, at,
-    rt::{now, sleep, spawn, spawn_blocking},
+    rt::{now, sleep, spawn, spawn_blocking, wall},
     select, select_blocking, tick,
 };
 
@@ -25,6 +25,15 @@ async fn timers_are_never_early() {
     for (passed, least) in passed.into_iter().zip([SECOND, 2 * SECOND, 3 * SECOND]) {
         assert!(passed >= least, "{passed:?}");
     }
+}
+
+/// The time of day goes on with the clock, and begins on the same day in every schedule.
+#[towpath::test]
+async fn the_time_of_day_goes_on_with_the_clock() {
+    let (start, day) = (now(), wall());
+    sleep(3600 * SECOND).await;
+    assert_eq!(wall().duration_since(day).unwrap(), now() - start);
+    assert!(wall().duration_since(UNIX_EPOCH).unwrap() >= 1_767_225_600 * SECOND);
 }
 
 /// Whoever waits less is not woken after one who waits more.

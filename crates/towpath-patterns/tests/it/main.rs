@@ -1,0 +1,3 @@
+//! The patterns, on real threads and disks and in the simulator.
+
+mod log;
