@@ -154,6 +154,14 @@ impl Breaker {
         }
     }
 
+    /// The end of the pause, while it is open.
+    pub fn open_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { until } => Some(until),
+            _ => None,
+        }
+    }
+
     /// Whether a call may be made now.
     ///
     /// # Errors

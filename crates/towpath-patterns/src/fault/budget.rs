@@ -66,6 +66,11 @@ impl Budget {
         self.shared.units.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
+    /// Whether these are clones of one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Whole retries left.
     pub fn left(&self) -> u64 {
         self.shared.units.load(Ordering::Relaxed) / ONE

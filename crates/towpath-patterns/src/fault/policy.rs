@@ -109,6 +109,17 @@ impl Policy {
         self
     }
 
+    /// A message is tried for the first time: each budget among the rules is paid once.
+    pub(crate) fn called(&self) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if let Some(budget) = rule.retry.budget()
+                && !self.rules[..index].iter().any(|it| it.retry.shares(budget))
+            {
+                budget.called();
+            }
+        }
+    }
+
     /// The rule for a class.
     pub fn rule(&self, class: Class) -> &Rule {
         &self.rules[class.index()]

@@ -39,8 +39,9 @@ const GROWTH_STEPS_MAX: u32 = 54;
 ///     .with_delays(Duration::from_millis(1), Duration::from_millis(5))
 ///     .with_attempt_limit(Duration::from_secs(10))
 ///     .with_total_limit(Duration::from_secs(60));
+/// let ctx = Ctx::root();
 /// let mut calls = 0;
-/// let price = retry.run(&Ctx::root(), |_ctx| {
+/// let price = retry.run(&ctx, |_ctx| {
 ///     calls += 1;
 ///     let price = if calls < 3 { Err(Failure::transient("busy")) } else { Ok(7) };
 ///     async move { price }
@@ -137,7 +138,9 @@ impl Retry {
         let began = rt::now();
         let all = self.total_ctx(ctx, began);
         let mut attempts = 0;
-        self.called();
+        if let Some(budget) = &self.budget {
+            budget.called();
+        }
         loop {
             attempts += 1;
             let one = self.attempt_ctx(&all);
@@ -206,10 +209,12 @@ impl Retry {
         self.delays.build().nth(steps as usize).unwrap_or_default()
     }
 
-    pub(crate) fn called(&self) {
-        if let Some(budget) = &self.budget {
-            budget.called();
-        }
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    pub(crate) fn shares(&self, budget: &Budget) -> bool {
+        self.budget.as_ref().is_some_and(|own| own.is(budget))
     }
 
     /// A context that ends with the total limit, counted from `began`.

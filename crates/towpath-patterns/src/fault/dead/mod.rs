@@ -19,7 +19,8 @@
 //! # let path = dir.path();
 //! # towpath::block_on(async {
 //! let writer = Writer::open(path)?;
-//! scope(&Ctx::root(), |s| async move {
+//! let ctx = Ctx::root();
+//! scope(&ctx, |s| async move {
 //!     let dead = DeadLetters::open(&s, "orders", writer)?;
 //!     let error = Failure::schema("field `price` is missing");
 //!     let id = dead.put(Letter::new(*b"order 7").with_fault(Fault::of("parser", &error))).await?;
@@ -37,8 +38,8 @@
 //!     assert_eq!(done.await?.went_well, 1);
 //!     Ok(())
 //! })
-//! .await
-//! # }).unwrap();
+//! .await?;
+//! # Ok::<_, BoxError>(()) }).unwrap();
 //! ```
 //!
 //! The bytes on disk are described in `event.rs` and `checkpoint.rs`, and kept by a golden file.
