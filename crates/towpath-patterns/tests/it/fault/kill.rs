@@ -150,7 +150,7 @@ fn nothing_is_lost_at_any_kill() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         // After so many lines, and then while whatever comes next is under way.
-        for line in lines.by_ref().take(scattered(kill, 220) as usize) {
+        for line in lines.by_ref().take(scattered(kill, 90) as usize) {
             told.hear(&line);
         }
         for _ in 0..scattered(kill + 7, 2_000) {
