@@ -74,7 +74,9 @@ impl Writer {
         let failed = |error: std::io::Error| Error::io(&path, "open", &error);
         disk.create_dir_all(dir).map_err(failed)?;
         let file: Arc<dyn File> = Arc::from(disk.open(&path, Opening::Either).map_err(failed)?);
-        disk.sync_dir(dir).map_err(failed)?;
+        for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+            disk.sync_dir(dir).map_err(failed)?;
+        }
         if !file.try_lock().map_err(failed)? {
             return Err(Error::new(ErrorKind::Locked, &path, "another writer has it open"));
         }

@@ -1,4 +1,8 @@
-//! The journal against a real disk.
+//! The journal against a real disk and against the simulator's.
+
+mod crash;
+#[path = "../support/sim_disk.rs"]
+mod sim_disk;
 
 use towpath_journal::{Entry, Lsn, Writer};
 
