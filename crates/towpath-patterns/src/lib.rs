@@ -4,4 +4,5 @@
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
 #![forbid(unsafe_code)]
 
+pub mod bus;
 pub mod log;

@@ -1,3 +1,4 @@
 //! The patterns, on real threads and disks and in the simulator.
 
+mod bus;
 mod log;
