@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod fault;
+pub mod bus;
 pub mod log;
 pub mod machine;
 
