@@ -4,10 +4,11 @@
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
 #![forbid(unsafe_code)]
 
-pub mod fault;
 pub mod bus;
+pub mod fault;
 pub mod log;
 pub mod machine;
+pub mod saga;
 
 #[doc(hidden)]
 pub use towpath_macros::machine as __machine;
@@ -46,4 +47,3 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
-pub mod saga;
