@@ -1,4 +1,6 @@
 //! The patterns, on real threads and disks and in the simulator.
 
+mod bus;
 mod fault;
 mod log;
+mod saga;
