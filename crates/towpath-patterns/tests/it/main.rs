@@ -4,3 +4,6 @@ mod bus;
 mod fault;
 mod log;
 mod saga;
+
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;

@@ -10,7 +10,6 @@ use std::{
 };
 
 use towpath::{BoxError, Ctx, rt, scope};
-use towpath_journal::Options;
 use towpath_patterns::fault::{
     Failure, Fault, Settlement, Worker,
     dead::{DeadLetters, Letter, LetterId, Limits, Pace, Pick, Replay, Status},
@@ -21,9 +20,6 @@ use towpath_sim::{
     node::{Cluster, Node},
 };
 
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
-
 /// Messages that wait: more than a test has.
 const MESSAGES: usize = 16;
 
@@ -31,7 +27,7 @@ const MESSAGES: usize = 16;
 const LIMITS: Limits = Limits { letters_max: 100, checkpoint_every: 6 };
 
 fn open(scope: &towpath::Scope, disk: &Disk) -> Result<DeadLetters, BoxError> {
-    let writer = Options::new().open_on(sim_disk::sim_disk(disk), "/dead")?;
+    let writer = super::writer(disk)?;
     Ok(DeadLetters::open_with(scope, "orders", writer, LIMITS)?)
 }
 
@@ -247,8 +243,12 @@ async fn a_disk_that_fails_is_told_and_forgets_nothing() {
         let acknowledged = put.clone();
         scope(&Ctx::root(), |s| async move {
             let dead = open(&s, &machine)?;
-            let there: Vec<u64> =
-                dead.list(Pick::all(), LetterId(0), 1_000).await?.iter().map(|it| it.id.0).collect();
+            let there: Vec<u64> = dead
+                .list(Pick::all(), LetterId(0), 1_000)
+                .await?
+                .iter()
+                .map(|it| it.id.0)
+                .collect();
             assert!(before.iter().all(|id| there.contains(id)), "{before:?} of {there:?}");
             faulty.set_faults(faults);
             for number in 0..8 {

@@ -12,16 +12,12 @@ use towpath::{
     BoxError, Ctx, Headers, Scope, rt, scope,
     supervisor::{GaveUp, Intensity},
 };
-use towpath_journal::Options;
 use towpath_patterns::fault::{
     Alert, Breaker, Class, Condition, Errors, Failure, Policy, Retry, Rule, Settlement, Stopped,
     Then, Tolerance, Worker,
     dead::{DeadLetters, Letter, LetterId, Pick, Step},
 };
 use towpath_sim::disk::{Disk, Faults};
-
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,7 +80,7 @@ fn policy() -> Policy {
 
 fn open_dead(s: &Scope) -> DeadLetters {
     let disk = Disk::new(Faults::default());
-    let writer = Options::new().open_on(sim_disk::sim_disk(&disk), "/dead").unwrap();
+    let writer = super::writer(&disk).unwrap();
     DeadLetters::open(s, "dead", writer).unwrap()
 }
 
@@ -203,7 +199,8 @@ async fn a_cancelled_worker_leaves_what_it_did_not_settle() {
             rt::sleep(Duration::from_millis(rt::random() % 600)).await;
             canceller.cancel("closing time");
         });
-        let ended = s.spawn("keeper", |_| async move { Ok::<_, BoxError>(worker.run(ctx).await.is_ok()) });
+        let ended =
+            s.spawn("keeper", |_| async move { Ok::<_, BoxError>(worker.run(ctx).await.is_ok()) });
         let mut done = 0;
         while let Some(it) = settled.recv().await {
             assert_eq!(it.message.name, messages[done].name);
@@ -260,7 +257,8 @@ async fn a_fatal_failure_stops_it_with_the_message_unsettled() {
 #[towpath::test(schedules = 100)]
 async fn without_dead_letters_and_by_policy_messages_are_given_up() {
     let messages = [Message::new("wrong", &[Does::Wrong]), Message::new("busy", &[Does::Busy])];
-    let policy = Policy::default().on(Class::Transient, Rule::retry(Retry::new(2)).then(Then::GiveUp));
+    let policy =
+        Policy::default().on(Class::Transient, Rule::retry(Retry::new(2)).then(Then::GiveUp));
     let (settled, ended) = run(&messages, |worker| worker.with_policy(policy)).await;
     ended.unwrap();
     assert_eq!(settled, [Settlement::GivenUp, Settlement::GivenUp]);
@@ -269,7 +267,8 @@ async fn without_dead_letters_and_by_policy_messages_are_given_up() {
 
 #[towpath::test(schedules = 100)]
 async fn a_storm_of_panics_is_no_matter_of_messages() {
-    let messages = [Message::new("first", &[Does::Panics]), Message::new("second", &[Does::Panics])];
+    let messages =
+        [Message::new("first", &[Does::Panics]), Message::new("second", &[Does::Panics])];
     let intensity = Intensity::new(4, SECOND * 3_600);
     let (settled, ended) = run(&messages, |worker| worker.with_intensity(intensity)).await;
     assert_eq!(settled, [Settlement::GivenUp]);
@@ -283,7 +282,8 @@ async fn a_storm_of_panics_is_no_matter_of_messages() {
 async fn an_open_breaker_keeps_messages_where_they_are() {
     const DOWN: &[Does] = &[Does::Busy, Does::Busy, Does::Busy, Does::Well];
     let messages = [Message::new("first", DOWN), Message::new("second", &[Does::Well])];
-    let tolerance = Tolerance { calls: 4, at_least: 2, pause: SECOND * 600, ..Tolerance::default() };
+    let tolerance =
+        Tolerance { calls: 4, at_least: 2, pause: SECOND * 600, ..Tolerance::default() };
     let began = rt::now();
     let (settled, ended) =
         run(&messages, |worker| worker.with_breaker(Breaker::new(tolerance))).await;
@@ -300,7 +300,7 @@ async fn a_message_that_cannot_be_kept_stays_in_hand() {
     scope(&Ctx::root(), |s| async move {
         let disk = Disk::new(Faults { sync_error: 1_000, ..Faults::default() });
         disk.set_faults(Faults::default());
-        let writer = Options::new().open_on(sim_disk::sim_disk(&disk), "/dead")?;
+        let writer = super::writer(&disk)?;
         disk.set_faults(Faults { sync_error: 1_000, ..Faults::default() });
         let dead = DeadLetters::open(&s, "dead", writer)?;
         let (settled, ended) =
