@@ -6,6 +6,8 @@
 
 pub mod log;
 pub mod machine;
+#[cfg(feature = "xes")]
+pub mod xes;
 
 #[doc(hidden)]
 pub use towpath_macros::machine as __machine;

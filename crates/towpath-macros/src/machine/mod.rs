@@ -9,14 +9,12 @@
 //! }
 //! ```
 //!
-//! What always holds: whatever parses is written out, wrong or not, beside the errors; so that a mistake in a rule is the only
-//! thing that the compiler has to say.
+//! What always holds: whatever parses and names its states and events once is written out, wrong or not, beside the errors; so that
+//! a mistake in a rule is the only thing that the compiler has to say.
 
 mod check;
 mod parse;
 mod resolve;
-#[cfg(test)]
-mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -37,6 +35,9 @@ pub(crate) fn machine(tokens: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let mut errors = Errors::default();
+    if !resolve::names_differ(&written, &mut errors) {
+        return errors.tokens();
+    }
     let table = resolve::resolve(&written, &mut errors);
     // What follows from a wrong name is not worth saying.
     if errors.is_empty() {

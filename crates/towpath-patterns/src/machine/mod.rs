@@ -108,6 +108,7 @@ mod export;
 mod instance;
 
 mod names;
+pub mod keyed;
 pub mod order;
 mod span;
 mod table;
@@ -119,6 +120,7 @@ pub mod generated;
 pub use bound::{BindError, Bindings, Bound};
 pub use instance::{Event, Instance, Machine, Refused, State, Transition, Verdict};
 
+pub use keyed::Keyed;
 pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use table::State as StateRow;
 pub use yaml::{LoadError, Place, Problem};
