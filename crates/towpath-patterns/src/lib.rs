@@ -4,6 +4,8 @@
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
 #![forbid(unsafe_code)]
 
+pub mod fault;
+pub mod bus;
 pub mod log;
 pub mod machine;
 #[cfg(feature = "xes")]
@@ -46,3 +48,4 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
+pub mod saga;
