@@ -4,10 +4,11 @@
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
 #![forbid(unsafe_code)]
 
-pub mod fault;
 pub mod bus;
+pub mod fault;
 pub mod log;
 pub mod machine;
+pub mod saga;
 #[cfg(feature = "xes")]
 pub mod xes;
 
@@ -28,8 +29,8 @@ pub use towpath_macros::machine as __machine;
 ///         after 30d => One,                                 an event that time brings: ms, s, min, h, d
 ///         One => Second / action / other,                   into a state, doing something on the way
 ///         Two if guard && !other => stay,                   handled, and the state stays
-///         Two => refuse "why",                            arms are tried in order
-///         _ => refuse "why",                              every event that this state does not name
+///         Two => refuse "why",                              arms are tried in order
+///         _ => refuse "why",                                every event that this state does not name
 ///     }
 ///     _ { Three => stay }                                   in every state that does not name it
 /// }
@@ -48,4 +49,3 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
-pub mod saga;

@@ -110,6 +110,7 @@ mod instance;
 mod names;
 pub mod keyed;
 pub mod order;
+pub mod purchase;
 mod span;
 mod table;
 mod yaml;

@@ -6,3 +6,5 @@ mod machine;
 mod saga;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
+#[cfg(feature = "xes")]
+mod xes;

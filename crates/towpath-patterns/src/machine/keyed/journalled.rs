@@ -120,18 +120,13 @@ where
         }
         let mut since_snapshot = self.recovery.events;
         loop {
-            let confirmed = self.waiting.sweep();
-            if let Some(lsn) = confirmed {
-                batch.payload.clear();
-                snapshot::write(&mut batch.payload, &lsn.0)?;
-                self.append(Entry { kind: KIND_CONFIRMED, key: &[], payload: &batch.payload })?;
-            }
+            self.write_confirmed()?;
             if self.waiting.pending.len() >= OUTBOX_CAPACITY {
                 self.wait_for_room(&ctx)?;
                 continue;
             }
             if !self.receive(&ctx, &mut mailbox, &mut batch.inputs)? {
-                // The last confirmation is durable with the end.
+                self.write_confirmed()?;
                 self.commit()?;
                 summary.instances = self.store.len();
                 return Ok(summary);
@@ -214,6 +209,14 @@ where
         Ok(())
     }
 
+    /// What was confirmed since this was asked last; durable with the next commit.
+    fn write_confirmed(&mut self) -> Result<(), Error> {
+        let Some(lsn) = self.waiting.sweep() else { return Ok(()) };
+        let mut payload = Vec::new();
+        snapshot::write(&mut payload, &lsn.0)?;
+        self.append(Entry { kind: KIND_CONFIRMED, key: &[], payload: &payload }).map(drop)
+    }
+
     fn append(&mut self, entry: Entry<'_>) -> Result<Lsn, Error> {
         self.writer.append(entry).map_err(journal)
     }
@@ -241,7 +244,7 @@ where
         let state = snapshot::snapshot(&self.store, &self.waiting)?;
         let lsn = self.writer.durable();
         self.writer.checkpoint(lsn, &state).map_err(journal)?;
-        self.writer.retain(lsn.next()).map_err(journal)
+        self.writer.retain(lsn.next()).map(drop).map_err(journal)
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Everything told with this [`Output::lsn`](super::Output::lsn) or a lower one has had its effect. It is not told again after
-    /// the process has written this down, which it does with its next batch.
+    /// the process has written this down, which it does with its next batch and when it ends well.
     ///
     /// Never waits. A number that is lower than an earlier one, or that was never told, changes nothing worse than what it says.
     pub fn confirm(&self, lsn: Lsn) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use towpath_patterns::machine::order::Order;
+use towpath_patterns::machine::purchase::PurchaseItem;
 
 fn check(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/machine/golden").join(name);
@@ -27,4 +28,10 @@ fn the_order_is_drawn_for_mermaid() {
 #[test]
 fn the_order_is_drawn_for_graphviz() {
     check("order.dot", &Order::table().to_dot());
+}
+
+#[test]
+fn the_table_of_the_purchase_order_is_the_one_that_was_reviewed() {
+    check("purchase.txt", &PurchaseItem::table().to_text());
+    check("purchase.mmd", &PurchaseItem::table().to_mermaid());
 }

@@ -15,6 +15,9 @@ use crate::sim_disk::sim_disk;
 /// Small, so that everybody waits for everybody.
 const ROOM: usize = 2;
 
+/// More than a short story tells.
+const LISTENED_LATE: usize = 16;
+
 /// Two senders with two keys each; each key's events come out in the order in which they went in.
 #[towpath::test(schedules = 300)]
 async fn each_key_keeps_its_order() {
@@ -55,7 +58,8 @@ async fn an_unpaid_order_expires_and_is_put_away() {
     for journalled in [false, true] {
         let story = scope(&Ctx::root(), |s| async move {
             let (mailbox_tx, mailbox) = bounded(ROOM);
-            let (outputs, mut told) = bounded::<Output<u32, Order>>(ROOM);
+            // All that is told fits: nobody listens for a third of a year.
+            let (outputs, mut told) = bounded::<Output<u32, Order>>(LISTENED_LATE);
             let keyed = Keyed::new(Order).report_all();
             let _outbox = if journalled {
                 let disk = Disk::new(Faults::default());
@@ -119,6 +123,9 @@ async fn what_was_told_survives_a_power_cut() {
         let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<towpath_patterns::machine::keyed::Error>());
         assert_eq!(cause.map(|error| error.kind()), Some(ErrorKind::Journal), "{error}");
     }
+    // If it has not gone yet, it goes now.
+    disk.crash_during(u64::MAX);
+    disk.crash();
     let (found, _) =
         Keyed::<u32, _>::new(Order).journalled(open(&disk).unwrap()).unwrap_or_else(|e| panic!("{e}: {e:?}"));
     let mut last = Lsn::ZERO;
