@@ -10,7 +10,8 @@
 //!                          journal └────────── confirm ◀────────┘
 //! ```
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use towpath::{BoxError, Ctx, scope};
 use towpath_journal::{Lsn, Writer};
@@ -48,20 +49,28 @@ const LATER: &[(u32, Event)] = &[
 ];
 
 /// What is told of one event, in a line.
-fn line(output: &Output<u32, Order>) -> String {
+fn line(output: &Output<u32, Order>, known: &mut BTreeSet<Lsn>) -> String {
     let key = output.key;
     match &output.outcome {
-        Ok(to) => format!("order {key}: {} -> {}, {:?} (number {})", to.from, to.to, to.decisions, output.lsn),
+        Ok(to) => {
+            let again = if known.insert(output.lsn) {
+                ""
+            } else {
+                ", which the warehouse knows by its number"
+            };
+            format!("order {key}: {} -> {}, {:?}{again}", to.from, to.to, to.decisions)
+        }
         Err(rejected) => format!("order {key}: {rejected}"),
     }
 }
 
-/// One run of the shop. The warehouse confirms the first `awake` of what it is told; of the rest nobody knows.
+/// One run of the shop; `known` are the numbers of what the warehouse has seen. The warehouse confirms the first `awake` of what it is told; of the rest nobody knows.
 async fn run(
     journal: &Path,
     events: &'static [(u32, Event)],
     awake: usize,
-) -> Result<(), BoxError> {
+    mut known: BTreeSet<Lsn>,
+) -> Result<BTreeSet<Lsn>, BoxError> {
     let (orders, outbox) = Keyed::new(Order).report_all().journalled(Writer::open(journal)?)?;
     let (found, recovery) = (orders.store(), orders.recovery());
     println!("  {} orders, {} told again", found.len(), recovery.told_again);
@@ -78,32 +87,33 @@ async fn run(
         }
         for seen in 0..expected {
             let output = warehouse.recv().await.ok_or("the orders have ended")?;
-            println!("  {}", line(&output));
+            println!("  {}", line(&output, &mut known));
             if seen < awake && output.lsn > Lsn::ZERO {
                 outbox.confirm(output.lsn);
             }
         }
         // Nobody can send any more, so the process ends; it writes the last confirmation first.
         drop(shop);
-        Ok(())
+        Ok(known)
     })
-    .await?;
-    Ok(())
+    .await
+    .map_err(BoxError::from)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     println!("what the table says of a paid order");
     let text = Order::table().to_text();
-    for row in text.split("\n\n").find(|part| part.starts_with("Paid")).unwrap_or_default().lines() {
+    for row in text.split("\n\n").find(|part| part.starts_with("Paid")).unwrap_or_default().lines()
+    {
         println!("  {row}");
     }
 
-    let journal = env_dir()?;
+    let journal = empty_folder()?;
     println!("\nthe morning");
-    run(&journal, MORNING, 5).await?;
+    let known = run(&journal, MORNING, 5, BTreeSet::new()).await?;
     println!("\nthe power was gone; the same journal");
-    run(&journal, LATER, usize::MAX).await?;
+    run(&journal, LATER, usize::MAX, known).await?;
     println!("\nat night");
     let (orders, _) = Keyed::<u32, _>::new(Order).journalled(Writer::open(&journal)?)?;
     for (order, state, data) in orders.store().iter() {
@@ -115,7 +125,7 @@ async fn main() -> Result<(), BoxError> {
 }
 
 /// A folder of its own, empty.
-fn env_dir() -> Result<std::path::PathBuf, BoxError> {
+fn empty_folder() -> Result<PathBuf, BoxError> {
     let folder = std::env::temp_dir().join(format!("towpath-order-machine-{}", std::process::id()));
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;

@@ -18,9 +18,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use towpath::{BoxError, Ctx, Sender, scope};
+use towpath_patterns::machine::Keyed;
 use towpath_patterns::machine::keyed::{Input, Output, Rejected};
 use towpath_patterns::machine::purchase::{Event, PurchaseItem, State};
-use towpath_patterns::machine::Keyed;
 use towpath_patterns::xes::Log;
 
 /// Events on their way to the machine: enough for the reader to unpack while a batch is handled.
@@ -114,7 +114,9 @@ impl Balance {
 async fn main() -> Result<(), BoxError> {
     let file = log_file();
     if !file.exists() {
-        println!("the log is not here: TOWPATH_DATA names the folder in which orders/bpic2019-variants.xes.gz is");
+        println!(
+            "the log is not here: TOWPATH_DATA names the folder in which orders/bpic2019-variants.xes.gz is"
+        );
         return Ok(());
     }
     let balance = scope(&Ctx::root(), |s| async move {

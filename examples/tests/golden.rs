@@ -23,10 +23,16 @@ fn every_example_prints_what_its_golden_file_says() {
     let (here, without): (BTreeSet<_>, BTreeSet<_>) =
         examples.into_iter().partition(|name| name != "purchase_orders" || log_is_here(root));
     for name in without {
-        println!("{name} was not run: its log is not here; TOWPATH_DATA names the folder that has it");
+        println!(
+            "{name} was not run: its log is not here; TOWPATH_DATA names the folder that has it"
+        );
     }
     programs::compare_some(&folder, &here);
-    assert_eq!(all, programs::names(&root.join("golden"), "txt"), "each program has its golden file");
+    assert_eq!(
+        all,
+        programs::names(&root.join("golden"), "txt"),
+        "each program has its golden file"
+    );
 }
 
 /// Whether the real log that `purchase_orders` reads is on this machine; it is not part of the repository.

@@ -260,11 +260,20 @@ impl<R: BufRead> Log<R> {
             match self.reader.read_event_into(&mut self.buffer) {
                 Ok(Xml::Start(tag)) => {
                     let element = Element::of(&tag, self.open.last().copied());
-                    if self.open.is_empty() && (element != Element::Log || self.state == Stage::After) {
-                        return Err(error(ErrorKind::NotALog, at, "an XES file has one element, `log`"));
+                    if self.open.is_empty()
+                        && (element != Element::Log || self.state == Stage::After)
+                    {
+                        return Err(error(
+                            ErrorKind::NotALog,
+                            at,
+                            "an XES file has one element, `log`",
+                        ));
                     }
                     if self.open.len() >= self.limits.depth_max {
-                        let what = format!("more than {} elements inside each other", self.limits.depth_max);
+                        let what = format!(
+                            "more than {} elements inside each other",
+                            self.limits.depth_max
+                        );
                         return Err(error(ErrorKind::TooLarge, at, what));
                     }
                     match element {
@@ -286,12 +295,22 @@ impl<R: BufRead> Log<R> {
                 Ok(Xml::Eof) => {
                     return match (self.state, self.open.is_empty()) {
                         (Stage::After, true) => Ok(None),
-                        (Stage::Before, _) => Err(error(ErrorKind::NotALog, at, "the file has no element `log`")),
-                        _ => Err(error(ErrorKind::Malformed, at, "the file ends in the middle of the log")),
+                        (Stage::Before, _) => {
+                            Err(error(ErrorKind::NotALog, at, "the file has no element `log`"))
+                        }
+                        _ => Err(error(
+                            ErrorKind::Malformed,
+                            at,
+                            "the file ends in the middle of the log",
+                        )),
                     };
                 }
                 Ok(Xml::DocType(_)) => {
-                    return Err(error(ErrorKind::NotALog, at, "a log has no document type; remove it"));
+                    return Err(error(
+                        ErrorKind::NotALog,
+                        at,
+                        "a log has no document type; remove it",
+                    ));
                 }
                 // Text between elements means nothing in XES.
                 Ok(_) => {}
@@ -300,13 +319,22 @@ impl<R: BufRead> Log<R> {
                         Some(inner) if inner.is::<Fence>() => ErrorKind::TooLarge,
                         _ => ErrorKind::Io,
                     };
-                    let what = if kind == ErrorKind::Io { "reading failed" } else { "the log is too large" };
+                    let what = if kind == ErrorKind::Io {
+                        "reading failed"
+                    } else {
+                        "the log is too large"
+                    };
                     let source = Some(Box::new(source) as _);
                     return Err(Error { kind, at, what: what.to_owned(), source });
                 }
                 Err(source) => {
                     let source = Some(Box::new(source) as _);
-                    return Err(Error { kind: ErrorKind::Malformed, at, what: "this is not XML".to_owned(), source });
+                    return Err(Error {
+                        kind: ErrorKind::Malformed,
+                        at,
+                        what: "this is not XML".to_owned(),
+                        source,
+                    });
                 }
             }
         }

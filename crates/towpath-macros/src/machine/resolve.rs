@@ -232,7 +232,8 @@ fn rows_of(
         let arm = arm(rule, names, errors);
         match &rule.events {
             Names::Rest(span) if all => {
-                let message = "rules for every event in every state decide nothing: name one of the two";
+                let message =
+                    "rules for every event in every state decide nothing: name one of the two";
                 errors.say(*span, message);
             }
             Names::Rest(span) => {
@@ -316,7 +317,10 @@ fn fill(
         for (source, span) in rests.iter().enumerate() {
             let used = from.iter().flatten().any(|row| rows[*row].source == Some(source));
             if !used {
-                errors.say(*span, "no pair is left for this: each has rules that are nearer; remove it");
+                errors.say(
+                    *span,
+                    "no pair is left for this: each has rules that are nearer; remove it",
+                );
             }
         }
     }

@@ -107,8 +107,8 @@ mod check;
 mod export;
 mod instance;
 
-mod names;
 pub mod keyed;
+mod names;
 pub mod order;
 pub mod purchase;
 mod span;
@@ -122,7 +122,6 @@ pub use bound::{BindError, Bindings, Bound};
 pub use instance::{Event, Instance, Machine, Refused, State, Transition, Verdict};
 
 pub use keyed::Keyed;
-pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use table::State as StateRow;
+pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use yaml::{LoadError, Place, Problem};
-

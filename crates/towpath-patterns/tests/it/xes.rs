@@ -70,7 +70,11 @@ fn what_is_no_log_says_so_and_where() {
         ("<log/><log/>", ErrorKind::NotALog, "an XES file has one element, `log` at byte 6"),
         ("<log><trace>", ErrorKind::Malformed, "the file ends in the middle of the log at byte 12"),
         ("<log><trace></log>", ErrorKind::Malformed, "this is not XML at byte 12"),
-        ("<log><trace><a key=x/></trace></log>", ErrorKind::Malformed, "this is not XML at byte 12"),
+        (
+            "<log><trace><a key=x/></trace></log>",
+            ErrorKind::Malformed,
+            "this is not XML at byte 12",
+        ),
         (
             "<log><trace><a key='x' value='&bomb;'/></trace></log>",
             ErrorKind::Malformed,
@@ -116,7 +120,8 @@ fn a_bomb_does_not_go_off() {
     encoder.write_all(&b"<event/>".repeat(1_000_000)).unwrap();
     let packed = encoder.finish().unwrap();
     let unpacked = std::io::BufReader::new(flate2::read::GzDecoder::new(Cursor::new(packed)));
-    let mut log = Log::with_limits(unpacked, Limits { log_bytes_max: 100_000, ..Limits::default() });
+    let mut log =
+        Log::with_limits(unpacked, Limits { log_bytes_max: 100_000, ..Limits::default() });
     assert_eq!(log.next_trace().unwrap_err().kind(), ErrorKind::TooLarge);
 }
 

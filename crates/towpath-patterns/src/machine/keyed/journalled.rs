@@ -201,7 +201,8 @@ where
         if !one(&mut self.store, input, now, self.report_all, summary, &mut batch.told) {
             return Ok(());
         }
-        let lsn = self.append(Entry { kind: KIND_EVENT, key: &batch.key, payload: &batch.payload })?;
+        let lsn =
+            self.append(Entry { kind: KIND_EVENT, key: &batch.key, payload: &batch.payload })?;
         if let Some(output) = batch.told.get_mut(before) {
             output.lsn = lsn;
             self.waiting.pending.extend(Pending::of(output));

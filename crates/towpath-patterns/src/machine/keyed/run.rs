@@ -9,8 +9,8 @@ use super::store::{Applied, Key, micros};
 use super::{Error, Input, Keyed, Output, Rejected, Store, Summary};
 use crate::machine::Machine;
 
-/// The longest wait for a timeout before the clock is looked at again. Somebody may set it; a timeout is then late by this at most.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+/// The least wait for a timeout before the clock is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl<K: Key, M: Machine> Keyed<K, M> {
     /// Runs until nobody can send any more and everything was handled; timeouts that are not over by then do not happen.
@@ -65,7 +65,14 @@ impl<K: Key, M: Machine> Keyed<K, M> {
                 && let Some((key, event)) = store.next_timeout_at(now)
             {
                 store.silence(&key);
-                one(&mut store, Input { key, id: None, event }, now, report_all, &mut summary, &mut told);
+                one(
+                    &mut store,
+                    Input { key, id: None, event },
+                    now,
+                    report_all,
+                    &mut summary,
+                    &mut told,
+                );
                 due += 1;
             }
             for input in batch.drain(..) {
@@ -86,9 +93,11 @@ impl<K: Key, M: Machine> Keyed<K, M> {
     }
 }
 
-/// How long until then, and not too long.
+/// How long to wait until then before the clock is looked at again, since somebody may set it: an eighth of the time, or a minute. So
+/// a timeout of a month takes a hundred looks, and is late by an eighth of its time when the clock was set to after it.
 pub(super) fn until(due: u64) -> Duration {
-    Duration::from_micros(due.saturating_sub(micros(rt::wall()))).min(WAIT_MAX)
+    let wait = Duration::from_micros(due.saturating_sub(micros(rt::wall())));
+    wait.min(LOOK_AGAIN.max(wait / 8))
 }
 
 /// One event, and what is told of it. True: it was handled.

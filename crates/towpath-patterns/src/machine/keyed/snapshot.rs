@@ -56,7 +56,9 @@ impl Stamp {
         }
         let Self { form, name, version, .. } = self;
         let what = if *form != FORM {
-            format!("the journal has form {form} and this program writes form {FORM}: use the program that wrote it")
+            format!(
+                "the journal has form {form} and this program writes form {FORM}: use the program that wrote it"
+            )
         } else if (name, version) == (&ours.name, &ours.version) {
             format!(
                 "the journal was written by another table that is called machine {name} version {version} too: give the changed \
@@ -106,14 +108,16 @@ pub struct Recovery {
 /// Bytes behind others.
 pub(super) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     *out = postcard::to_extend(value, std::mem::take(out)).map_err(|error| {
-        let what = "something that goes into the journal cannot be written: its `Serialize` says so";
+        let what =
+            "something that goes into the journal cannot be written: its `Serialize` says so";
         Error::because(ErrorKind::Unwritable, what, error)
     })?;
     Ok(())
 }
 
 fn damaged(at: Lsn, what: &str) -> Error {
-    let what = format!("record {at} of the journal {what}: it was damaged, or written by other types");
+    let what =
+        format!("record {at} of the journal {what}: it was damaged, or written by other types");
     Error::new(ErrorKind::Corrupt, what)
 }
 
@@ -207,7 +211,9 @@ where
             KIND_CONFIRMED => {
                 waiting.let_go(Lsn(read(&mut { record.payload }, record.lsn)?));
             }
-            _ => return Err(damaged(record.lsn, "is of a kind that a keyed machine does not write")),
+            _ => {
+                return Err(damaged(record.lsn, "is of a kind that a keyed machine does not write"));
+            }
         }
     }
     recovery.told_again = waiting.pending.len();
@@ -271,7 +277,9 @@ where
     let states = store.machine.table().states().len();
     let known = |state: u16| {
         let known = usize::from(state) < states;
-        known.then_some(StateId(state)).ok_or_else(|| damaged(at, "has a state that the table does not have"))
+        known
+            .then_some(StateId(state))
+            .ok_or_else(|| damaged(at, "has a state that the table does not have"))
     };
     // No memory is taken on the word of a number: each row has to be there.
     for _ in 0..head.instances {

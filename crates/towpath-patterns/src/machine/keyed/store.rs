@@ -105,7 +105,13 @@ impl<K: Key, M: Machine> Store<K, M> {
 
     /// Gives an event to the instance of a key, which begins with it if it has none. What was decided is in
     /// [`decisions`](Self::decisions).
-    pub fn apply(&mut self, key: &K, id: Option<u64>, event: &M::Event, now: SystemTime) -> Applied {
+    pub fn apply(
+        &mut self,
+        key: &K,
+        id: Option<u64>,
+        event: &M::Event,
+        now: SystemTime,
+    ) -> Applied {
         self.apply_at(key, id, event, micros(now))
     }
 
@@ -126,11 +132,11 @@ impl<K: Key, M: Machine> Store<K, M> {
         let applied = match self.instances.get_mut(key) {
             Some(slot) => {
                 let before = slot.due;
-                let applied =
-                    step(&self.machine, slot, event, self.clock, &mut self.decisions);
+                let applied = step(&self.machine, slot, event, self.clock, &mut self.decisions);
                 let after = slot.due;
                 if after != before {
-                    self.timed = self.timed + usize::from(after != NEVER) - usize::from(before != NEVER);
+                    self.timed =
+                        self.timed + usize::from(after != NEVER) - usize::from(before != NEVER);
                     self.alarm(key, after);
                 }
                 applied

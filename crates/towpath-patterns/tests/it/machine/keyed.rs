@@ -128,7 +128,12 @@ fn timeouts_come_when_they_are_due_and_stale_ones_do_not() {
     let mut store: Store<u32, Order> = Store::new(Order);
     let start = SystemTime::UNIX_EPOCH;
     for key in 0..2000 {
-        store.apply(&key, None, &Event::Create { price_cents: 5 }, start + key * Duration::from_secs(1));
+        store.apply(
+            &key,
+            None,
+            &Event::Create { price_cents: 5 },
+            start + key * Duration::from_secs(1),
+        );
     }
     // All but one in a hundred are paid; their alarms are stale.
     for key in (0..2000).filter(|key| key % 100 != 0) {
@@ -142,8 +147,16 @@ fn timeouts_come_when_they_are_due_and_stale_ones_do_not() {
         assert!(matches!(store.apply(&key, None, &event, start + 31 * DAY), Applied::Moved { .. }));
         expired.push(key);
     }
-    assert_eq!(expired, (0..20).map(|n| n * 100).collect::<Vec<_>>(), "in the order in which they were due");
-    assert_eq!(store.next_due(), Some(start + (31 + 90) * DAY), "then what is cancelled is put away");
+    assert_eq!(
+        expired,
+        (0..20).map(|n| n * 100).collect::<Vec<_>>(),
+        "in the order in which they were due"
+    );
+    assert_eq!(
+        store.next_due(),
+        Some(start + (31 + 90) * DAY),
+        "then what is cancelled is put away"
+    );
 }
 
 /// One life of a journalled process: sends `inputs`, takes outputs until there are no more, confirms some.
@@ -209,7 +222,7 @@ fn after_a_power_cut_nothing_that_was_told_is_gone_and_nothing_decided_is_forgot
     for seed in 0..4 {
         for operation in 1.. {
             let disk = Disk::seeded(Faults::power_cuts(), seed);
-            let open = || Options::new().open_on(sim_disk(&disk), "/orders");
+            let open = || Options::new().segment_bytes(4096).open_on(sim_disk(&disk), "/orders");
             let Ok(writer) = open() else { panic!("a new disk has a journal") };
             let before = disk.operations();
             disk.crash_during(before + operation);
@@ -239,7 +252,9 @@ fn check_after_a_cut(
     // As many events as explain what was found; at least those that were told.
     let survived = (told.len()..=inputs.len())
         .find(|count| contents(&by_hand(&inputs[..*count]).0) == found_contents)
-        .unwrap_or_else(|| panic!("{at}: what was told is gone, or something is there that never was"));
+        .unwrap_or_else(|| {
+            panic!("{at}: what was told is gone, or something is there that never was")
+        });
     // The second life tells again what was not confirmed, then handles the rest.
     let (journalled, _outbox) = (found, ());
     let rest = inputs[survived..].to_vec();
@@ -280,8 +295,13 @@ fn check_after_a_cut(
     all.sort_by_key(|(lsn, ..)| *lsn);
     all.dedup();
     let undisturbed = told_of(keyed(), inputs.to_vec());
-    let expected: Vec<_> = decided(&undisturbed).into_iter().map(|(_, key, what)| (key, what)).collect();
-    assert_eq!(all.into_iter().map(|(_, key, what)| (key, what)).collect::<Vec<_>>(), expected, "{at}");
+    let expected: Vec<_> =
+        decided(&undisturbed).into_iter().map(|(_, key, what)| (key, what)).collect();
+    assert_eq!(
+        all.into_iter().map(|(_, key, what)| (key, what)).collect::<Vec<_>>(),
+        expected,
+        "{at}"
+    );
 }
 
 #[test]
@@ -289,8 +309,16 @@ fn a_journal_of_another_table_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     life(keyed(), Writer::open(dir.path()).unwrap(), &story(10), |_| true);
     for (from, to, expected) in [
-        ("version: 1", "version: 2", "written by machine Order version 1, and this is Order version 2"),
-        ("is unpaid", "is not paid yet", "another table that is called machine Order version 1 too"),
+        (
+            "version: 1",
+            "version: 2",
+            "written by machine Order version 1, and this is Order version 2",
+        ),
+        (
+            "is unpaid",
+            "is not paid yet",
+            "another table that is called machine Order version 1 too",
+        ),
     ] {
         let text = YAML.replace("the order is not paid", "the order is unpaid").replace(from, to);
         let table = Table::from_yaml("order", &text).unwrap();
@@ -316,7 +344,10 @@ fn damaged_bytes_are_refused_with_their_place() {
     drop(writer);
     let error = keyed().journalled(Writer::open(dir.path()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().starts_with("record 1 of the journal does not name a table"), "{error}");
+    assert!(
+        error.to_string().starts_with("record 1 of the journal does not name a table"),
+        "{error}"
+    );
 }
 
 #[test]

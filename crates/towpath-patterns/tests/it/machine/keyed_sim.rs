@@ -12,6 +12,11 @@ use towpath_sim::disk::{Disk, Faults};
 
 use crate::sim_disk::sim_disk;
 
+/// Small segments: the simulator's disk keeps every byte.
+fn options() -> Options {
+    Options::new().segment_bytes(4096)
+}
+
 /// Small, so that everybody waits for everybody.
 const ROOM: usize = 2;
 
@@ -29,10 +34,13 @@ async fn each_key_keeps_its_order() {
         for sender in 0..2_u32 {
             let mailbox_tx = mailbox_tx.clone();
             s.spawn("sender", move |_| async move {
-                let events = [Event::Create { price_cents: 5 }, Event::Pay { cents: 5 }, Event::Confirm];
+                let events =
+                    [Event::Create { price_cents: 5 }, Event::Pay { cents: 5 }, Event::Confirm];
                 for event in events {
                     for key in [sender * 2, sender * 2 + 1] {
-                        let Ok(()) = mailbox_tx.send((key, event.clone()).into()).await else { return };
+                        let Ok(()) = mailbox_tx.send((key, event.clone()).into()).await else {
+                            return;
+                        };
                     }
                 }
             });
@@ -64,7 +72,7 @@ async fn an_unpaid_order_expires_and_is_put_away() {
             let _outbox = if journalled {
                 let disk = Disk::new(Faults::default());
                 let (journalled, outbox) =
-                    keyed.journalled(Options::new().open_on(sim_disk(&disk), "/orders")?)?;
+                    keyed.journalled(options().open_on(sim_disk(&disk), "/orders")?)?;
                 s.spawn_blocking("orders", move |ctx| journalled.run(ctx, mailbox, outputs));
                 Some(outbox)
             } else {
@@ -83,7 +91,8 @@ async fn an_unpaid_order_expires_and_is_put_away() {
             Ok(states)
         });
         let states = story.await.unwrap();
-        let of = |key| states.iter().filter(|(k, _)| *k == key).map(|(_, s)| *s).collect::<Vec<_>>();
+        let of =
+            |key| states.iter().filter(|(k, _)| *k == key).map(|(_, s)| *s).collect::<Vec<_>>();
         assert_eq!(of(1), [State::Created, State::Cancelled, State::Archived]);
         assert_eq!(of(2), [State::Created, State::Paid], "who has paid waits for ever");
     }
@@ -93,17 +102,21 @@ async fn an_unpaid_order_expires_and_is_put_away() {
 #[towpath::test(schedules = 200)]
 async fn what_was_told_survives_a_power_cut() {
     let disk = Disk::new(Faults::power_cuts());
-    let open = |disk: &Disk| Options::new().open_on(sim_disk(disk), "/orders");
+    let open = |disk: &Disk| options().open_on(sim_disk(disk), "/orders");
     let writer = open(&disk).unwrap();
     disk.crash_during(disk.operations() + 1 + towpath::rt::random() % 24);
-    let (journalled, outbox) = Keyed::new(Order).batch_max(2).report_all().journalled(writer).unwrap();
+    let (journalled, outbox) =
+        Keyed::new(Order).batch_max(2).report_all().journalled(writer).unwrap();
     let (told_tx, mut told_rx) = towpath::unbounded();
     let ended = scope(&Ctx::root(), |s| async move {
         let (mailbox_tx, mailbox) = bounded(ROOM);
         let (outputs, mut told) = bounded::<Output<u32, Order>>(ROOM);
-        s.spawn_blocking("orders", move |ctx| journalled.snapshot_every(5).run(ctx, mailbox, outputs));
+        s.spawn_blocking("orders", move |ctx| {
+            journalled.snapshot_every(5).run(ctx, mailbox, outputs)
+        });
         s.spawn("shop", move |_| async move {
-            for event in [Event::Create { price_cents: 5 }, Event::Pay { cents: 7 }, Event::Confirm] {
+            for event in [Event::Create { price_cents: 5 }, Event::Pay { cents: 7 }, Event::Confirm]
+            {
                 for key in 0..3 {
                     let Ok(()) = mailbox_tx.send((key, event.clone()).into()).await else { return };
                 }
@@ -120,14 +133,16 @@ async fn what_was_told_survives_a_power_cut() {
     });
     let ended = ended.await;
     if let Err(error) = &ended {
-        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<towpath_patterns::machine::keyed::Error>());
+        let cause = std::error::Error::source(error)
+            .and_then(|e| e.downcast_ref::<towpath_patterns::machine::keyed::Error>());
         assert_eq!(cause.map(|error| error.kind()), Some(ErrorKind::Journal), "{error}");
     }
     // If it has not gone yet, it goes now.
     disk.crash_during(u64::MAX);
     disk.crash();
-    let (found, _) =
-        Keyed::<u32, _>::new(Order).journalled(open(&disk).unwrap()).unwrap_or_else(|e| panic!("{e}: {e:?}"));
+    let (found, _) = Keyed::<u32, _>::new(Order)
+        .journalled(open(&disk).unwrap())
+        .unwrap_or_else(|e| panic!("{e}: {e:?}"));
     let mut last = Lsn::ZERO;
     while let Ok((key, to, lsn)) = told_rx.try_recv() {
         assert!(lsn > last, "in order");
@@ -147,7 +162,11 @@ async fn a_process_ends_with_its_context_and_when_nobody_listens() {
             let (mailbox_tx, mailbox) = bounded(ROOM);
             let (outputs, told) = bounded::<Output<u32, Order>>(ROOM);
             let keyed = Keyed::new(Order).report_all();
-            let process = s.spawn("orders", move |ctx| async move { Ok::<_, towpath::BoxError>(keyed.run(ctx, mailbox, outputs).await.map_err(|e| e.kind())) });
+            let process = s.spawn("orders", move |ctx| async move {
+                Ok::<_, towpath::BoxError>(
+                    keyed.run(ctx, mailbox, outputs).await.map_err(|e| e.kind()),
+                )
+            });
             if gone {
                 drop(told);
             } else {

@@ -108,7 +108,11 @@ fn the_table_says_what_was_written() {
     assert_eq!(Event::of_timeout(timeout.event), Some(Event::Wait));
     assert_eq!(Event::of_timeout(Event::Move.id()), None, "time does not bring it");
     let refused = &table.cell(State::Second.id(), Event::Wait.id())[0];
-    assert_eq!(refused.outcome, Outcome::Refuse("not from here".into()), "nearer than the rules of all");
+    assert_eq!(
+        refused.outcome,
+        Outcome::Refuse("not from here".into()),
+        "nearer than the rules of all"
+    );
     assert_eq!(State::Third.to_string(), "Third");
 }
 
