@@ -5,11 +5,13 @@
 //! cargo run --release -p towpath-bench -- list
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
+//! cargo run --release -p towpath-bench -- machine
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
+//! `state_machines.rs` is a program of its own that shares only the command line.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
@@ -24,6 +26,8 @@ mod peers;
 mod report;
 mod runner;
 mod sample;
+#[cfg(feature = "towpath-peer")]
+mod state_machines;
 mod workloads;
 
 use std::path::PathBuf;
@@ -86,6 +90,16 @@ enum Action {
         /// Operations.
         ops: usize,
     },
+    /// Measures state machines: transitions in memory and with a journal, bytes of an idle instance, recovery.
+    #[cfg(feature = "towpath-peer")]
+    Machine {
+        /// Where the journals are; the system's folder for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// A thousandth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -112,6 +126,8 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
+        #[cfg(feature = "towpath-peer")]
+        Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
         Action::List => {
             list();
             Ok(())

@@ -3,4 +3,9 @@
 mod bus;
 mod fault;
 mod log;
+mod machine;
 mod saga;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
+#[cfg(feature = "xes")]
+mod xes;
