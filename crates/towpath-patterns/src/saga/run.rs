@@ -423,6 +423,9 @@ impl Run {
         let mut records = mem::take(&mut self.records);
         let was_held = live.state.is_held();
         let taken = live.state.take(event, moment, &mut records);
+        if live.state.call().is_none() {
+            live.patience = Millis::MAX;
+        }
         if !records.is_empty() {
             let done = records
                 .iter()

@@ -1,0 +1,1 @@
+//! A coordinator at work. In the simulator, where a day passes in no time.
