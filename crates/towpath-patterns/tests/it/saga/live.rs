@@ -60,7 +60,8 @@ fn worker(s: &Scope, mut calls: Receiver<Call>, mut work: impl FnMut(Call) + Sen
 }
 
 fn action(name: &str, to: &Sender<Call>) -> Action {
-    Action::new(name, to).retry(BACKOFF).timeout(SECOND)
+    // Longer than a schedule may let a timer ring early.
+    Action::new(name, to).retry(BACKOFF).timeout(60 * SECOND)
 }
 
 fn completed(outcome: &Outcome) -> bool {
@@ -188,7 +189,7 @@ fn a_deadline_outlives_the_process() {
                 .signal("never", None);
             life(&disk, Coordinator::new().define(saga), move |sagas, s| async move {
                 worker(&s, rx, |call| call.done(*b""));
-                let ctx = Ctx::root().with_timeout(60 * SECOND);
+                let ctx = Ctx::root().with_timeout(600 * SECOND);
                 sagas.start_under(&ctx, "trip", "7", *b"").await?;
                 if last {
                     let outcome = sagas.outcome("7").await?;
@@ -232,13 +233,14 @@ fn a_pause_gives_notice_and_many_are_resumed_at_a_pace() {
             assert_eq!(times.lock().unwrap().len(), 0);
             let paused = sagas.list(Filter::all().status(Status::Paused).reason("bank")).await?;
             assert_eq!(paused.len(), 6);
+            let began = rt::now();
             assert_eq!(sagas.resume(Filter::all().status(Status::Paused)).await?, 6);
             for number in 0..6 {
                 assert!(completed(&sagas.outcome(&format!("{number}")).await?));
             }
-            let times = times.lock().unwrap();
-            let took = times[5] - times[0];
-            assert!(took >= Duration::from_millis(450), "not at a pace: {took:?}");
+            // One at once, five at ten a second; what a slow clock rounds off is less than one of them.
+            let took = rt::now() - began;
+            assert!(took >= Duration::from_millis(400), "not at a pace: {took:?}");
             Ok(())
         })
         .await
@@ -337,11 +339,10 @@ fn a_dead_letter_is_told_kept_and_resumed_by_hand() {
 fn sagas_go_on_in_the_version_they_were_started_in() {
     check("saga::live::sagas_go_on_in_the_version_they_were_started_in", |disk| async move {
         let (tx, rx) = bounded(PLACES);
-        let rx = Arc::new(Mutex::new(Some(rx)));
-        let old = Saga::new("order").signal("go", None).action(action("pay", &tx));
-        let new = Saga::new("order").version(2).action(action("charge", &tx));
+        let old = |tx| Saga::new("order").signal("go", None).action(action("pay", tx));
+        let new = |tx| Saga::new("order").version(2).action(action("charge", tx));
         let changed = Saga::new("order").signal("go", None).action(action("charge", &tx));
-        life(&disk, Coordinator::new().define(old.clone()), |sagas, _| async move {
+        life(&disk, Coordinator::new().define(old(&tx)), |sagas, _| async move {
             sagas.start("order", "7", *b"").await?;
             Ok(())
         })
@@ -353,57 +354,44 @@ fn sagas_go_on_in_the_version_they_were_started_in() {
                 format!("{:?}", lived.await.err())
             }
         };
-        let error = refused(new.clone()).await;
+        let error = refused(new(&tx)).await;
         assert!(
             error.contains("Version { id: \"7\", saga: \"order\", journal: 1, code: [2] }"),
             "{error}"
         );
-        let error = refused(changed.clone()).await;
+        let error = refused(changed).await;
         assert!(error.contains("Changed { id: \"7\", saga: \"order\", version: 1 }"), "{error}");
         // Kept as it is, with notice, and others go on.
         let (alerts, mut told) = bounded::<Alert>(PLACES);
-        let coordinator =
-            Coordinator::new().define(new.clone()).orphans(Orphans::Hold).alerts(alerts);
-        let calls = Arc::clone(&rx);
-        life(&disk, coordinator, move |sagas, s| async move {
+        let held = Coordinator::new().define(new(&tx)).orphans(Orphans::Hold).alerts(alerts);
+        life(&disk, held, move |sagas, s| async move {
             let alert = told.recv().await.ok_or("no alert")?;
             assert_eq!((&*alert.id, alert.what), ("7", What::Orphaned));
             assert_eq!(sagas.list(Filter::all().status(Status::Orphaned)).await?.len(), 1);
-            sagas.start("order", "8", *b"").await?;
-            let mut calls = calls.lock().unwrap().take().ok_or("no calls")?;
-            s.spawn("bank", move |_| async move {
-                for expected in ["8/charge", "7/pay"] {
-                    let Some(call) = calls.recv().await else { return };
-                    assert_eq!(call.key(), expected);
-                    call.done(*b"");
-                    if expected == "8/charge" {
-                        continue;
-                    }
-                }
-            });
-            assert!(completed(&sagas.outcome("8").await?));
-            drop(tx);
-            s.cancel("that is all");
-            Ok(())
-        })
-        .await
-        .map(drop)
-        .or_else(|error| {
-            if format!("{error}").contains("that is all") { Ok(()) } else { Err(error) }
-        })?;
-        // Both side by side: the old one ends as it began.
-        let (tx, rx) = bounded(PLACES);
-        let old = Saga::new("order").signal("go", None).action(action("pay", &tx));
-        let new = Saga::new("order").version(2).action(action("charge", &tx));
-        life(&disk, Coordinator::new().define(new).define(old), move |sagas, s| async move {
             worker(&s, rx, |call| {
-                assert_eq!(call.key(), "7/pay");
+                assert_eq!(call.key(), "8/charge");
                 call.done(*b"");
             });
-            sagas.signal("7", "go", "1", *b"").await?;
-            assert!(completed(&sagas.outcome("7").await?));
+            sagas.start("order", "8", *b"").await?;
+            assert!(completed(&sagas.outcome("8").await?));
             Ok(())
         })
+        .await?;
+        // Both side by side: the old one ends as it began.
+        let (tx, rx) = bounded(PLACES);
+        life(
+            &disk,
+            Coordinator::new().define(new(&tx)).define(old(&tx)),
+            move |sagas, s| async move {
+                worker(&s, rx, |call| {
+                    assert_eq!(call.key(), "7/pay");
+                    call.done(*b"");
+                });
+                sagas.signal("7", "go", "1", *b"").await?;
+                assert!(completed(&sagas.outcome("7").await?));
+                Ok(())
+            },
+        )
         .await
     });
 }
@@ -413,16 +401,14 @@ fn after_a_restart_sagas_go_on_at_a_pace() {
     check("saga::live::after_a_restart_sagas_go_on_at_a_pace", |disk| async move {
         for last in [false, true] {
             let (tx, rx) = bounded(PLACES);
+            let began = rt::now();
             let coordinator = Coordinator::new()
                 .define(Saga::new("order").action(Action::new("pay", &tx)))
                 .resume_per_second(10);
             life(&disk, coordinator, move |sagas, s| async move {
-                let times = Arc::new(Mutex::new(Vec::new()));
-                let notes = Arc::clone(&times);
                 let mut silent = Vec::new();
                 worker(&s, rx, move |call| {
                     if last {
-                        notes.lock().unwrap().push(rt::now());
                         call.done(*b"");
                     } else {
                         silent.push(call);
@@ -435,8 +421,8 @@ fn after_a_restart_sagas_go_on_at_a_pace() {
                     for number in 0..6 {
                         assert!(completed(&sagas.outcome(&format!("{number}")).await?));
                     }
-                    let times = times.lock().unwrap();
-                    assert!(times[5] - times[0] >= Duration::from_millis(450), "{times:?}");
+                    let took = rt::now() - began;
+                    assert!(took >= Duration::from_millis(400), "not at a pace: {took:?}");
                 }
                 Ok(())
             })
