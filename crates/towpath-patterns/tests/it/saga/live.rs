@@ -10,26 +10,28 @@ use towpath::{
 use towpath_journal::{ErrorKind, Options, Writer};
 use towpath_patterns::saga::{
     Accepted, Action, Alert, Backoff, Call, Coordinator, Effect, Error, Filter, Handle, Keys,
-    Orphans, Outcome, Record, Saga, Status, What,
+    Orphans, Outcome, PAYLOAD_BYTES_MAX, Record, Saga, Status, What,
 };
 use towpath_sim::{Sim, disk::Disk, disk::Faults};
 
 use super::sim_disk::sim_disk;
 
 const PLACES: usize = 8;
+/// Small, since a simulated disk is memory.
+const SEGMENT: u64 = 1 << 14;
 const SECOND: Duration = Duration::from_secs(1);
 const BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(10), factor: 2, max: SECOND, attempts: 4 };
 
 fn check<F: Future<Output = Result<(), BoxError>> + 'static>(name: &str, program: fn(Disk) -> F) {
     Sim::new()
-        .schedules(60)
+        .schedules(30)
         .max_steps(200_000)
         .test(name, move || program(Disk::new(Faults::default())));
 }
 
 fn open(disk: &Disk) -> Result<Writer, towpath_journal::Error> {
-    Options::new().open_on(sim_disk(disk), "journal")
+    Options::new().segment_bytes(SEGMENT).open_on(sim_disk(disk), "journal")
 }
 
 /// One life of a coordinator, until the body has what it wanted.
