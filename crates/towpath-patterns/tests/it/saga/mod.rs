@@ -4,6 +4,7 @@
 mod sim_disk;
 
 mod core;
+mod killed;
 mod live;
 mod model;
 mod records;
