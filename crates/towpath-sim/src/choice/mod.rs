@@ -95,6 +95,8 @@ pub(crate) enum Kind {
     Crash,
     /// The program asked the simulator itself.
     User,
+    /// How long a step takes.
+    Cost,
 }
 
 /// Decides, one schedule after the other.
