@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod kill;
 mod model;
+mod points;
 #[path = "../support/sim_disk.rs"]
 mod sim_disk;
 mod truth;
