@@ -8,6 +8,8 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, ExprLit, Lit, MetaNameValue, Token, UnOp};
 
+use crate::names::nearest;
+
 /// Calls on the builder, in the order of the arguments.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
@@ -149,30 +151,6 @@ fn listed(names: &[&str]) -> String {
 
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
-/// The name that was probably meant: the same but for a third of its letters.
-fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let all = names.iter().map(|known| (distance(&name, known), *known));
-    let (distance, known) = all.min_by_key(|(distance, _)| *distance)?;
-    (distance <= known.len().div_ceil(3)).then_some(known)
-}
-
-/// How many letters to insert, delete or change (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<_> = other.chars().collect();
-    let mut row: Vec<_> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, known) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *known);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

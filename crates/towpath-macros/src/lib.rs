@@ -1,8 +1,11 @@
-//! The attribute `#[towpath::test]`. `towpath` hands it on with its feature `sim`; nobody depends on this crate by name.
+//! The attribute `#[towpath::test]`, which `towpath` hands on with its feature `sim`, and what is behind
+//! `towpath_patterns::machine!`. Nobody depends on this crate by name.
 #![forbid(unsafe_code)]
 
 mod args;
 mod expand;
+mod machine;
+mod names;
 
 use proc_macro::TokenStream;
 
@@ -36,4 +39,11 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args.into(), item.into()).into()
+}
+
+/// Behind `towpath_patterns::machine!`, which puts the path of its crate in front.
+#[doc(hidden)]
+#[proc_macro]
+pub fn machine(tokens: TokenStream) -> TokenStream {
+    machine::machine(tokens.into()).into()
 }

@@ -129,6 +129,8 @@ pub(crate) struct Choices {
     forced: Vec<Forced>,
     next: usize,
     replaying: bool,
+    /// An even walk decides, and nobody counts places: then who goes on is a random number and nothing else.
+    even: bool,
     /// Every answer, by position.
     made: Vec<u64>,
     about_tasks: u64,
@@ -156,6 +158,7 @@ impl Choices {
             forced: Vec::new(),
             next: 0,
             replaying: true,
+            even: false,
             made: Vec::new(),
             about_tasks: 0,
             hash: 0,
@@ -170,7 +173,9 @@ impl Choices {
     pub(crate) fn begin(&mut self, seed: u64) -> bool {
         self.clear();
         self.replaying = false;
-        self.strategy.begin(seed)
+        let begun = self.strategy.begin(seed);
+        self.even = self.strategy.is_even() && !self.covers_places;
+        begun
     }
 
     /// A schedule by the strategy that was chosen in an earlier campaign, from the plan that it had then.
@@ -178,12 +183,14 @@ impl Choices {
         self.clear();
         self.replaying = false;
         self.strategy.follow(plan);
+        self.even = self.strategy.is_even() && !self.covers_places;
     }
 
     /// A schedule in which only these choices, sorted by position, are not the default. The strategy learns nothing.
     pub(crate) fn replay(&mut self, forced: &[Forced]) {
         self.clear();
         self.replaying = true;
+        self.even = false;
         self.forced.clear();
         self.forced.extend_from_slice(forced);
     }
@@ -200,15 +207,24 @@ impl Choices {
     }
 
     /// Who goes on: an index into `candidates`. Nobody asks with an empty list; with one candidate there is no choice.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn task(&mut self, candidates: &[Candidate]) -> usize {
         let below = candidates.len();
         if below < 2 {
             return 0;
         }
         self.about_tasks += 1;
+        let value =
+            if self.even { self.strategy.one_of(below as u64) } else { self.ask(candidates) };
+        self.keep(Kind::Task, below as u64, value);
+        value as usize
+    }
+
+    #[inline(never)]
+    fn ask(&mut self, candidates: &[Candidate]) -> u64 {
+        let below = candidates.len() as u64;
         let value = if self.replaying {
-            self.forced_below(below as u64)
+            self.forced_below(below)
         } else {
             self.strategy.task(candidates) as u64
         };
@@ -220,10 +236,9 @@ impl Choices {
                 0 => u64::from(candidates[0].op as u8),
                 place => place,
             };
-            coverage.choice(place, Kind::Task, below as u64, value);
+            coverage.choice(place, Kind::Task, below, value);
         }
-        self.keep(Kind::Task, below as u64, value);
-        value as usize
+        value
     }
 
     /// A number below `below`; 0 if that is at most 1.

@@ -79,14 +79,13 @@ impl sim::World for World {
             it.timed_out = false;
             let park = it.parks;
             if let Some(deadline) = deadline {
-                now.clock.set(deadline, Rings::Sleeper { task: me, park });
+                now.set_timer(deadline, Rings::Sleeper { task: me, park });
             }
             me
         };
-        let next = self.choose(None);
+        let next = self.choose_next();
         if next != Some(me) {
-            self.now.borrow_mut().next = next;
-            self.leave(me);
+            self.leave(me, next);
         }
         let mut now = self.now.borrow_mut();
         now.current = me;
@@ -108,7 +107,7 @@ impl sim::World for World {
 
     fn ring_at(&self, deadline: Instant, timer: Arc<dyn Ring>) {
         if !self.ending.get() {
-            self.now.borrow_mut().clock.set(deadline, Rings::Somebody(timer));
+            self.now.borrow_mut().set_timer(deadline, Rings::Somebody(timer));
         }
     }
 

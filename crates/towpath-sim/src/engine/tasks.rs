@@ -161,8 +161,64 @@ impl Tasks {
         self.line.get(OTHERS).map(|first| first.task)
     }
 
+    /// Calls `choose` with `me`, who runs, and those who may. If it chooses another one, that one runs, and `me` stands at the
+    /// end of the line with the stack that it is `on`.
+    #[inline(always)]
+    pub(super) fn choose_at_step(
+        &mut self,
+        me: u32,
+        step: u64,
+        on: usize,
+        choose: impl FnOnce(&[Candidate]) -> usize,
+    ) -> Option<u32> {
+        if self.line.len() == OTHERS {
+            return None;
+        }
+        let candidate = self.candidate(me);
+        self.line[0] = candidate;
+        let place = choose(&self.line);
+        if place == 0 {
+            return None;
+        }
+        let behind = &mut self.line[place..];
+        let chosen = behind[0].task;
+        // By hand, since there are few.
+        for at in 1..behind.len() {
+            behind[at - 1] = behind[at];
+        }
+        if let Some(last) = behind.last_mut() {
+            *last = candidate;
+        }
+        let it = self.get_mut(me);
+        it.state = State::Runnable;
+        it.since = step;
+        it.stack = Some(on);
+        self.get_mut(chosen).state = State::Running;
+        Some(chosen)
+    }
+
+    /// Calls `choose` with those who may run, if there are any; the one it chooses runs.
+    #[inline(always)]
+    pub(super) fn choose_next(
+        &mut self,
+        choose: impl FnOnce(&[Candidate]) -> usize,
+    ) -> Option<u32> {
+        let others = &mut self.line[OTHERS..];
+        if others.is_empty() {
+            return None;
+        }
+        let place = choose(others);
+        let chosen = others[place].task;
+        // By hand, since there are few.
+        for at in place + 1..others.len() {
+            others[at - 1] = others[at];
+        }
+        self.line.pop();
+        self.get_mut(chosen).state = State::Running;
+        Some(chosen)
+    }
+
     /// Calls `choose` with `me`, who runs, and those who may, and with time if it may pass; says whom it chose.
-    #[inline]
     pub(super) fn choose_with(
         &mut self,
         me: Option<u32>,
