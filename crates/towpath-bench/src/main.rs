@@ -15,6 +15,8 @@
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
 mod cells;
+#[cfg(feature = "durable")]
+mod durable;
 mod go;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
@@ -86,6 +88,9 @@ enum Action {
         /// Operations.
         ops: usize,
     },
+    /// Measures the journal beside the floor of the disk and other stores.
+    #[cfg(feature = "durable")]
+    Journal(durable::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -112,6 +117,8 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
+        #[cfg(feature = "durable")]
+        Action::Journal(options) => durable::run(&options),
         Action::List => {
             list();
             Ok(())

@@ -5,6 +5,8 @@ mod basics;
 mod bytes;
 mod crash;
 mod damage;
+mod full;
+mod golden;
 mod kill;
 mod model;
 mod points;

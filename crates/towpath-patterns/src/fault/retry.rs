@@ -155,7 +155,8 @@ impl Retry {
             let class = last.as_ref().map_or(Class::Timeout, Classify::class);
             let at_least = last.as_ref().and_then(Classify::retry_after);
             let next = if matches!(class, Class::Transient | Class::Timeout) {
-                let times = Times { failures: attempts, began, now: rt::now(), end: all.deadline() };
+                let times =
+                    Times { failures: attempts, began, now: rt::now(), end: all.deadline() };
                 self.next_attempt(times, at_least, rt::random())
             } else {
                 Err(Why::Class(class))

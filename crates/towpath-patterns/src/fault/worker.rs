@@ -431,8 +431,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
         let times = Times { failures, began, now, end: ctx.deadline() };
         if let Ok(at) = rule.retry.next_attempt(times, retry_after, rt::random()) {
             hand.due = Some(at);
-            let again =
-                if fault.class == Class::Panic { Verdict::Restart } else { Verdict::Retry };
+            let again = if fault.class == Class::Panic { Verdict::Restart } else { Verdict::Retry };
             self.report(fault, again, false);
             return Ok(());
         }

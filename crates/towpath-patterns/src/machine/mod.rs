@@ -119,7 +119,6 @@ pub mod generated;
 pub use bound::{BindError, Bindings, Bound};
 pub use instance::{Event, Instance, Machine, Refused, State, Transition, Verdict};
 
-pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use table::State as StateRow;
+pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use yaml::{LoadError, Place, Problem};
-

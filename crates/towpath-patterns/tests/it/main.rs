@@ -3,3 +3,5 @@
 mod bus;
 mod log;
 mod saga;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;

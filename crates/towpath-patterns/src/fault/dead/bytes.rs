@@ -94,8 +94,7 @@ impl<'a> Unpack<'a> {
     }
 
     pub(super) fn small(&mut self) -> Read<u32> {
-        u32::try_from(self.number()?)
-            .map_err(|_| Unreadable { what: "a number that is too large" })
+        u32::try_from(self.number()?).map_err(|_| Unreadable { what: "a number that is too large" })
     }
 
     pub(super) fn bytes(&mut self) -> Read<&'a [u8]> {

@@ -34,19 +34,61 @@ const VERSION: u64 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A letter that was not known.
-    Put { id: LetterId, key: Vec<u8>, headers: Vec<u8>, faults: Vec<Fault>, payload: Vec<u8> },
+    Put {
+        id: LetterId,
+        key: Vec<u8>,
+        headers: Vec<u8>,
+        faults: Vec<Fault>,
+        payload: Vec<u8>,
+    },
     /// A letter that is known by its key was put again.
-    Rejoined { id: LetterId, faults: Vec<Fault>, payload: Vec<u8> },
-    Edited { id: LetterId, when: SystemTime, note: String, payload: Vec<u8> },
-    Discarded { id: LetterId, when: SystemTime, note: String },
+    Rejoined {
+        id: LetterId,
+        faults: Vec<Fault>,
+        payload: Vec<u8>,
+    },
+    Edited {
+        id: LetterId,
+        when: SystemTime,
+        note: String,
+        payload: Vec<u8>,
+    },
+    Discarded {
+        id: LetterId,
+        when: SystemTime,
+        note: String,
+    },
     /// A replay of those up to a letter.
-    Begun { replay: ReplayId, when: SystemTime, pick: Pick, up_to: LetterId },
-    Taken { id: LetterId, replay: ReplayId, when: SystemTime },
-    Replayed { id: LetterId, replay: ReplayId, when: SystemTime },
-    FailedAgain { id: LetterId, replay: ReplayId, fault: Fault },
-    Ended { replay: ReplayId, when: SystemTime },
+    Begun {
+        replay: ReplayId,
+        when: SystemTime,
+        pick: Pick,
+        up_to: LetterId,
+    },
+    Taken {
+        id: LetterId,
+        replay: ReplayId,
+        when: SystemTime,
+    },
+    Replayed {
+        id: LetterId,
+        replay: ReplayId,
+        when: SystemTime,
+    },
+    FailedAgain {
+        id: LetterId,
+        replay: ReplayId,
+        fault: Fault,
+    },
+    Ended {
+        replay: ReplayId,
+        when: SystemTime,
+    },
     /// The content again, so that the old record can go.
-    Carried { id: LetterId, payload: Vec<u8> },
+    Carried {
+        id: LetterId,
+        payload: Vec<u8>,
+    },
 }
 
 /// A record, as the journal takes it.
@@ -151,12 +193,8 @@ impl Event {
                 pick: from.pick()?,
                 up_to: LetterId(from.number()?),
             },
-            0x0d06 => {
-                Self::Taken { id, replay: ReplayId(from.number()?), when: from.time()? }
-            }
-            0x0d07 => {
-                Self::Replayed { id, replay: ReplayId(from.number()?), when: from.time()? }
-            }
+            0x0d06 => Self::Taken { id, replay: ReplayId(from.number()?), when: from.time()? },
+            0x0d07 => Self::Replayed { id, replay: ReplayId(from.number()?), when: from.time()? },
             0x0d08 => {
                 Self::FailedAgain { id, replay: ReplayId(from.number()?), fault: from.fault()? }
             }

@@ -59,9 +59,7 @@ use std::{error, fmt, time::SystemTime};
 use towpath::{Cause, Scope, Sender, process::Name};
 use towpath_journal::{Lsn, Writer};
 
-pub use letter::{
-    Group, Letter, LetterId, Pick, ReplayId, Shown, Status, Step, Summary,
-};
+pub use letter::{Group, Letter, LetterId, Pick, ReplayId, Shown, Status, Step, Summary};
 pub use replay::{DryRun, Pace, Replay, Replayed};
 use store::{Request, Store};
 
@@ -213,10 +211,7 @@ impl DeadLetters {
         Ok(replays.into_iter().map(unfinished).collect())
     }
 
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(store::Reply<T>) -> Request,
-    ) -> Result<T, Error> {
+    async fn ask<T>(&self, request: impl FnOnce(store::Reply<T>) -> Request) -> Result<T, Error> {
         let (reply, mut answer) = towpath::bounded(REPLY_CAPACITY);
         self.requests.send(request(reply)).await.map_err(|_| Error::Gone)?;
         answer.recv().await.unwrap_or(Err(Error::Gone))
@@ -301,7 +296,9 @@ impl From<towpath_journal::Error> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Journal(_) => f.write_str("the journal of the dead letters failed: mend the disk and open it again"),
+            Self::Journal(_) => f.write_str(
+                "the journal of the dead letters failed: mend the disk and open it again",
+            ),
             Self::Unreadable { at, what } => write!(
                 f,
                 "record {at} of the dead letters cannot be read, {what} is missing: use the version that wrote it, or a backup"

@@ -209,7 +209,8 @@ impl DeadLetters {
         let Taken { id, key, headers, payload, failures, .. } = taken;
         let headers = Headers::new(headers.as_slice());
         let (key, payload) = (key.clone(), payload.clone());
-        let replay = Replay { id: *id, key, payload, headers: headers.clone(), failures: *failures };
+        let replay =
+            Replay { id: *id, key, payload, headers: headers.clone(), failures: *failures };
         let process =
             towpath::process::current().map_or_else(|| self.name.clone(), |it| it.name().clone());
         let one = ctx.with_headers(headers);

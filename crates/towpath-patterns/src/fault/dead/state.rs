@@ -317,7 +317,9 @@ impl State {
         let behind = (Bound::Excluded(after), Bound::Unbounded);
         let fits = move |id: &LetterId| self.fits(pick, *id);
         match (pick.id, pick.class, &pick.cause) {
-            (Some(id), ..) => Box::new(Some(id).into_iter().filter(move |id| *id > after).filter(fits)),
+            (Some(id), ..) => {
+                Box::new(Some(id).into_iter().filter(move |id| *id > after).filter(fits))
+            }
             (None, Some(class), Some(cause)) => {
                 let group = self.groups.get(&(class, cause.clone()));
                 let ids = group.into_iter().flat_map(move |ids| ids.range(behind).copied());

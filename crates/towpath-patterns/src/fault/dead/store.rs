@@ -13,8 +13,7 @@ use towpath::{Receiver, Sender, process::Name};
 use towpath_journal::{Entry, Lsn, Writer};
 
 use super::{
-    Error, Limits,
-    checkpoint,
+    Error, Limits, checkpoint,
     event::{Encoded, Event},
     letter::{Group, Letter, LetterId, Pick, ReplayId, Shown, Summary},
     state::{Progress, State},
@@ -369,9 +368,8 @@ impl Store {
             if !long || carried == CARRY_MAX {
                 break;
             }
-            let moved = self
-                .read(at)
-                .and_then(|payload| self.append(Event::Carried { id, payload }));
+            let moved =
+                self.read(at).and_then(|payload| self.append(Event::Carried { id, payload }));
             if moved.is_err() {
                 // Whoever asks for it will be told. The journal only stays longer than it should be.
                 break;

@@ -100,12 +100,21 @@ fn what_was_written_is_read_and_nothing_less_or_more_is() {
 /// What can be done; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Act {
-    Put { key: u8, cause: u8 },
+    Put {
+        key: u8,
+        cause: u8,
+    },
     Edit(u8),
     Discard(u8),
-    Begin { cause: Option<u8> },
+    Begin {
+        cause: Option<u8>,
+    },
     Take(u8),
-    Outcome { replay: u8, well: bool, cause: u8 },
+    Outcome {
+        replay: u8,
+        well: bool,
+        cause: u8,
+    },
     End(u8),
     Carry,
     /// Forgets everything, and learns it from a checkpoint.
@@ -384,13 +393,8 @@ fn a_replay_that_went_well_does_not_close_what_has_failed_since() {
     let replayed = Event::Replayed { id, replay, when };
 
     // The handler only sent it on; it failed at the next place before the replay said that all is well.
-    let state = state_of(&[
-        put.clone(),
-        begun.clone(),
-        taken.clone(),
-        rejoined.clone(),
-        replayed.clone(),
-    ]);
+    let state =
+        state_of(&[put.clone(), begun.clone(), taken.clone(), rejoined.clone(), replayed.clone()]);
     assert_eq!(state.summary(id).unwrap().status, Status::Waiting);
     // And after it.
     let state = state_of(&[put, begun, taken, replayed, rejoined]);
