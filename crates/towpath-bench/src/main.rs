@@ -17,6 +17,8 @@
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
 mod cells;
+#[cfg(feature = "durable")]
+mod durable;
 mod go;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
@@ -100,6 +102,9 @@ enum Action {
         #[arg(long)]
         quick: bool,
     },
+    /// Measures the journal beside the floor of the disk and other stores.
+    #[cfg(feature = "durable")]
+    Journal(durable::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -128,6 +133,8 @@ fn main() -> ExitCode {
         Action::Work { case, ops } => instructions::work(&case, ops),
         #[cfg(feature = "towpath-peer")]
         Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
+        #[cfg(feature = "durable")]
+        Action::Journal(options) => durable::run(&options),
         Action::List => {
             list();
             Ok(())

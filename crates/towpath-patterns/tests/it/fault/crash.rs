@@ -247,8 +247,12 @@ async fn a_disk_that_fails_is_told_and_forgets_nothing() {
         let acknowledged = put.clone();
         scope(&Ctx::root(), |s| async move {
             let dead = open(&s, &machine)?;
-            let there: Vec<u64> =
-                dead.list(Pick::all(), LetterId(0), 1_000).await?.iter().map(|it| it.id.0).collect();
+            let there: Vec<u64> = dead
+                .list(Pick::all(), LetterId(0), 1_000)
+                .await?
+                .iter()
+                .map(|it| it.id.0)
+                .collect();
             assert!(before.iter().all(|id| there.contains(id)), "{before:?} of {there:?}");
             faulty.set_faults(faults);
             for number in 0..8 {

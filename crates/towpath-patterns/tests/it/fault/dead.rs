@@ -55,7 +55,10 @@ fn letters_are_listed_shown_and_grouped_also_after_opening_again() {
         assert_eq!(dead.list(Pick::all().process("x"), LetterId(0), 9).await.unwrap(), []);
         let shown = dead.show(LetterId(4)).await.unwrap();
         assert_eq!(shown.payload.as_deref(), Some(&b"order 4"[..]));
-        assert_eq!((shown.key.as_slice(), shown.headers.as_bytes()), (&b"orders/4"[..], &b"trace"[..]));
+        assert_eq!(
+            (shown.key.as_slice(), shown.headers.as_bytes()),
+            (&b"orders/4"[..], &b"trace"[..])
+        );
         assert_eq!((shown.summary.class, shown.summary.status), (Class::Schema, Status::Waiting));
         assert!(matches!(dead.show(LetterId(6)).await, Err(Error::Unknown(LetterId(6)))));
     });
@@ -85,7 +88,10 @@ fn a_message_is_one_letter_however_often_it_fails() {
         // and goes well, edited; but whoever handles it next puts it again, under the key that it had there.
         dead.edit(LetterId(1), "order 7, mended", "a typo").await.unwrap();
         let well = dead.replay(&ctx, Pick::one(LetterId(1)), Pace::UNLIMITED, async |_, replay| {
-            assert_eq!((replay.key.as_slice(), replay.payload.as_slice()), (&b"order-7/e1"[..], &b"order 7, mended"[..]));
+            assert_eq!(
+                (replay.key.as_slice(), replay.payload.as_slice()),
+                (&b"order-7/e1"[..], &b"order 7, mended"[..])
+            );
             Ok::<_, Failure>(())
         });
         assert_eq!(well.await.unwrap().went_well, 1);
@@ -155,7 +161,9 @@ fn a_handler_that_panics_is_a_failure_with_its_place() {
         let done = done.await.unwrap();
         assert_eq!((done.went_well, done.failed), (1, 1));
         let shown = dead.show(LetterId(1)).await.unwrap();
-        let Some(Step::FailedAgain { fault, .. }) = shown.history.last() else { panic!("{shown:?}") };
+        let Some(Step::FailedAgain { fault, .. }) = shown.history.last() else {
+            panic!("{shown:?}")
+        };
         assert_eq!(fault.class, Class::Panic);
         assert!(fault.message.contains("nobody thought of that"));
         assert!(fault.at.as_ref().unwrap().contains("dead.rs:"));
@@ -194,9 +202,10 @@ fn hundreds_come_and_go_and_the_old_ones_are_still_there() {
             for number in 0..80 {
                 dead.put(letter(&format!("new {number}"), "new")).await?;
             }
-            let done = dead.replay(s.ctx(), Pick::all().cause("new"), Pace::UNLIMITED, async |_, _| {
-                Ok::<_, Failure>(())
-            });
+            let done =
+                dead.replay(s.ctx(), Pick::all().cause("new"), Pace::UNLIMITED, async |_, _| {
+                    Ok::<_, Failure>(())
+                });
             assert_eq!(done.await?.went_well, 80);
             for number in 1..=3 {
                 let shown = dead.show(LetterId(number)).await?;

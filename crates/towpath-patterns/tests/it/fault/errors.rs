@@ -14,7 +14,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn names(alerts: &mut Receiver<Alert>) -> Vec<String> {
     let next = || alerts.try_recv().ok();
-    std::iter::from_fn(next).map(|it| format!("{}{}", if it.raised { "+" } else { "-" }, it.name)).collect()
+    std::iter::from_fn(next)
+        .map(|it| format!("{}{}", if it.raised { "+" } else { "-" }, it.name))
+        .collect()
 }
 
 #[test]

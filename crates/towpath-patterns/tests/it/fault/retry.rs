@@ -89,7 +89,10 @@ fn what_is_not_worth_it_is_not_tried_again() {
             .await
             .unwrap_err();
         assert_eq!((calls.get(), failed.attempts, failed.class()), (1, 1, Class::Schema));
-        assert_eq!(failed.to_string(), "gave up after 1 attempt: a schema failure is not tried again");
+        assert_eq!(
+            failed.to_string(),
+            "gave up after 1 attempt: a schema failure is not tried again"
+        );
     });
 }
 

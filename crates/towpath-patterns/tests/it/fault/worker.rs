@@ -203,7 +203,8 @@ async fn a_cancelled_worker_leaves_what_it_did_not_settle() {
             rt::sleep(Duration::from_millis(rt::random() % 600)).await;
             canceller.cancel("closing time");
         });
-        let ended = s.spawn("keeper", |_| async move { Ok::<_, BoxError>(worker.run(ctx).await.is_ok()) });
+        let ended =
+            s.spawn("keeper", |_| async move { Ok::<_, BoxError>(worker.run(ctx).await.is_ok()) });
         let mut done = 0;
         while let Some(it) = settled.recv().await {
             assert_eq!(it.message.name, messages[done].name);
@@ -260,7 +261,8 @@ async fn a_fatal_failure_stops_it_with_the_message_unsettled() {
 #[towpath::test(schedules = 100)]
 async fn without_dead_letters_and_by_policy_messages_are_given_up() {
     let messages = [Message::new("wrong", &[Does::Wrong]), Message::new("busy", &[Does::Busy])];
-    let policy = Policy::default().on(Class::Transient, Rule::retry(Retry::new(2)).then(Then::GiveUp));
+    let policy =
+        Policy::default().on(Class::Transient, Rule::retry(Retry::new(2)).then(Then::GiveUp));
     let (settled, ended) = run(&messages, |worker| worker.with_policy(policy)).await;
     ended.unwrap();
     assert_eq!(settled, [Settlement::GivenUp, Settlement::GivenUp]);
@@ -269,7 +271,8 @@ async fn without_dead_letters_and_by_policy_messages_are_given_up() {
 
 #[towpath::test(schedules = 100)]
 async fn a_storm_of_panics_is_no_matter_of_messages() {
-    let messages = [Message::new("first", &[Does::Panics]), Message::new("second", &[Does::Panics])];
+    let messages =
+        [Message::new("first", &[Does::Panics]), Message::new("second", &[Does::Panics])];
     let intensity = Intensity::new(4, SECOND * 3_600);
     let (settled, ended) = run(&messages, |worker| worker.with_intensity(intensity)).await;
     assert_eq!(settled, [Settlement::GivenUp]);
@@ -283,7 +286,8 @@ async fn a_storm_of_panics_is_no_matter_of_messages() {
 async fn an_open_breaker_keeps_messages_where_they_are() {
     const DOWN: &[Does] = &[Does::Busy, Does::Busy, Does::Busy, Does::Well];
     let messages = [Message::new("first", DOWN), Message::new("second", &[Does::Well])];
-    let tolerance = Tolerance { calls: 4, at_least: 2, pause: SECOND * 600, ..Tolerance::default() };
+    let tolerance =
+        Tolerance { calls: 4, at_least: 2, pause: SECOND * 600, ..Tolerance::default() };
     let began = rt::now();
     let (settled, ended) =
         run(&messages, |worker| worker.with_breaker(Breaker::new(tolerance))).await;
