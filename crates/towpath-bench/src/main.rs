@@ -5,17 +5,21 @@
 //! cargo run --release -p towpath-bench -- list
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
+//! cargo run --release -p towpath-bench -- bus --servers
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
-//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/` measures that pattern, with processes
+//! and tables of its own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+mod bus;
 mod cells;
 mod go;
+mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
 mod link;
@@ -86,6 +90,8 @@ enum Action {
         /// Operations.
         ops: usize,
     },
+    /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    Bus(bus::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -112,6 +118,7 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
+        Action::Bus(options) => bus::run(&options),
         Action::List => {
             list();
             Ok(())

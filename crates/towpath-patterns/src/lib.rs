@@ -5,4 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod limit;
 pub mod log;

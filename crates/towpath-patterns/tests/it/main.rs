@@ -1,4 +1,5 @@
 //! The patterns, on real threads and disks and in the simulator.
 
 mod bus;
+mod limit;
 mod log;
