@@ -6,20 +6,25 @@
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
 //! cargo run --release -p towpath-bench -- machine
+//! cargo run --release -p towpath-bench -- bus --servers
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 //! `state_machines.rs` is a program of its own that shares only the command line.
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/` measures that pattern, with processes
+//! and tables of its own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+mod bus;
 mod cells;
 #[cfg(feature = "durable")]
 mod durable;
 mod go;
+mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
 mod link;
@@ -105,6 +110,8 @@ enum Action {
     /// Measures the journal beside the floor of the disk and other stores.
     #[cfg(feature = "durable")]
     Journal(durable::Options),
+    /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    Bus(bus::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -135,6 +142,7 @@ fn main() -> ExitCode {
         Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
         #[cfg(feature = "durable")]
         Action::Journal(options) => durable::run(&options),
+        Action::Bus(options) => bus::run(&options),
         Action::List => {
             list();
             Ok(())

@@ -2,6 +2,7 @@
 
 mod bus;
 mod fault;
+mod limit;
 mod log;
 mod machine;
 mod saga;
