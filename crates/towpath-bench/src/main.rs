@@ -12,18 +12,18 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `state_machines.rs` is a program of its own that shares only the command line.
-//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/` measures that pattern, with processes
-//! and tables of its own.
+//! `state_machines.rs`, `durable/` and `bus/` are programs of their own that share only the command line.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+#[cfg(feature = "towpath-peer")]
 mod bus;
 mod cells;
 #[cfg(feature = "durable")]
 mod durable;
 mod go;
+#[cfg(feature = "towpath-peer")]
 mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
@@ -111,6 +111,7 @@ enum Action {
     #[cfg(feature = "durable")]
     Journal(durable::Options),
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    #[cfg(feature = "towpath-peer")]
     Bus(bus::Options),
     /// Names all cells and libraries.
     List,
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
         #[cfg(feature = "durable")]
         Action::Journal(options) => durable::run(&options),
+        #[cfg(feature = "towpath-peer")]
         Action::Bus(options) => bus::run(&options),
         Action::List => {
             list();
