@@ -45,7 +45,12 @@ impl<E: Event, D, O> Default for Bindings<StateId, E, D, O> {
 impl<S: State, E: Event, D, O> Bindings<S, E, D, O> {
     #[doc(hidden)]
     pub fn with_states(states: &'static [&'static str]) -> Self {
-        Self { guards: BTreeMap::new(), actions: BTreeMap::new(), states: Some(states), of: PhantomData }
+        Self {
+            guards: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            states: Some(states),
+            of: PhantomData,
+        }
     }
 
     /// Gives a guard its function; a second one of the same name takes the place of the first.
@@ -77,7 +82,8 @@ impl<S: State, E: Event, D, O> Bindings<S, E, D, O> {
                 missing.push(format!("{what} `{name}` of the type is not in the table"));
             }
             if of_table.len() == of_type.len() && of_table != of_type && missing.is_empty() {
-                missing.push(format!("the table declares its {what}s in another order than the type"));
+                missing
+                    .push(format!("the table declares its {what}s in another order than the type"));
             }
         };
         if let Some(names) = E::NAMES {
@@ -202,8 +208,9 @@ where
     ) -> Verdict {
         let index = state.index() * self.table.events().len() + event.id().index();
         let arms = &self.cells[index];
-        let agree =
-            |arm: &BoundArm<D, E, O>| arm.guards.iter().all(|(guard, no)| guard(data, event, now) != *no);
+        let agree = |arm: &BoundArm<D, E, O>| {
+            arm.guards.iter().all(|(guard, no)| guard(data, event, now) != *no)
+        };
         // The last arm is what is left: a table has no holes.
         let last = arms.len() - 1;
         let taken = arms[..last].iter().position(agree).unwrap_or(last);

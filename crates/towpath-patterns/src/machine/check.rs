@@ -128,9 +128,7 @@ pub(crate) fn findings(table: &Table) -> Vec<Finding> {
         })
     };
     let events = (0..table.events().len()).map(|index| EventId(index as u16));
-    found.extend(
-        events.filter(|event| !handled(*event)).map(|event| Finding::Unhandled { event }),
-    );
+    found.extend(events.filter(|event| !handled(*event)).map(|event| Finding::Unhandled { event }));
     found
 }
 
@@ -153,9 +151,9 @@ fn cell(state: StateId, event: EventId, arms: &[Arm]) -> Vec<Finding> {
         let says = |name: &str| {
             names.iter().position(|known| *known == name).is_some_and(|bit| answers >> bit & 1 == 1)
         };
-        let first = arms.iter().position(|arm| {
-            arm.guards.iter().all(|guard| says(&guard.name) != guard.negated)
-        });
+        let first = arms
+            .iter()
+            .position(|arm| arm.guards.iter().all(|guard| says(&guard.name) != guard.negated));
         match first {
             Some(first) => taken[first] = true,
             None if hole.is_none() => hole = Some(Answers { names: &names, answers }.to_string()),
@@ -164,9 +162,7 @@ fn cell(state: StateId, event: EventId, arms: &[Arm]) -> Vec<Finding> {
     }
     let hole = hole.map(|answers| Finding::Hole { state, event, answers });
     let idle = taken.iter().enumerate().filter(|(_, taken)| !**taken);
-    hole.into_iter()
-        .chain(idle.map(|(arm, _)| Finding::NeverTaken { state, event, arm }))
-        .collect()
+    hole.into_iter().chain(idle.map(|(arm, _)| Finding::NeverTaken { state, event, arm })).collect()
 }
 
 /// What the guards said.

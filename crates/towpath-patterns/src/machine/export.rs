@@ -40,7 +40,8 @@ impl Table {
         for (from, to, label) in self.arrows() {
             let style = if to.is_none() { ", style=dashed" } else { "" };
             let to = to.unwrap_or(from);
-            let _ = writeln!(text, "    s{} -> s{} [label={}{style}];", from.0, to.0, quoted(&label));
+            let _ =
+                writeln!(text, "    s{} -> s{} [label={}{style}];", from.0, to.0, quoted(&label));
         }
         text.push_str("}\n");
         text

@@ -106,7 +106,9 @@ impl Refused {
     /// When state, event and arm are not those of a refusing arm of the table.
     pub fn of(table: &Table, state: StateId, event: EventId, arm: u16) -> Self {
         let Outcome::Refuse(reason) = &table.cell(state, event)[usize::from(arm)].outcome else {
-            panic!("a machine refuses by an arm that does not: its `decide` does not follow its table")
+            panic!(
+                "a machine refuses by an arm that does not: its `decide` does not follow its table"
+            )
         };
         Self {
             state: table.states()[state.index()].name.clone(),

@@ -1,10 +1,7 @@
 //! Which name was probably meant.
 
 /// The known name that is the same but for a third of its letters.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let all = known.into_iter().map(|known| (distance(&name, &known.to_lowercase()), known));
     let (distance, known) = all.min_by_key(|(distance, _)| *distance)?;
@@ -17,7 +14,11 @@ pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Cl
         return format!("; did you mean `{near}`?");
     }
     let all: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();
-    if all.is_empty() { "; there are none".to_owned() } else { format!("; there are {}", all.join(", ")) }
+    if all.is_empty() {
+        "; there are none".to_owned()
+    } else {
+        format!("; there are {}", all.join(", "))
+    }
 }
 
 /// How many letters to insert, delete or change (Levenshtein).

@@ -2,8 +2,11 @@
 
 mod bus;
 mod fault;
+mod limit;
 mod log;
+mod machine;
 mod saga;
-
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
+#[cfg(feature = "xes")]
+mod xes;

@@ -105,7 +105,7 @@ impl fmt::Display for LoadError {
             write!(f, "{gap}{}:{}:{}: {message}", self.file, place.line, place.column)?;
             if place.column <= line.chars().count() + 1 {
                 let number = place.line.to_string();
-                let indent = " ".repeat(number.len() + 3 + place.column);
+                let indent = " ".repeat(number.len() + 2 + place.column);
                 write!(f, "\n  {number} | {line}\n  {indent}^")?;
             }
         }
@@ -179,7 +179,8 @@ impl Loader<'_> {
         for (key, _) in entries {
             if !KEYS.contains(&&*key.text) {
                 let hint = hint(&key.text, KEYS);
-                let _: Option<()> = self.say(key.place, format!("there is no key `{}`{hint}", key.text));
+                let _: Option<()> =
+                    self.say(key.place, format!("there is no key `{}`{hint}", key.text));
             }
         }
         let mut part = |name: &str| {
@@ -192,7 +193,10 @@ impl Loader<'_> {
         let version = version.and_then(|word| {
             let number = word.text.parse().ok();
             number.or_else(|| {
-                self.say(word.place, format!("`version` is a whole number, and `{}` is not", word.text))
+                self.say(
+                    word.place,
+                    format!("`version` is a whole number, and `{}` is not", word.text),
+                )
             })
         });
         let events = self.events(events?);
@@ -208,7 +212,10 @@ impl Loader<'_> {
             states: std::mem::take(&mut states.states),
             events: events.names().map(Arc::from).collect(),
             initial: states.initial?,
-            cells: cells.iter().map(|cell| cell.iter().map(|arm| arm.arm.clone()).collect()).collect(),
+            cells: cells
+                .iter()
+                .map(|cell| cell.iter().map(|arm| arm.arm.clone()).collect())
+                .collect(),
         };
         match Table::build(draft) {
             Ok(table) => Some(table),
@@ -249,7 +256,8 @@ impl Loader<'_> {
     fn declare(&mut self, declared: &mut Declared, word: Word, what: &str) {
         let fits = |c: char| c.is_alphanumeric() || c == '_';
         if word.text == "_" || word.text.is_empty() || !word.text.chars().all(fits) {
-            let message = format!("`{}` cannot be the name of {what}: letters, digits and `_`", word.text);
+            let message =
+                format!("`{}` cannot be the name of {what}: letters, digits and `_`", word.text);
             return self.say(word.place, message).unwrap_or_default();
         }
         if declared.find(&word.text).is_some() {
@@ -291,8 +299,10 @@ impl Loader<'_> {
             match (is_initial, initial) {
                 (true, None) => initial = Some((StateId(before as u16), word.place)),
                 (true, Some((_, first))) => {
-                    let message =
-                        format!("`{}` is a second initial state; the first is in line {}", word.text, first.line);
+                    let message = format!(
+                        "`{}` is a second initial state; the first is in line {}",
+                        word.text, first.line
+                    );
                     let _: Option<()> = self.say(word.place, message);
                 }
                 _ => {}
@@ -314,7 +324,8 @@ impl Loader<'_> {
                 "initial" => is_initial = self.yes(node),
                 "final" => state.is_final = self.yes(node),
                 "after" => {
-                    let span = self.word(node, "a span of time").map(|word| span::parse(&word.text));
+                    let span =
+                        self.word(node, "a span of time").map(|word| span::parse(&word.text));
                     after = match span {
                         Some(Err(form)) => self.say(node.place, form),
                         Some(Ok(span)) => Some(span),

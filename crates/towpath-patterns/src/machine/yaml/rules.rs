@@ -73,7 +73,8 @@ impl Loader<'_> {
         let width = events.words.len();
         let mut from: Vec<Option<usize>> = vec![None; states.words.len() * width];
         for nearness in [Nearness::Both, Nearness::State, Nearness::All] {
-            for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.nearness == nearness) {
+            for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.nearness == nearness)
+            {
                 let mut twice = None;
                 let mut used = false;
                 for (state, event) in pairs(row) {
@@ -96,12 +97,15 @@ impl Loader<'_> {
                     );
                     let _: Option<()> = self.say(row.place, message);
                 } else if !used && !row.states.is_empty() && !row.events.is_empty() {
-                    let message = "no pair is left for this: each has rules that are nearer; remove it";
+                    let message =
+                        "no pair is left for this: each has rules that are nearer; remove it";
                     let _: Option<()> = self.say(row.place, message);
                 }
             }
         }
-        from.into_iter().map(|row| row.map_or_else(Vec::new, |row| rows[row].arms.clone())).collect()
+        from.into_iter()
+            .map(|row| row.map_or_else(Vec::new, |row| rows[row].arms.clone()))
+            .collect()
     }
 
     /// The names in `A | B`, or all for `_`.
@@ -130,10 +134,12 @@ impl Loader<'_> {
     /// The arms of a cell: a list of them, or one alone.
     fn arms(&mut self, node: &Node, states: &Declared) -> Vec<Placed> {
         match &node.kind {
-            Kind::Sequence(items) if items.is_empty() => {
-                self.say(node.place, "an empty list handles nothing: write an arm").unwrap_or_default()
+            Kind::Sequence(items) if items.is_empty() => self
+                .say(node.place, "an empty list handles nothing: write an arm")
+                .unwrap_or_default(),
+            Kind::Sequence(items) => {
+                items.iter().filter_map(|item| self.arm(item, states)).collect()
             }
-            Kind::Sequence(items) => items.iter().filter_map(|item| self.arm(item, states)).collect(),
             _ => self.arm(node, states).into_iter().collect(),
         }
     }
@@ -178,7 +184,8 @@ impl Loader<'_> {
                 }
                 "refuse" => {
                     let reason = self.word(node, "a reason");
-                    outcomes.extend(reason.map(|reason| Outcome::Refuse(reason.text.as_str().into())));
+                    outcomes
+                        .extend(reason.map(|reason| Outcome::Refuse(reason.text.as_str().into())));
                 }
                 _ => {
                     let hint = hint(&key.text, KEYS);

@@ -51,7 +51,8 @@ impl Node {
 
 /// Reads a text that is one document.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
-    let mut reader = Reader { events: Parser::new_from_str(text), last: Place { line: 1, column: 1 } };
+    let mut reader =
+        Reader { events: Parser::new_from_str(text), last: Place { line: 1, column: 1 } };
     let mut root = None;
     loop {
         let (event, place) = reader.next()?;
@@ -139,8 +140,10 @@ impl<'a> Reader<'a> {
                         return Err(Problem::new(place, message));
                     };
                     if let Some((first, _)) = entries.iter().find(|(word, _)| word.text == text) {
-                        let message =
-                            format!("`{text}` stands here twice; first in line {}", first.place.line);
+                        let message = format!(
+                            "`{text}` stands here twice; first in line {}",
+                            first.place.line
+                        );
                         return Err(Problem::new(place, message));
                     }
                     let (event, at) = self.next()?;
