@@ -212,7 +212,10 @@ where
                 waiting.let_go(Lsn(read(&mut { record.payload }, record.lsn)?));
             }
             _ => {
-                return Err(damaged(record.lsn, "is of a kind that a keyed machine does not write"));
+                return Err(damaged(
+                    record.lsn,
+                    "is of a kind that a keyed machine does not write",
+                ));
             }
         }
     }
