@@ -6,18 +6,25 @@
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
 //! cargo run --release -p towpath-bench -- machine
+//! cargo run --release -p towpath-bench -- bus --servers
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `state_machines.rs` is a program of its own that shares only the command line.
+//! `state_machines.rs`, `durable/` and `bus/` are programs of their own that share only the command line.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+#[cfg(feature = "towpath-peer")]
+mod bus;
 mod cells;
+#[cfg(feature = "durable")]
+mod durable;
 mod go;
+#[cfg(feature = "towpath-peer")]
+mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
 mod link;
@@ -100,6 +107,12 @@ enum Action {
         #[arg(long)]
         quick: bool,
     },
+    /// Measures the journal beside the floor of the disk and other stores.
+    #[cfg(feature = "durable")]
+    Journal(durable::Options),
+    /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    #[cfg(feature = "towpath-peer")]
+    Bus(bus::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -128,6 +141,10 @@ fn main() -> ExitCode {
         Action::Work { case, ops } => instructions::work(&case, ops),
         #[cfg(feature = "towpath-peer")]
         Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
+        #[cfg(feature = "durable")]
+        Action::Journal(options) => durable::run(&options),
+        #[cfg(feature = "towpath-peer")]
+        Action::Bus(options) => bus::run(&options),
         Action::List => {
             list();
             Ok(())

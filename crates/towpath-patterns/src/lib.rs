@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod fault;
+pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod saga;

@@ -1,6 +1,8 @@
 //! The patterns, on real threads and disks and in the simulator.
 
 mod bus;
+mod fault;
+mod limit;
 mod log;
 mod machine;
 mod saga;
