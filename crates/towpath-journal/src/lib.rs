@@ -21,4 +21,4 @@ pub use error::{Error, ErrorKind};
 pub use options::{Options, SEGMENT_BYTES, SEGMENT_BYTES_MIN, SPARES};
 pub use reader::Reader;
 pub use record::{Entry, Lsn, Record};
-pub use writer::{Checkpoint, Writer};
+pub use writer::{Checkpoint, Readers, Writer};

@@ -357,6 +357,35 @@ impl Writer {
     pub fn reader(&self, from: Lsn) -> Result<Reader, Error> {
         Reader::beside(&self.disk, &self.dir, &self.shared, from)
     }
+
+    /// Makes readers where the writer is not: it may belong to a thread of its own.
+    pub fn readers(&self) -> Readers {
+        let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
+        Readers { disk, dir, shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Makes readers that follow a writer. A clone does the same.
+#[derive(Clone)]
+pub struct Readers {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl Readers {
+    /// As [`Writer::reader`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reader(&self, from: Lsn) -> Result<Reader, Error> {
+        Reader::beside(&self.disk, &self.dir, &self.shared, from)
+    }
+
+    /// As [`Writer::durable`]: the last number, when the writer is gone.
+    pub fn durable(&self) -> Lsn {
+        self.shared.durable()
+    }
 }
 
 /// Writes a piece and makes it durable.

@@ -1,10 +1,13 @@
 //! Power cuts, kills and failing operations on the simulator's disk.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use towpath_journal::{Error, ErrorKind, Lsn, Options, Writer};
 use towpath_sim::disk::{Disk, Faults};
 
+use crate::points::{self, What};
 use crate::sim_disk::sim_disk;
 use crate::truth::{Truth, small};
 
@@ -16,7 +19,15 @@ fn open(disk: &Disk, options: &Options) -> Result<Writer, Error> {
 
 /// All a journal can be asked for, through several segments.
 fn script(disk: &Disk, truth: &mut Truth) -> Result<(), Error> {
-    let mut writer = open(disk, &small())?;
+    script_on(disk, truth, &|| open(disk, &small()))
+}
+
+fn script_on(
+    disk: &Disk,
+    truth: &mut Truth,
+    open: &dyn Fn() -> Result<Writer, Error>,
+) -> Result<(), Error> {
+    let mut writer = open()?;
     truth.check(&writer, sim_disk(disk), Path::new(DIR));
     for round in 0..3 {
         truth.append(&mut writer, 1, 10 * round)?;
@@ -30,7 +41,7 @@ fn script(disk: &Disk, truth: &mut Truth) -> Result<(), Error> {
         let half = Lsn(truth.len() / 2 + 1);
         truth.retain(&mut writer, half)?;
         drop(writer);
-        writer = open(disk, &small())?;
+        writer = open()?;
         truth.check(&writer, sim_disk(disk), Path::new(DIR));
     }
     truth.append(&mut writer, 2, 7)?;
@@ -65,8 +76,55 @@ fn a_power_cut_at_any_operation_loses_and_invents_nothing() {
     }
 }
 
+/// Something happens at an operation of the script and then, in turn, at each operation of the opening after it. What the
+/// journal says then must still be so when the power goes.
+fn at_every_point(what: What) {
+    let open_on = |disk: &dyn Fn() -> Arc<dyn towpath_journal::Disk>| small().open_on(disk(), DIR);
+    let whole = Disk::seeded(Faults::power_cuts(), 0);
+    let (counted, operations) = points::at(&whole, u64::MAX, what);
+    script_on(&whole, &mut Truth::default(), &|| open_on(&|| counted.clone())).unwrap();
+    let operations = operations.load(Ordering::Relaxed);
+    for operation in 1..=operations {
+        for step in 1..100 {
+            let disk = Disk::seeded(Faults::power_cuts(), operation * 100 + step);
+            let mut truth = Truth::default();
+            let (bad, _) = points::at(&disk, operation, what);
+            // An error that need not be told is one of those that change nothing.
+            drop(script_on(&disk, &mut truth, &|| open_on(&|| bad.clone())));
+            disk.kill();
+            let (bad, count) = points::at(&disk, step, what);
+            drop(small().open_on(bad, DIR));
+            let through = count.load(Ordering::Relaxed) < step;
+            disk.kill();
+
+            let mut writer = open(&disk, &small()).unwrap();
+            truth.check(&writer, sim_disk(&disk), Path::new(DIR));
+            if operation % 2 == 0 {
+                truth.append(&mut writer, 2, 50).unwrap();
+                truth.commit(&mut writer).unwrap();
+            }
+            disk.crash();
+            drop(writer);
+            truth.check(&open(&disk, &small()).unwrap(), sim_disk(&disk), Path::new(DIR));
+            if through {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
-fn a_kill_at_any_operation_loses_nothing_that_was_written() {
+fn a_kill_at_any_operation_and_then_a_power_cut_loses_nothing() {
+    at_every_point(What::Killed);
+}
+
+#[test]
+fn a_failure_of_any_operation_and_then_a_power_cut_loses_nothing() {
+    at_every_point(What::Fails);
+}
+
+#[test]
+fn a_killed_process_leaves_what_it_wrote() {
     for seed in 0..300 {
         let disk = Disk::seeded(Faults::default(), seed);
         let mut truth = Truth::default();

@@ -5,8 +5,11 @@ mod basics;
 mod bytes;
 mod crash;
 mod damage;
+mod full;
+mod golden;
 mod kill;
 mod model;
+mod points;
 #[path = "../support/sim_disk.rs"]
 mod sim_disk;
 mod truth;

@@ -105,7 +105,7 @@ impl fmt::Display for LoadError {
             write!(f, "{gap}{}:{}:{}: {message}", self.file, place.line, place.column)?;
             if place.column <= line.chars().count() + 1 {
                 let number = place.line.to_string();
-                let indent = " ".repeat(number.len() + 3 + place.column);
+                let indent = " ".repeat(number.len() + 2 + place.column);
                 write!(f, "\n  {number} | {line}\n  {indent}^")?;
             }
         }
