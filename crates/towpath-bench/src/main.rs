@@ -32,6 +32,8 @@ mod machine;
 mod peers;
 mod report;
 mod runner;
+#[cfg(feature = "towpath-peer")]
+mod saga;
 mod sample;
 #[cfg(feature = "towpath-peer")]
 mod state_machines;
@@ -113,6 +115,22 @@ enum Action {
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
     #[cfg(feature = "towpath-peer")]
     Bus(bus::Options),
+    /// Durable steps of sagas a second, on a real disk.
+    #[cfg(feature = "towpath-peer")]
+    Saga {
+        /// How many sagas at once.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+        at_once: Vec<usize>,
+        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
+        #[arg(long)]
+        steps: Option<usize>,
+        /// A hundredth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+        /// A folder on the disk that is meant; that for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -145,6 +163,10 @@ fn main() -> ExitCode {
         Action::Journal(options) => durable::run(&options),
         #[cfg(feature = "towpath-peer")]
         Action::Bus(options) => bus::run(&options),
+        #[cfg(feature = "towpath-peer")]
+        Action::Saga { at_once, steps, quick, dir } => {
+            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
+        }
         Action::List => {
             list();
             Ok(())
