@@ -18,7 +18,7 @@ fn key(number: u64) -> Vec<u8> {
 fn append(writer: &mut Writer, count: u64) {
     for _ in 0..count {
         let number = writer.next().0;
-        let key = if number % 11 == 0 { vec![] } else { key(number) };
+        let key = if number.is_multiple_of(11) { vec![] } else { key(number) };
         writer.append(Entry { kind: 1, key: &key, payload: &[1; 50] }).unwrap();
     }
     writer.commit().unwrap();
