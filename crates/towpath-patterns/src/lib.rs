@@ -7,3 +7,4 @@
 pub mod bus;
 pub mod limit;
 pub mod log;
+pub mod shadow;

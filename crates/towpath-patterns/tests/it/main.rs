@@ -3,3 +3,4 @@
 mod bus;
 mod limit;
 mod log;
+mod shadow;

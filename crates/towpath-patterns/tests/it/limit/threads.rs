@@ -16,7 +16,7 @@ const CHANGES: u64 = 2_000;
 const TRAIL: usize = 64;
 
 /// Readers see pairs whose halves were set together, and never an older one after a newer one.
-fn pairs_stay_together(limit: &(impl Limit<Value = (u64, u64)> + Sync)) {
+fn pairs_stay_together(limit: &impl Limit<Value = (u64, u64)>) {
     let done = AtomicBool::new(false);
     thread::scope(|s| {
         for _ in 0..2 {
