@@ -10,8 +10,8 @@
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
-//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/` measures that pattern, with processes
-//! and tables of its own.
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/`, `limit.rs` and `shadow.rs` measure
+//! those patterns, with tables of their own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
@@ -22,12 +22,14 @@ mod go;
 mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
+mod limit;
 mod link;
 mod machine;
 mod peers;
 mod report;
 mod runner;
 mod sample;
+mod shadow;
 mod workloads;
 
 use std::path::PathBuf;
@@ -92,6 +94,10 @@ enum Action {
     },
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
     Bus(bus::Options),
+    /// Readers of limits that change, beside locks.
+    Limit(limit::Options),
+    /// A hundred thousand device shadows.
+    Shadow(shadow::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -119,6 +125,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
         Action::Bus(options) => bus::run(&options),
+        Action::Limit(options) => limit::run(&options),
+        Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();
             Ok(())
