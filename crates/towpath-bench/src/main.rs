@@ -13,6 +13,8 @@
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 //! `state_machines.rs`, `durable/` and `bus/` are programs of their own that share only the command line.
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/`, `limit.rs` and `shadow.rs` measure
+//! those patterns, with tables of their own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
@@ -27,6 +29,7 @@ mod go;
 mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
+mod limit;
 mod link;
 mod machine;
 mod peers;
@@ -37,6 +40,7 @@ mod saga;
 mod sample;
 #[cfg(feature = "towpath-peer")]
 mod state_machines;
+mod shadow;
 mod workloads;
 
 use std::path::PathBuf;
@@ -131,6 +135,10 @@ enum Action {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Readers of limits that change, beside locks.
+    Limit(limit::Options),
+    /// A hundred thousand device shadows.
+    Shadow(shadow::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -167,6 +175,8 @@ fn main() -> ExitCode {
         Action::Saga { at_once, steps, quick, dir } => {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
+        Action::Limit(options) => limit::run(&options),
+        Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();
             Ok(())

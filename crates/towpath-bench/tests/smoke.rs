@@ -114,6 +114,20 @@ fn buses() {
     }
 }
 
+#[cfg(feature = "towpath-peer")]
+#[test]
+fn limits_and_shadows() {
+    let limits = table("limit");
+    assert_eq!(limits.len(), 2 * (4 + 6), "{limits:?}");
+    for row in limits {
+        let reads = row[4].strip_suffix(" M").and_then(|reads| reads.parse::<f64>().ok());
+        assert!(reads.is_some_and(|reads| reads > 0.0), "{row:?}");
+    }
+    let shadows = table("shadow");
+    assert_eq!(shadows.len(), 4, "{shadows:?}");
+    assert!(shadows.iter().all(|row| row[4].parse::<f64>().is_ok_and(|rate| rate > 0.0)));
+}
+
 #[test]
 fn unknown_names_are_refused() {
     for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {

@@ -50,3 +50,4 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
+pub mod shadow;

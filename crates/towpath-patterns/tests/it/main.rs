@@ -10,3 +10,4 @@ mod saga;
 mod sim_disk;
 #[cfg(feature = "xes")]
 mod xes;
+mod shadow;
