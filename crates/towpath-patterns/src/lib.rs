@@ -10,6 +10,7 @@ pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod saga;
+pub mod shadow;
 #[cfg(feature = "xes")]
 pub mod xes;
 
@@ -50,4 +51,3 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
-pub mod shadow;
