@@ -172,7 +172,13 @@ fn replay(hunt: &mut Hunt, program: Program, effort: Effort) {
         // a report on the main process.
         let alike = told.1.as_ref().is_some_and(|(again, _)| {
             (again.kind, &again.summary, &again.circle, again.step_count, again.time)
-                == (finding.kind, &finding.summary, &finding.circle, finding.step_count, finding.time)
+                == (
+                    finding.kind,
+                    &finding.summary,
+                    &finding.circle,
+                    finding.step_count,
+                    finding.time,
+                )
         });
         hunt.replays += 1;
         hunt.unlike += u64::from(!alike || *first.get_or_insert_with(|| told.clone()) != told);
