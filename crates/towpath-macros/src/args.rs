@@ -27,7 +27,7 @@ const STRATEGIES: &[(&str, &str)] = &[
 const LEAKS: &[(&str, &str)] = &[("allow", "Allow"), ("forbid", "Forbid")];
 
 /// The arguments there are.
-const NAMES: &[&str] = &["schedules", "seed", "strategy", "max_steps", "leaks"];
+const NAMES: &[&str] = &["schedules", "seed", "strategy", "max_steps", "leaks", "step_cost"];
 
 impl Args {
     pub(crate) fn parse(tokens: TokenStream) -> Result<Self, Error> {
@@ -82,6 +82,7 @@ fn call(argument: &MetaNameValue, seen: &mut Vec<String>) -> Result<TokenStream,
             let number = number(&name, value)?;
             Ok(method(path, &quote_spanned!(span(value)=> #number)))
         }
+        "step_cost" => duration(&name, value).map(|time| method(path, &time)),
         "strategy" => word(&name, value, STRATEGIES, "Strategy").map(|word| method(path, &word)),
         _ => word(&name, value, LEAKS, "Leaks").map(|word| method(path, &word)),
     }
@@ -123,6 +124,27 @@ fn number(name: &str, value: &Expr) -> Result<u64, Error> {
         _ => format!("`{name}` takes a whole number, such as `{name} = 1000`"),
     };
     Err(Error::new_spanned(value, message))
+}
+
+/// Units of time, and how many nanoseconds each has.
+const UNITS: &[(&str, u64)] =
+    &[("ns", 1), ("us", 1_000), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+
+/// A time as text: a whole number and its unit.
+fn duration(name: &str, value: &Expr) -> Result<TokenStream, Error> {
+    let wrong = || {
+        let message =
+            format!("`{name}` takes a time as text, such as `{name} = \"5ms\"`: ns, us, ms or s");
+        Error::new_spanned(value, message)
+    };
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value else { return Err(wrong()) };
+    let text = text.value();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let count: u64 = digits.replace('_', "").parse().map_err(|_| wrong())?;
+    let unit = text[digits.len()..].trim();
+    let found = UNITS.iter().find(|(known, _)| *known == unit);
+    let nanos = found.and_then(|(_, nanos)| count.checked_mul(*nanos)).ok_or_else(wrong)?;
+    Ok(quote_spanned!(span(value)=> ::core::time::Duration::from_nanos(#nanos)))
 }
 
 /// One of the words, as a variant of the enum.

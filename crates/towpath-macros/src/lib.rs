@@ -30,6 +30,7 @@ use proc_macro::TokenStream;
 /// | `strategy = ".."` | `random`, `pct`, `pos`, `exhaustive` or `portfolio` | `portfolio` |
 /// | `max_steps = N` | a schedule with more steps goes on for ever | 50000 |
 /// | `leaks = ".."` | `allow`: processes may be left at the end; or `forbid` | `forbid` |
+/// | `step_cost = ".."` | an operation may take up to so much virtual time, such as `5ms`; in `ns`, `us`, `ms` or `s` | none |
 ///
 /// In the environment, `TOWPATH_REPLAY=tp1-..` runs one schedule alone, and `TOWPATH_SIM_SCHEDULES`, `TOWPATH_SIM_SEED` and
 /// `TOWPATH_SIM_BUDGET` (in seconds) replace what the attribute says. Tokens in `tests/replays/<test>.txt` below the crate's

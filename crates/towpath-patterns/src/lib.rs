@@ -6,9 +6,13 @@
 
 pub mod bus;
 pub mod fault;
+pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod saga;
+pub mod shadow;
+#[cfg(feature = "xes")]
+pub mod xes;
 
 #[doc(hidden)]
 pub use towpath_macros::machine as __machine;
@@ -27,8 +31,8 @@ pub use towpath_macros::machine as __machine;
 ///         after 30d => One,                                 an event that time brings: ms, s, min, h, d
 ///         One => Second / action / other,                   into a state, doing something on the way
 ///         Two if guard && !other => stay,                   handled, and the state stays
-///         Two => refuse "why",                            arms are tried in order
-///         _ => refuse "why",                              every event that this state does not name
+///         Two => refuse "why",                              arms are tried in order
+///         _ => refuse "why",                                every event that this state does not name
 ///     }
 ///     _ { Three => stay }                                   in every state that does not name it
 /// }

@@ -78,7 +78,7 @@ async fn main() -> Result<(), BoxError> {
     let (orders, mut rx) = towpath::rendezvous::<&str>();
     let _ = bus.publish("news", 7)?;
     towpath::select! {
-        Some(heard) = news.recv() => println!("news: {:?}", heard.message().map(|it| it.value)),
+        heard = news.recv() => println!("heard: {heard:?}"),
         order = rx.recv() => println!("an order: {order:?}"),
     }
     // ANCHOR_END: select

@@ -114,8 +114,11 @@ fn ways(table: &Resolved, errors: &mut Errors) {
     let (count, width) = (table.states.len(), table.events.len());
     let mut out = vec![Vec::new(); count];
     let mut back = vec![Vec::new(); count];
-    for (index, arm) in
-        table.cells.iter().enumerate().flat_map(|(index, arms)| arms.iter().map(move |arm| (index, arm)))
+    for (index, arm) in table
+        .cells
+        .iter()
+        .enumerate()
+        .flat_map(|(index, arms)| arms.iter().map(move |arm| (index, arm)))
     {
         let To::Go(to) = arm.to else { continue };
         let from = &table.states[index / width];
@@ -142,14 +145,17 @@ fn ways(table: &Resolved, errors: &mut Errors) {
             )
         } else if state.is_final {
             let Some((_, _, span)) = state.timeout else { continue };
-            errors.say(span, format!("state `{name}` is final and cannot have a timeout: remove it"));
+            errors
+                .say(span, format!("state `{name}` is final and cannot have a timeout: remove it"));
             continue;
         } else if out[index].iter().all(|to| *to == index) {
             format!(
                 "state `{name}` is a dead end: no event leads out of it; mark it final, or lead a transition out"
             )
         } else if !finals.is_empty() && !saved[index] {
-            format!("from state `{name}` no final state can be reached: lead a transition towards one")
+            format!(
+                "from state `{name}` no final state can be reached: lead a transition towards one"
+            )
         } else {
             continue;
         };

@@ -9,14 +9,12 @@
 //! }
 //! ```
 //!
-//! What always holds: whatever parses is written out, wrong or not, beside the errors; so that a mistake in a rule is the only
-//! thing that the compiler has to say.
+//! What always holds: whatever parses and names its states and events once is written out, wrong or not, beside the errors; so that
+//! a mistake in a rule is the only thing that the compiler has to say.
 
 mod check;
 mod parse;
 mod resolve;
-#[cfg(test)]
-mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -37,6 +35,9 @@ pub(crate) fn machine(tokens: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let mut errors = Errors::default();
+    if !resolve::names_differ(&written, &mut errors) {
+        return errors.tokens();
+    }
     let table = resolve::resolve(&written, &mut errors);
     // What follows from a wrong name is not worth saying.
     if errors.is_empty() {
@@ -61,8 +62,10 @@ pub(crate) fn machine(tokens: TokenStream) -> TokenStream {
 /// The two enums.
 fn types(path: &TokenStream, written: &Written, table: &Resolved) -> TokenStream {
     let (state, event) = (&written.states.name, &written.events.name);
-    let (state_attributes, state_visibility) = (&written.states.attributes, &written.states.visibility);
-    let (event_attributes, event_visibility) = (&written.events.attributes, &written.events.visibility);
+    let (state_attributes, state_visibility) =
+        (&written.states.attributes, &written.states.visibility);
+    let (event_attributes, event_visibility) =
+        (&written.events.attributes, &written.events.visibility);
     let variants = written.states.items.iter().map(|item| {
         let (attributes, name) = (&item.attributes, &item.name);
         quote!(#(#attributes)* #name)
@@ -155,7 +158,10 @@ fn implementation(
     let build = if is_sound {
         quote!(#path::machine::generated::table(#text, #version, #initial, #rows, &[#(#events),*], CELLS))
     } else {
-        quote!({ let _ = CELLS; ::core::unreachable!() })
+        quote!({
+            let _ = CELLS;
+            ::core::unreachable!()
+        })
     };
     let cells = arm_rows(path, table);
     quote! {
@@ -223,9 +229,9 @@ fn cell(path: &TokenStream, arms: &[Arm], locals: &Locals<'_>) -> TokenStream {
     // Nothing comes behind an arm without a guard.
     let count = arms.iter().position(|arm| arm.guards.is_empty()).map_or(arms.len(), |at| at + 1);
     let arms_written = arms[..count].iter().enumerate().map(|(index, arm)| {
-        let actions = arm.actions.iter().map(|action| {
-            quote_spanned!(span_of(action)=> #out.extend(#action(#data, #event, #now));)
-        });
+        let actions = arm.actions.iter().map(
+            |action| quote_spanned!(span_of(action)=> #out.extend(#action(#data, #event, #now));),
+        );
         let verdict = match &arm.to {
             To::Go(to) => {
                 let to = *to as u16;
@@ -300,7 +306,8 @@ fn bindings(table: &Resolved) -> TokenStream {
         guards.extend(arm.guards.iter().map(|(path, _)| (name_of(path), path)));
         actions.extend(arm.actions.iter().map(|path| (name_of(path), path)));
     }
-    let guards = guards.iter().map(|(name, path)| quote_spanned!(span_of(path)=> .guard(#name, #path)));
+    let guards =
+        guards.iter().map(|(name, path)| quote_spanned!(span_of(path)=> .guard(#name, #path)));
     let actions =
         actions.iter().map(|(name, path)| quote_spanned!(span_of(path)=> .action(#name, #path)));
     quote!(#(#guards)* #(#actions)*)

@@ -14,7 +14,9 @@
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, Ident, LitInt, LitStr, Path, Result, Token, Type, Variant, Visibility};
+use syn::{
+    Attribute, Error, Ident, LitInt, LitStr, Path, Result, Token, Type, Variant, Visibility,
+};
 
 /// All of it.
 pub(super) struct Written {
@@ -100,8 +102,16 @@ impl Parse for Written {
         let version: LitInt = input.parse()?;
         let version = version.base10_parse()?;
         input.parse::<Token![;]>()?;
-        let states = declared(input, "the states, `enum State { initial First, Second }`", StateItem::parse)?;
-        let events = declared(input, "the events, `enum Event { One, Two { with: Data } }`", Variant::parse)?;
+        let states = declared(
+            input,
+            "the states, `enum State { initial First, Second }`",
+            StateItem::parse,
+        )?;
+        let events = declared(
+            input,
+            "the events, `enum Event { One, Two { with: Data } }`",
+            Variant::parse,
+        )?;
         let mut blocks = Vec::new();
         while !input.is_empty() {
             blocks.push(input.parse()?);
@@ -139,7 +149,8 @@ impl StateItem {
             } else if input.peek(Ident) && (input.peek2(Ident) || input.peek2(Token![final])) {
                 let word: Ident = input.parse()?;
                 if word != "initial" {
-                    let message = format!("`{word}` says nothing of a state: `initial` and `final` do");
+                    let message =
+                        format!("`{word}` says nothing of a state: `initial` and `final` do");
                     return Err(Error::new(word.span(), message));
                 }
                 is_initial = true;
@@ -201,7 +212,8 @@ impl Parse for Block {
                 break;
             }
             if !inner.peek(Token![,]) {
-                let message = "a rule is `Event if guard => State / action,`; here a comma is missing";
+                let message =
+                    "a rule is `Event if guard => State / action,`; here a comma is missing";
                 return Err(inner.error(message));
             }
             inner.parse::<Token![,]>()?;
@@ -249,7 +261,8 @@ impl Parse for Rule {
         while input.peek(Token![/]) {
             let slash: Token![/] = input.parse()?;
             if matches!(end, End::Refuse(_)) {
-                let message = "what is refused does nothing: remove the action, or handle the event";
+                let message =
+                    "what is refused does nothing: remove the action, or handle the event";
                 return Err(Error::new(slash.spans[0], message));
             }
             actions.push(input.call(Path::parse_mod_style)?);

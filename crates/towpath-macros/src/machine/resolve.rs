@@ -45,6 +45,23 @@ pub(super) enum To {
 #[derive(Default)]
 pub(super) struct Errors(Option<Error>);
 
+/// Whether every name is declared once. Enums that have a name twice are not worth writing.
+pub(super) fn names_differ(written: &Written, errors: &mut Errors) -> bool {
+    let states: Vec<_> = written.states.items.iter().map(|item| &item.name).collect();
+    let events: Vec<_> = written.events.items.iter().map(|variant| &variant.ident).collect();
+    for (what, names) in [("state", &states), ("event", &events)] {
+        for (index, name) in names.iter().enumerate() {
+            if names[..index].contains(name) {
+                errors.say(name.span(), format!("{what} `{name}` is declared twice"));
+            }
+        }
+        if names.is_empty() {
+            errors.say(written.name.span(), format!("a machine without a {what} does nothing"));
+        }
+    }
+    errors.is_empty()
+}
+
 impl Errors {
     pub(super) fn say(&mut self, span: Span, message: impl std::fmt::Display) {
         let error = Error::new(span, message);
@@ -96,16 +113,6 @@ pub(super) fn resolve(written: &Written, errors: &mut Errors) -> Resolved {
     let events: Vec<Ident> =
         written.events.items.iter().map(|variant| variant.ident.clone()).collect();
     let names: Vec<Ident> = written.states.items.iter().map(|item| item.name.clone()).collect();
-    for (what, names) in [("state", &names), ("event", &events)] {
-        for (index, name) in names.iter().enumerate() {
-            if names[..index].contains(name) {
-                errors.say(name.span(), format!("{what} `{name}` is declared twice"));
-            }
-        }
-    }
-    if events.is_empty() {
-        errors.say(written.events.name.span(), "a machine without events does nothing");
-    }
     let mut states: Vec<State> = written
         .states
         .items
@@ -225,7 +232,8 @@ fn rows_of(
         let arm = arm(rule, names, errors);
         match &rule.events {
             Names::Rest(span) if all => {
-                let message = "rules for every event in every state decide nothing: name one of the two";
+                let message =
+                    "rules for every event in every state decide nothing: name one of the two";
                 errors.say(*span, message);
             }
             Names::Rest(span) => {
@@ -284,6 +292,8 @@ fn fill(
     errors: &mut Errors,
 ) -> Vec<Vec<Arm>> {
     let width = events.len();
+    // A name that nobody knows may have been what was left.
+    let names_known = errors.is_empty();
     let mut from: Vec<Option<usize>> = vec![None; names.len() * width];
     for nearness in [Nearness::Both, Nearness::State, Nearness::All] {
         for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.nearness == nearness) {
@@ -303,11 +313,14 @@ fn fill(
             }
         }
     }
-    if errors.is_empty() {
+    if names_known {
         for (source, span) in rests.iter().enumerate() {
             let used = from.iter().flatten().any(|row| rows[*row].source == Some(source));
             if !used {
-                errors.say(*span, "no pair is left for this: each has rules that are nearer; remove it");
+                errors.say(
+                    *span,
+                    "no pair is left for this: each has rules that are nearer; remove it",
+                );
             }
         }
     }

@@ -134,7 +134,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             headers: None,
             settled: None,
             in_hand: None,
-            stopped: Arc::default(),
+            ended: Arc::default(),
         };
         Self { desk, intensity: INTENSITY, backoff: BACKOFF }
     }
@@ -207,14 +207,15 @@ impl<T: Send + Sync + 'static> Worker<T> {
     /// Dropped before it finishes, it drops the handler where it waits, and what is still in its channel.
     pub async fn run(self, ctx: Ctx) -> Result<(), BoxError> {
         let Self { desk, intensity, backoff } = self;
-        let (name, stopped) = (desk.name.clone(), desk.stopped.clone());
+        let (name, ended) = (desk.name.clone(), desk.ended.clone());
         let mut supervisor = Supervisor::new(&name, Strategy::OneForOne)
             .with_intensity(intensity)
             .with_backoff(backoff);
         supervisor.child(&name, OnExit::RestartOnFailure, desk, serve::<T>);
         supervisor.run(&ctx).await?;
-        let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
-        stopped.map_or(Ok(()), |stopped| Err(stopped.into()))
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody was there to be cut short, if the context ended between a panic and the restart.
+        ended.unwrap_or_else(|| Err(ctx.cause().into()))
     }
 }
 
@@ -266,6 +267,7 @@ impl Problem {
 
 type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 type Handler<T> = Box<dyn for<'a> Fn(Ctx, &'a T, Name) -> Handling<'a> + Send>;
+type Of<T, R> = Box<dyn Fn(&T) -> R + Send>;
 
 /// What a worker works with. It outlives every single run.
 struct Desk<T> {
@@ -275,12 +277,13 @@ struct Desk<T> {
     policy: Policy,
     breaker: Option<Breaker>,
     source: Option<Source>,
-    dead: Option<(DeadLetters, Box<dyn Fn(&T) -> Letter + Send>)>,
-    headers: Option<Box<dyn Fn(&T) -> Headers + Send>>,
+    dead: Option<(DeadLetters, Of<T, Letter>)>,
+    headers: Option<Of<T, Headers>>,
     settled: Option<Sender<Settled<T>>>,
     /// The message that is being handled. Still here in the next run: then the last one panicked over it.
     in_hand: Option<InHand<T>>,
-    stopped: Arc<Mutex<Option<Stopped>>>,
+    /// How it ended for good.
+    ended: Arc<Mutex<Option<Result<(), BoxError>>>>,
 }
 
 struct InHand<T> {
@@ -316,28 +319,26 @@ fn serve<T: Send + Sync + 'static>(
             let (ctx, desk) = (&ctx, &mut *desk);
             scope(ctx, move |_| async move { Ok(desk.work(ctx).await) })
         };
-        let (halt, panic) = match work.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(halt)) => (Some(halt), None),
+        let (worked, panic) = match work.await {
+            Ok(worked) => (worked, None),
             Err(panic) => match &panic {
                 towpath::Error::Panicked { message, at, .. } => {
                     let fault = Fault::panicked(desk.name.clone(), message, at.as_deref());
                     let problem = Problem { fault, retry_after: None };
-                    (desk.failed(&ctx, problem).await.err(), Some(panic))
+                    (desk.failed(&ctx, problem).await, Some(panic))
                 }
                 _ => return Err(panic.into()),
             },
         };
-        match (halt, panic) {
-            (Some(Halt::Stopped(stopped)), _) => {
-                // Well, for the supervisor: it is not to be started again.
-                *desk.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
-                Ok(())
-            }
-            (Some(Halt::Cancelled(cause)), _) => Err(cause.into()),
-            (None, Some(panic)) => Err(panic.into()),
-            (None, None) => Ok(()),
-        }
+        let ended = match (worked, panic) {
+            (Err(Halt::Cancelled(cause)), _) => return Err(cause.into()),
+            (Ok(()), Some(panic)) => return Err(panic.into()),
+            (Err(Halt::Stopped(stopped)), _) => Err(stopped.into()),
+            (Ok(()), None) => Ok(()),
+        };
+        // Well, for the supervisor, in either case: it is not to be started again.
+        *desk.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+        Ok(())
     })
 }
 
@@ -398,6 +399,8 @@ impl<T: Send + Sync + 'static> Desk<T> {
         let one = limits.attempt_ctx(&all).with_headers(headers);
         let handling = (self.handler)(one.clone(), &hand.message, self.name.clone());
         let result = match attempt(ctx, &one, handling).await {
+            // What a handler says that was told to stop is no news of its message.
+            Attempted::Ended(Err(_)) if ctx.is_done() => return Err(ctx.cause()),
             Attempted::Ended(result) => result,
             Attempted::TimedOut => {
                 Err(Problem { fault: Fault::timed_out(self.name.clone()), retry_after: None })

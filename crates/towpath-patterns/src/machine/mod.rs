@@ -6,7 +6,7 @@
 //!
 //! /// What a door remembers.
 //! #[derive(Default)]
-//! struct Log { opened: u32 }
+//! pub struct Log { opened: u32 }
 //!
 //! machine! {
 //!     /// A door with a lock.
@@ -107,8 +107,10 @@ mod check;
 mod export;
 mod instance;
 
+pub mod keyed;
 mod names;
 pub mod order;
+pub mod purchase;
 mod span;
 mod table;
 mod yaml;
@@ -119,6 +121,7 @@ pub mod generated;
 pub use bound::{BindError, Bindings, Bound};
 pub use instance::{Event, Instance, Machine, Refused, State, Transition, Verdict};
 
+pub use keyed::Keyed;
 pub use table::State as StateRow;
 pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
 pub use yaml::{LoadError, Place, Problem};

@@ -32,6 +32,10 @@ pub const FINISHED_KEPT: usize = 65_536;
 /// Bytes of an id that are allowed.
 pub const ID_BYTES_MAX: usize = 200;
 
+/// Bytes of an input, of a signal, or of an output with its effects, that are allowed. What is larger belongs into a store, with
+/// its name in here: all of it is kept in memory and in every checkpoint while the saga is unfinished.
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of records after which a checkpoint is written; more if the state itself is large.
 const CHECKPOINT_BYTES: usize = 16 << 20;
 

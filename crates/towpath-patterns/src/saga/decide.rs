@@ -145,8 +145,8 @@ impl State {
             return None;
         }
         let work = match self.work {
-            Work::Idle => Some(0),
-            Work::Called => None,
+            // Whatever comes next has been begun already.
+            Work::Idle | Work::Called => None,
             Work::Retry(at) => Some(at),
             Work::Waiting { due, .. } => Some(due).filter(|due| *due != Millis::MAX),
         };

@@ -68,6 +68,11 @@ pub enum Error {
         /// Its bytes.
         bytes: usize,
     },
+    /// An input or a signal is larger than [`PAYLOAD_BYTES_MAX`](super::PAYLOAD_BYTES_MAX).
+    Large {
+        /// Its bytes.
+        bytes: usize,
+    },
     /// As many sagas as are allowed are unfinished.
     Full {
         /// How many.
@@ -118,6 +123,11 @@ impl fmt::Display for Error {
                 f,
                 "an id of {bytes} bytes: from 1 to {} are allowed",
                 super::coordinator::ID_BYTES_MAX
+            ),
+            Self::Large { bytes } => write!(
+                f,
+                "{bytes} bytes are too many for a journal, which takes {}: keep them in a store and pass their name",
+                super::coordinator::PAYLOAD_BYTES_MAX
             ),
             Self::Full { most } => write!(
                 f,

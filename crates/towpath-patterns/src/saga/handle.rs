@@ -300,7 +300,7 @@ impl Handle {
     /// not started again: [`Accepted::Before`].
     ///
     /// # Errors
-    /// [`Error::NoDefinition`], [`Error::Id`], [`Error::Full`], [`Error::Gone`].
+    /// [`Error::NoDefinition`], [`Error::Id`], [`Error::Large`], [`Error::Full`], [`Error::Gone`].
     pub async fn start(
         &self,
         saga: &str,
@@ -342,7 +342,7 @@ impl Handle {
     /// Tells a saga something. It is kept until a step waits for it; two signals of one name with the same `dedup` are one.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Gone`].
+    /// [`Error::Unknown`], [`Error::Large`], [`Error::Gone`].
     pub async fn signal(
         &self,
         id: &str,

@@ -57,7 +57,8 @@ mod table;
 
 pub use call::{Call, Effect};
 pub use coordinator::{
-    Coordinator, FINISHED_KEPT, ID_BYTES_MAX, Orphans, RESUME_PER_SECOND, UNFINISHED_MAX,
+    Coordinator, FINISHED_KEPT, ID_BYTES_MAX, Orphans, PAYLOAD_BYTES_MAX, RESUME_PER_SECOND,
+    UNFINISHED_MAX,
 };
 pub use decide::{Event, Moment, Taken, ToCall, Verdict};
 pub use definition::{Action, DEATHS, Saga, TIMEOUT};

@@ -2,7 +2,7 @@
 //!
 //! What always holds:
 //! - [`Record::decode`] of what [`Record::encode`] wrote gives the same record; anything else gives an error and never panics
-//!   (fuzzed as `saga_record`, golden bytes in `record/tests.rs`).
+//!   (golden bytes: `tests/it/saga/records.rs`).
 //! - A kind, once used, never means anything else; a field is only ever added behind the others, under a new [`FORMAT`].
 //!
 //! A journal record is: kind [`KINDS`] plus the number below, the saga's id as key, and as payload one byte of format, then
@@ -501,6 +501,3 @@ impl<'a> Rest<'a> {
         Some(if self.option()? { Then::Retry(self.number()?) } else { Then::GiveUp })
     }
 }
-
-#[cfg(test)]
-mod tests;

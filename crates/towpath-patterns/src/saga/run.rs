@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use towpath::{BoxError, Ctx, Receiver, Scope, Sender, TrySendError, at, rt, select, unbounded};
 
 use super::call::{Answer, Answers, Call, Effect, Ticket};
-use super::coordinator::{Defined, Definitions, Limits};
+use super::coordinator::{Defined, Definitions, ID_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX};
 use super::decide::{Event, Moment, Taken, ToCall, Verdict};
 use super::error::Error;
 use super::handle::{Accepted, Alert, Outcome, Reply, Request, What};
@@ -315,6 +315,17 @@ impl Run {
             verdict = Verdict::Not(How::Refused, reason);
             effects.clear();
         }
+        if let Verdict::Done(output) = &verdict {
+            let effects_bytes: usize =
+                effects.iter().map(|it| it.key.len() + it.payload.len()).sum();
+            let bytes = output.len() + effects_bytes;
+            if bytes > PAYLOAD_BYTES_MAX || effects.iter().any(|it| it.key.len() > ID_BYTES_MAX) {
+                // It was done all the same, so it is in doubt, and what calls it again gets the same answer.
+                let reason = format!("{bytes} bytes of output and effects are too many");
+                verdict = Verdict::Not(How::Lost, reason);
+                effects.clear();
+            }
+        }
         self.take(slot, Event::Answer { step, undo, attempt, verdict }, &effects);
     }
 
@@ -423,6 +434,9 @@ impl Run {
         let mut records = mem::take(&mut self.records);
         let was_held = live.state.is_held();
         let taken = live.state.take(event, moment, &mut records);
+        if live.state.call().is_none() {
+            live.patience = Millis::MAX;
+        }
         if !records.is_empty() {
             let done = records
                 .iter()

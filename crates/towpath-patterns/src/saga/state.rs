@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Paused and dead are marks beside that, which keep it from calling anybody.
-//! Decisions are in `decide.rs`. Tests: `state/tests.rs`, and `tests/it/saga/model.rs` against a model of ten lines.
+//! Decisions are in `decide.rs`. Tests: `tests/it/saga/core.rs`, and `model.rs` there against a model of ten lines.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -413,6 +413,3 @@ impl State {
         self.fresh();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -95,6 +95,8 @@ pub(crate) enum Kind {
     Crash,
     /// The program asked the simulator itself.
     User,
+    /// How long a step takes.
+    Cost,
 }
 
 /// Decides, one schedule after the other.
@@ -134,7 +136,6 @@ pub(crate) struct Choices {
     /// Every answer, by position.
     made: Vec<u64>,
     about_tasks: u64,
-    hash: u64,
     place: u64,
     coverage: Option<Box<Coverage>>,
     covers_places: bool,
@@ -161,7 +162,6 @@ impl Choices {
             even: false,
             made: Vec::new(),
             about_tasks: 0,
-            hash: 0,
             place: 0,
             coverage: None,
             covers_places: false,
@@ -202,7 +202,7 @@ impl Choices {
         }
         self.strategy.end(self.about_tasks);
         if let Some(coverage) = &mut self.coverage {
-            coverage.schedule(self.hash);
+            coverage.schedule(hash_of(&self.made));
         }
     }
 
@@ -216,7 +216,7 @@ impl Choices {
         self.about_tasks += 1;
         let value =
             if self.even { self.strategy.one_of(below as u64) } else { self.ask(candidates) };
-        self.keep(Kind::Task, below as u64, value);
+        self.keep(below as u64, value);
         value as usize
     }
 
@@ -228,17 +228,23 @@ impl Choices {
         } else {
             self.strategy.task(candidates) as u64
         };
-        if self.covers_places
-            && let Some(coverage) = &mut self.coverage
-        {
+        if self.covers_places {
+            self.note_place(candidates, value);
+        }
+        value
+    }
+
+    /// For coverage.
+    #[cold]
+    fn note_place(&mut self, candidates: &[Candidate], value: u64) {
+        if let Some(coverage) = &mut self.coverage {
             // Without a word from the engine, a place is what the default candidate is about to do.
             let place = match self.place {
                 0 => u64::from(candidates[0].op as u8),
                 place => place,
             };
-            coverage.choice(place, Kind::Task, below, value);
+            coverage.choice(place, Kind::Task, candidates.len() as u64, value);
         }
-        value
     }
 
     /// A number below `below`; 0 if that is at most 1.
@@ -254,7 +260,7 @@ impl Choices {
         {
             coverage.choice(self.place, kind, below, value);
         }
-        self.keep(kind, below, value);
+        self.keep(below, value);
         value
     }
 
@@ -280,7 +286,7 @@ impl Choices {
     /// A hash of what was chosen so far: equal for equal schedules.
     #[cfg(test)]
     pub(crate) fn hash(&self) -> u64 {
-        self.hash
+        hash_of(&self.made)
     }
 
     /// What the strategy needs to do this schedule again; none if it was not by a seed.
@@ -314,7 +320,6 @@ impl Choices {
         self.next = 0;
         self.made.clear();
         self.about_tasks = 0;
-        self.hash = 0;
         self.place = 0;
     }
 
@@ -331,12 +336,15 @@ impl Choices {
     }
 
     #[inline]
-    fn keep(&mut self, kind: Kind, below: u64, value: u64) {
+    fn keep(&mut self, below: u64, value: u64) {
         debug_assert!(value < below, "a strategy answered {value} of {below}");
-        let question = (kind as u64) << 56 ^ below << 28;
-        self.hash = fold(self.hash, question ^ value);
         self.made.push(value);
     }
+}
+
+/// A hash of what was answered. The questions need not be in it: the same answers lead to the same ones.
+fn hash_of(made: &[u64]) -> u64 {
+    made.iter().fold(0, |hash, value| fold(hash, *value))
 }
 
 /// One more word into a hash, as rustc's own hasher does it: two instructions, and good enough to tell schedules apart.

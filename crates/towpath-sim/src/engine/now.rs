@@ -1,6 +1,6 @@
 //! How things stand in a schedule: who may run, what time it is, what went wrong.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use towpath::rt::sim::Point;
 
@@ -34,9 +34,9 @@ pub(super) struct Now {
     pub(super) patient_until: u64,
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
-    /// Up to this step there is nothing to look at but who goes on: nobody is impatient, no timer is set, nobody takes notes
+    /// Before this step there is nothing to look at but who goes on: nobody is impatient, no timer is set, nobody takes notes
     /// and nothing has failed. So a step asks one question instead of ten.
-    pub(super) quiet_until: u64,
+    pub(super) quiet_before: u64,
     /// Turns, sleeps and jumps of the clock.
     pub(super) beats: u64,
     pub(super) trace: Trace,
@@ -69,6 +69,10 @@ enum Look {
     Later { near: bool },
 }
 
+/// How long a step may take has so many answers: nothing, and powers of two of a largest time, so that from one campaign both
+/// what is nearly at once and what takes long is heard of.
+const COSTS: u64 = 8;
+
 /// Who goes on.
 pub(super) enum Chosen {
     Task(u32),
@@ -88,7 +92,7 @@ impl Now {
             pulse: Pulse::default(),
             patient_until: 0,
             last_step: 0,
-            quiet_until: 0,
+            quiet_before: 0,
             beats: 0,
             trace: Trace::default(),
             current: 0,
@@ -123,7 +127,7 @@ impl Now {
         self.record = record;
         self.last_panic = None;
         // The first choice looks at everything, and finds out.
-        self.quiet_until = 0;
+        self.quiet_before = 0;
     }
 
     /// Looks how long nothing will have to be looked at.
@@ -131,15 +135,17 @@ impl Now {
         let quiet = self.failure.is_none()
             && self.record.is_none()
             && !self.clock.is_set()
+            && self.config.step_cost.is_zero()
             && !self.choices.covers_places()
             && !(self.config.leaks && self.main_done.is_some());
-        self.quiet_until = if quiet { self.patient_until.min(self.last_step) } else { 0 };
+        let loud = self.patient_until.min(self.last_step).saturating_add(1);
+        self.quiet_before = if quiet { loud } else { 0 };
     }
 
     /// Whether who goes on is all that there is to look at.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        self.steps <= self.quiet_until
+        self.steps < self.quiet_before
     }
 
     /// Who goes on at a quiet step in place of whoever runs, which then stands in line; `None`: the same.
@@ -161,13 +167,25 @@ impl Now {
         }
     }
 
+    /// How long this step takes, if that may be anything but nothing.
+    pub(super) fn cost(&mut self) -> Duration {
+        if self.config.step_cost.is_zero() || self.failure.is_some() {
+            return Duration::ZERO;
+        }
+        match self.pick(Kind::Cost, COSTS) {
+            0 => Duration::ZERO,
+            // The largest answer is the whole, each smaller one half of the next.
+            chosen => self.config.step_cost / (1 << (COSTS - 1 - chosen)),
+        }
+    }
+
     /// Sets a timer.
     pub(super) fn set_timer(&mut self, deadline: Instant, rings: Rings) {
         if !self.clock.is_set() {
             self.clock_since = self.steps;
         }
         self.clock.set(deadline, rings);
-        self.quiet_until = 0;
+        self.quiet_before = 0;
     }
 
     /// Who is next, as nobody runs; `None`: nobody can. At a quiet moment.
@@ -285,7 +303,7 @@ impl Now {
     pub(super) fn main_ends(&mut self) {
         self.main_done = Some((self.steps, self.beats));
         self.last_step = self.last_step.min(self.steps + self.config.max_steps_after_main);
-        self.quiet_until = 0;
+        self.quiet_before = 0;
     }
 
     #[cold]
@@ -309,7 +327,7 @@ impl Now {
             // One that makes no steps is counted by its turns.
             let step = if fault == Fault::NoEnd { self.steps.max(self.beats) } else { self.steps };
             self.failure = Some(Failure::new(fault, self.current, step, &self.tasks));
-            self.quiet_until = 0;
+            self.quiet_before = 0;
         }
     }
 

@@ -100,9 +100,18 @@ impl sim::World for World {
         if self.ending.get() || tasks.len() == 0 {
             return Waker::noop().clone();
         }
-        let waker = tasks.waker(*current, Wakes::Park, &self.outside, *schedule);
-        tasks.put_back(*current, Wakes::Park, waker.clone());
-        waker
+        tasks.waker(*current, Wakes::Park, &self.outside, *schedule)
+    }
+
+    fn put_back(&self, waker: Waker) {
+        // What it got while the schedule ended is nobody's.
+        if !self.ending.get() {
+            let mut now = self.now.borrow_mut();
+            let Now { tasks, current, .. } = &mut *now;
+            if tasks.len() > 0 {
+                tasks.put_back(*current, Wakes::Park, waker);
+            }
+        }
     }
 
     fn ring_at(&self, deadline: Instant, timer: Arc<dyn Ring>) {
@@ -179,7 +188,8 @@ impl World {
         }
         let mut now = self.now.borrow_mut();
         let step = now.steps;
-        let number = now.tasks.add(job, born.name, born.at, step);
+        let name = born.name.map(|name| name.to_owned().into());
+        let number = now.tasks.add(job, name, born.at, step);
         let by = now.current;
         if let Some(record) = &mut now.record {
             record.spawn(step, number, by);

@@ -3,7 +3,7 @@
 //! What always holds: a process is in one state; `line` has those that are `Runnable`, in the order in which they became so,
 //! and nobody twice, behind a place for the one that runs. So it is the list of candidates as it stands.
 
-use std::{panic::Location, sync::Arc, task::Waker};
+use std::{borrow::Cow, panic::Location, sync::Arc, task::Waker};
 
 use towpath::rt::sim::{BoxCall, Op};
 
@@ -35,7 +35,7 @@ pub(super) struct Task {
     /// Between turns; `None` while it has one, and at the end.
     pub(super) job: Option<Job>,
     pub(super) is_thread: bool,
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Cow<'static, str>>,
     pub(super) at: &'static Location<'static>,
     /// The stack on which it is in the middle of a turn.
     pub(super) stack: Option<usize>,
@@ -57,12 +57,17 @@ pub(super) struct Task {
 }
 
 impl Task {
-    fn new(job: Job, name: Option<&str>, at: &'static Location<'static>, since: u64) -> Self {
+    fn new(
+        job: Job,
+        name: Option<Cow<'static, str>>,
+        at: &'static Location<'static>,
+        since: u64,
+    ) -> Self {
         Self {
             state: State::Runnable,
             is_thread: matches!(job, Job::Thread(_)),
             job: Some(job),
-            name: name.map(Into::into),
+            name,
             at,
             stack: None,
             woken: false,
@@ -136,7 +141,7 @@ impl Tasks {
     pub(super) fn add(
         &mut self,
         job: Job,
-        name: Option<&str>,
+        name: Option<Cow<'static, str>>,
         at: &'static Location<'static>,
         step: u64,
     ) -> u32 {

@@ -209,6 +209,26 @@ impl World {
             now.trace.jump(time);
             due
         };
+        self.ring(due);
+    }
+
+    /// Lets the step take the time that it takes.
+    fn spend(&self) {
+        let due = {
+            let mut now = self.now.borrow_mut();
+            let cost = now.cost();
+            if cost.is_zero() {
+                return;
+            }
+            let due = now.clock.pass(cost);
+            let time = now.clock.elapsed();
+            now.trace.jump(time);
+            due
+        };
+        self.ring(due);
+    }
+
+    fn ring(&self, due: Vec<Rings>) {
         // Wakers may be the program's own: not under the borrow.
         for rings in due {
             match rings {
@@ -300,6 +320,7 @@ impl World {
             now.look_around(point);
             now.current
         };
+        self.spend();
         if self.laws.are_any()
             && let Some(broken) = self.laws.check()
         {

@@ -127,7 +127,7 @@ impl World {
         {
             let mut now = self.now.borrow_mut();
             let at = now.config.at;
-            now.tasks.add(job, Some("main"), at, 0);
+            now.tasks.add(job, Some("main".into()), at, 0);
         }
         let first = self.choose(None);
         self.appoint(&mut self.now.borrow_mut(), first);

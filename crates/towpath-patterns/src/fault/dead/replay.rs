@@ -111,7 +111,8 @@ impl DeadLetters {
     }
 
     /// Hands letters to `handler`, one after the other, in the order of their numbers. `Ok` closes a letter; an error becomes
-    /// the newest failure in its history, and so does a panic of the handler.
+    /// the newest failure in its history, and so does a panic of the handler. An error of a handler whose context has ended is
+    /// neither: the letter is in doubt.
     ///
     /// `Ok` has to mean that the message is handled, or durable with whoever handles it next. A handler that sends it into a
     /// channel waits until the other side says so; else a kill between the two loses it.
@@ -222,6 +223,8 @@ impl DeadLetters {
                 let result = attempt(ctx, one, handled).await;
                 Ok(match result {
                     Attempted::Ended(Ok(())) => Some(Ok(())),
+                    // What a handler says that was told to stop is no news of its letter.
+                    Attempted::Ended(Err(_)) if ctx.is_done() => None,
                     Attempted::Ended(Err(error)) => Some(Err(Fault::of(source, &error))),
                     Attempted::TimedOut | Attempted::Cancelled(_) => None,
                 })

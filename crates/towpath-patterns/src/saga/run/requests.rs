@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use towpath::{Ctx, Receiver, bounded, select};
 
-use super::super::coordinator::ID_BYTES_MAX;
 use super::super::handle::{Filter, History};
 use super::super::keep::records;
 use super::super::record::KINDS;
@@ -18,6 +17,10 @@ impl Run {
     pub(super) fn serve(&mut self, request: Request) {
         match request {
             Request::Start { saga, id, input, headers, deadline, watch, reply } => {
+                if input.len() + headers.as_bytes().len() > PAYLOAD_BYTES_MAX {
+                    let bytes = input.len() + headers.as_bytes().len();
+                    return self.answer(reply, Err(Error::Large { bytes }));
+                }
                 let deadline = deadline.map(|it| self.clock.millis(it));
                 let answer = self.begin(&saga, &id, |shape, version, at| Record::Started {
                     plan: Arc::clone(&saga),
@@ -41,6 +44,10 @@ impl Run {
                 }
             },
             Request::Signal { id, name, dedup, payload, reply } => {
+                let bytes = name.len() + dedup.len() + payload.len();
+                if bytes > PAYLOAD_BYTES_MAX {
+                    return self.answer(reply, Err(Error::Large { bytes }));
+                }
                 let event = Event::Signal { name, dedup, payload };
                 let answer = self.ask(&id, event);
                 self.answer(reply, answer);
