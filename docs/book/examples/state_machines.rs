@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use towpath::{BoxError, Ctx, bounded, scope};
-use towpath_patterns::machine::{self, Keyed, Table};
+use towpath_patterns::machine;
+use towpath_patterns::machine::{Keyed, Table};
 
 /// Events that wait for the gates; more than the story has.
 const MAILBOX: usize = 8;
@@ -89,7 +90,13 @@ async fn main() -> Result<(), BoxError> {
     // ANCHOR: one
     let now = SystemTime::UNIX_EPOCH; // time is an argument
     let mut gate = Gate::start(Books::default());
-    for event in [Event::Push, Event::Coin { cents: 20 }, Event::Coin { cents: 50 }, Event::Push] {
+    for event in [
+        Event::Push,
+        Event::Coin { cents: 20 },
+        Event::Coin { cents: 50 },
+        Event::Push,
+        Event::Scrap,
+    ] {
         match gate.on(&event, now) {
             Ok(transition) => {
                 println!("{} -> {}: {:?}", transition.from, transition.to, transition.decisions)
