@@ -123,8 +123,10 @@ async fn main() -> Result<(), BoxError> {
         let (events, mailbox) = bounded(MAILBOX);
         let (outputs, mut told) = bounded(MAILBOX);
         s.spawn("gates", move |ctx| Keyed::new(gate).run(ctx, mailbox, outputs));
-        for (gate, event) in [(7, Event::Coin { cents: 50 }), (8, Event::Push), (7, Event::Push)] {
-            events.send((gate, event).into()).await?;
+        for gate_and_event in
+            [(7, Event::Coin { cents: 50 }), (8, Event::Push), (7, Event::Push), (8, Event::Scrap)]
+        {
+            events.send(gate_and_event.into()).await?;
         }
         drop(events);
         let mut lines = Vec::new();

@@ -56,6 +56,9 @@ impl Action {
     }
 }
 
+/// Whom a step calls, and whom its compensation.
+pub(super) type Targets = (Option<Sender<Call>>, Option<Sender<Call>>);
+
 /// The definition of a saga: steps, and for each how to take it back.
 ///
 /// ```
@@ -85,8 +88,7 @@ impl Action {
 #[derive(Clone)]
 pub struct Saga {
     pub(super) plan: Plan,
-    /// For each step: whom it calls, and whom its compensation.
-    pub(super) targets: Vec<(Option<Sender<Call>>, Option<Sender<Call>>)>,
+    pub(super) targets: Vec<Targets>,
     /// What is wrong with it.
     pub(super) mistake: Option<String>,
 }

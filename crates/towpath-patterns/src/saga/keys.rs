@@ -10,6 +10,9 @@ use super::call::Call;
 
 /// Remembers what was done under which key. See what [a process promises](super::Call).
 ///
+/// In memory. A process that loses these books and keeps its effects takes the compensation of what it has done for that of
+/// a step which never came. If your effects outlive the process, keep the keys beside them.
+///
 /// ```
 /// use towpath_patterns::saga::{Call, Keys};
 ///

@@ -55,10 +55,9 @@ mod tests {
                 passed += 1;
             }
             assert_eq!(passed, at_once, "{per_second} a second");
-            let mut now = 5_000;
             let mut later = 0;
             loop {
-                now = pace.next();
+                let now = pace.next();
                 if now > 6_000 {
                     break;
                 }

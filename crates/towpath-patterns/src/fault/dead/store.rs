@@ -71,8 +71,8 @@ pub(super) struct Taken {
     pub(super) lease: Lease,
 }
 
-/// An answer that waits for the commit.
-type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+/// An answer that waits for the commit, and for what went wrong with it.
+type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 pub(super) struct Store {
     writer: Writer,
@@ -204,9 +204,9 @@ impl Store {
 
     /// Answers after the commit.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, Error>) {
-        self.answers.push(Box::new(move |committed| {
-            let answer = match (committed, answer) {
-                (Err(error), Ok(_)) => Err(error.clone()),
+        self.answers.push(Box::new(move |failed| {
+            let answer = match (failed, answer) {
+                (Some(error), Ok(_)) => Err(error.clone()),
                 (_, answer) => answer,
             };
             // Who does not wait any more does not want to know.
@@ -219,7 +219,7 @@ impl Store {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let event = event.as_kept();
+        let event = event.kept();
         let Encoded { kind, key, payload } = event.encode();
         let at = self.writer.append(Entry { kind, key: &key, payload: &payload })?;
         self.state.apply(at, event);
@@ -235,7 +235,7 @@ impl Store {
             self.failed.get_or_insert_with(|| error.clone());
         }
         for answer in self.answers.drain(..) {
-            answer(committed.as_ref().map(|()| ()));
+            answer(committed.as_ref().err());
         }
     }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use towpath::{Ctx, Scope, rt, scope};
-use towpath_journal::Options;
 use towpath_patterns::fault::{
     Failure,
     dead::{DeadLetters, Error, LetterId, Pace, Pick, ReplayId, Status},
@@ -15,14 +14,11 @@ use towpath_sim::disk::{Disk, Faults};
 
 use super::letter;
 
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
-
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn with_letters(s: &Scope, letters: u64) -> DeadLetters {
     let disk = Disk::new(Faults::default());
-    let writer = Options::new().open_on(sim_disk::sim_disk(&disk), "/dead").unwrap();
+    let writer = super::writer(&disk).unwrap();
     let dead = DeadLetters::open(s, "orders", writer).unwrap();
     for number in 1..=letters {
         dead.put(letter(&format!("order {number}"), "no price")).await.unwrap();
