@@ -90,7 +90,13 @@ async fn main() -> Result<(), BoxError> {
     // ANCHOR: one
     let now = SystemTime::UNIX_EPOCH; // time is an argument
     let mut gate = Gate::start(Books::default());
-    for event in [Event::Push, Event::Coin { cents: 20 }, Event::Coin { cents: 50 }, Event::Push] {
+    for event in [
+        Event::Push,
+        Event::Coin { cents: 20 },
+        Event::Coin { cents: 50 },
+        Event::Push,
+        Event::Scrap,
+    ] {
         match gate.on(&event, now) {
             Ok(transition) => {
                 println!("{} -> {}: {:?}", transition.from, transition.to, transition.decisions)
