@@ -62,7 +62,6 @@ fn locks() {
     check(&["std-sync"], &["lock/block/mutex:2", "lock/block/read:4"]);
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn ours() {
     check(
@@ -92,7 +91,6 @@ fn ours() {
 }
 
 /// The rows of a table, each cell trimmed; a table per subcommand that measures a pattern.
-#[cfg(feature = "towpath-peer")]
 fn table(subcommand: &str) -> Vec<Vec<String>> {
     let output = Command::new(BENCH).args([subcommand, "--quick"]).output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -101,7 +99,6 @@ fn table(subcommand: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn buses() {
     let rows = table("bus");
@@ -115,6 +112,19 @@ fn buses() {
 }
 
 #[test]
+fn limits_and_shadows() {
+    let limits = table("limit");
+    assert_eq!(limits.len(), 2 * (4 + 6), "{limits:?}");
+    for row in limits {
+        let reads = row[4].strip_suffix(" M").and_then(|reads| reads.parse::<f64>().ok());
+        assert!(reads.is_some_and(|reads| reads > 0.0), "{row:?}");
+    }
+    let shadows = table("shadow");
+    assert_eq!(shadows.len(), 4, "{shadows:?}");
+    assert!(shadows.iter().all(|row| row[4].parse::<f64>().is_ok_and(|rate| rate > 0.0)));
+}
+
+#[test]
 fn unknown_names_are_refused() {
     for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {
         let status = Command::new(BENCH).args(args).output().expect("the bench starts").status;
@@ -122,7 +132,6 @@ fn unknown_names_are_refused() {
     }
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn state_machines() {
     let output =

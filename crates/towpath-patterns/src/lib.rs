@@ -10,6 +10,7 @@ pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod saga;
+pub mod shadow;
 #[cfg(feature = "xes")]
 pub mod xes;
 

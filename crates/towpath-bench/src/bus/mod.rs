@@ -192,12 +192,8 @@ fn events(subject: Subject, work: Work, quick: bool) -> u64 {
 fn sample(subject: Subject, work: Work, quick: bool) -> Result<Figures, String> {
     let events = events(subject, work, quick);
     match subject {
-        #[cfg(feature = "towpath-peer")]
         Subject::Towpath => in_process::<ours::Lossy>(work, events),
-        #[cfg(feature = "towpath-peer")]
         Subject::TowpathBlock => in_process::<ours::Waiting>(work, events),
-        #[cfg(not(feature = "towpath-peer"))]
-        Subject::Towpath | Subject::TowpathBlock => Err("built without towpath".to_owned()),
         Subject::TokioBroadcast => in_process::<Broadcast>(work, events),
         Subject::Nats => nats::sample(work, events),
         Subject::Etcd => etcd::sample(work, events),
@@ -292,7 +288,6 @@ fn in_process<B: Local>(work: Work, events: u64) -> Result<Figures, String> {
     Ok(Figures { published: events, heard, lost, seconds, age: total.spread(), memory })
 }
 
-#[cfg(feature = "towpath-peer")]
 mod ours {
     use towpath_patterns::bus::{Bus, Heard, Publisher, Subscriber, WhenFull};
 

@@ -49,7 +49,7 @@ pub(super) fn by_store(mut store: Box<dyn Store>, writers: usize, records: usize
                 }
                 store.commit();
                 for reply in replies.drain(..) {
-                    drop(reply.try_send(()));
+                    let _ = reply.try_send(()); // who waits, waits
                 }
             }
         });

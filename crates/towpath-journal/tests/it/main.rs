@@ -7,6 +7,8 @@ mod crash;
 mod damage;
 mod full;
 mod golden;
+#[cfg(feature = "index")]
+mod index;
 mod kill;
 mod model;
 mod points;

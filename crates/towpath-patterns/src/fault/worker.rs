@@ -267,6 +267,7 @@ impl Problem {
 
 type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 type Handler<T> = Box<dyn for<'a> Fn(Ctx, &'a T, Name) -> Handling<'a> + Send>;
+type Of<T, R> = Box<dyn Fn(&T) -> R + Send>;
 
 /// What a worker works with. It outlives every single run.
 struct Desk<T> {
@@ -276,8 +277,8 @@ struct Desk<T> {
     policy: Policy,
     breaker: Option<Breaker>,
     source: Option<Source>,
-    dead: Option<(DeadLetters, Box<dyn Fn(&T) -> Letter + Send>)>,
-    headers: Option<Box<dyn Fn(&T) -> Headers + Send>>,
+    dead: Option<(DeadLetters, Of<T, Letter>)>,
+    headers: Option<Of<T, Headers>>,
     settled: Option<Sender<Settled<T>>>,
     /// The message that is being handled. Still here in the next run: then the last one panicked over it.
     in_hand: Option<InHand<T>>,

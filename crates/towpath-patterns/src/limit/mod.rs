@@ -3,7 +3,8 @@
 //! | for | take | a read | a change |
 //! |---|---|---|---|
 //! | one number | [`Number`] | one atomic load | one atomic store |
-//! | several that belong together | [`Together`] | a pointer, no lock, no count that readers share | replaces all of them at once |
+//! | several numbers that belong together | [`Numbers`] | some loads, tried again if a change came between | some stores |
+//! | other values that belong together | [`Together`] | a pointer, no lock, no count that readers share | replaces all of them at once |
 //! | what must be accounted for | [`Audited`] | as `Together` | in a trail before it is in force, and may [degrade a stage](Stage) |
 //! | comparing, and very rare reads | [`Locked`] | a lock of the standard library | waits for readers |
 //! | so many a second, with bursts | [`TokenBucket`] | | keeps the tokens that are there |
@@ -43,6 +44,7 @@
 
 mod audited;
 mod bucket;
+mod numbers;
 mod stage;
 mod turns;
 mod window;
@@ -59,6 +61,7 @@ use arc_swap::ArcSwap;
 
 pub use audited::{Audited, Change};
 pub use bucket::{Rate, TokenBucket};
+pub use numbers::Numbers;
 pub use stage::{Level, Stage};
 pub use turns::Refused;
 pub use window::SlidingWindow;

@@ -206,7 +206,9 @@ where
         now: SystemTime,
         out: &mut Vec<O>,
     ) -> Verdict {
-        let index = state.index() * self.table.events().len() + event.id().index();
+        let (id, width) = (event.id().index(), self.table.events().len());
+        assert!(id < width, "an event that the table does not have");
+        let index = state.index() * width + id;
         let arms = &self.cells[index];
         let agree = |arm: &BoundArm<D, E, O>| {
             arm.guards.iter().all(|(guard, no)| guard(data, event, now) != *no)

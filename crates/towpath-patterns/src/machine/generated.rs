@@ -61,8 +61,8 @@ pub fn table(
         initial: StateId(initial),
         cells: cells.iter().map(|cell| cell.iter().map(arm).collect()).collect(),
     };
-    Table::build(draft).unwrap_or_else(|(table, findings)| {
-        let words: Vec<_> = findings.iter().map(|finding| finding.words(&table)).collect();
-        panic!("machine! let through what loading refuses: {}", words.join("; "))
-    })
+    let (table, findings) = Table::build(draft);
+    let words: Vec<_> = findings.iter().map(|finding| finding.words(&table)).collect();
+    assert!(words.is_empty(), "machine! let through what loading refuses: {}", words.join("; "));
+    table
 }

@@ -6,7 +6,7 @@
 //!
 //! /// What a door remembers.
 //! #[derive(Default)]
-//! struct Log { opened: u32 }
+//! pub struct Log { opened: u32 }
 //!
 //! machine! {
 //!     /// A door with a lock.

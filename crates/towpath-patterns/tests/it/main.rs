@@ -6,6 +6,7 @@ mod limit;
 mod log;
 mod machine;
 mod saga;
+mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
 #[cfg(feature = "xes")]

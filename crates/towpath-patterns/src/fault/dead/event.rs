@@ -218,7 +218,7 @@ impl Event {
     }
 
     /// The same as it will be when it has been written and read: times lose what is below a millisecond.
-    pub(super) fn as_kept(mut self) -> Self {
+    pub(super) fn kept(mut self) -> Self {
         match &mut self {
             Self::Put { faults, .. } | Self::Rejoined { faults, .. } => {
                 faults.iter_mut().for_each(|fault| fault.when = whole_millis(fault.when));

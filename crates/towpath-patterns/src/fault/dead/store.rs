@@ -35,17 +35,38 @@ pub(super) type Reply<T> = Sender<Result<T, Error>>;
 /// Everything the store reacts to.
 pub(super) enum Request {
     Put(Letter, Reply<LetterId>),
-    List { pick: Pick, after: LetterId, limit: usize, reply: Reply<Vec<Summary>> },
+    List {
+        pick: Pick,
+        after: LetterId,
+        limit: usize,
+        reply: Reply<Vec<Summary>>,
+    },
     Count(Pick, Reply<(u64, u64)>),
     Groups(Reply<Vec<Group>>),
     Show(LetterId, Reply<Shown>),
-    Edit { id: LetterId, payload: Vec<u8>, note: String, reply: Reply<()> },
-    Discard { id: LetterId, note: String, reply: Reply<()> },
+    Edit {
+        id: LetterId,
+        payload: Vec<u8>,
+        note: String,
+        reply: Reply<()>,
+    },
+    Discard {
+        id: LetterId,
+        note: String,
+        reply: Reply<()>,
+    },
     Begin(Pick, Reply<(ReplayId, Lease)>),
     Resume(ReplayId, Reply<(ReplayId, Lease)>),
     Take(ReplayId, Reply<Option<Taken>>),
-    Outcome { replay: ReplayId, id: LetterId, outcome: Result<(), Fault>, reply: Reply<()> },
+    Outcome {
+        replay: ReplayId,
+        id: LetterId,
+        outcome: Result<(), Fault>,
+        reply: Reply<()>,
+    },
     End(ReplayId, Reply<Progress>),
+    /// Ends it, unless somebody runs it.
+    Abandon(ReplayId, Reply<Progress>),
     Replays(Reply<Vec<(ReplayId, Progress)>>),
 }
 
@@ -71,8 +92,8 @@ pub(super) struct Taken {
     pub(super) lease: Lease,
 }
 
-/// An answer that waits for the commit.
-type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+/// An answer that waits for the commit, and for what went wrong with it.
+type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 pub(super) struct Store {
     writer: Writer,
@@ -194,6 +215,11 @@ impl Store {
                 let ended = self.end(replay);
                 self.answer(reply, ended);
             }
+            Request::Abandon(replay, reply) => {
+                let free = self.resume(replay).map(drop);
+                let ended = free.and_then(|()| self.end(replay));
+                self.answer(reply, ended);
+            }
             Request::Replays(reply) => {
                 let replays = self.state.replays.iter().map(|(id, it)| (*id, it.clone()));
                 let replays = replays.collect();
@@ -204,9 +230,9 @@ impl Store {
 
     /// Answers after the commit.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, Error>) {
-        self.answers.push(Box::new(move |committed| {
-            let answer = match (committed, answer) {
-                (Err(error), Ok(_)) => Err(error.clone()),
+        self.answers.push(Box::new(move |failed| {
+            let answer = match (failed, answer) {
+                (Some(error), Ok(_)) => Err(error.clone()),
                 (_, answer) => answer,
             };
             // Who does not wait any more does not want to know.
@@ -219,7 +245,7 @@ impl Store {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let event = event.as_kept();
+        let event = event.kept();
         let Encoded { kind, key, payload } = event.encode();
         let at = self.writer.append(Entry { kind, key: &key, payload: &payload })?;
         self.state.apply(at, event);
@@ -235,7 +261,7 @@ impl Store {
             self.failed.get_or_insert_with(|| error.clone());
         }
         for answer in self.answers.drain(..) {
-            answer(committed.as_ref().map(|()| ()));
+            answer(committed.as_ref().err());
         }
     }
 

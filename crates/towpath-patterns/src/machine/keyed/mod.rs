@@ -97,6 +97,12 @@ impl<K, E> From<(K, E)> for Input<K, E> {
     }
 }
 
+/// How an event ended: handled, or given back.
+pub type Outcome<M> = Result<
+    Transition<<M as Machine>::State, <M as Machine>::Decision>,
+    Rejected<<M as Machine>::Event>,
+>;
+
 /// What became of an event.
 pub struct Output<K, M: Machine> {
     /// The event's record in the journal, by which a decision is known when it is told again. [`Lsn::ZERO`] without a journal, and for
@@ -107,7 +113,7 @@ pub struct Output<K, M: Machine> {
     /// The event's id.
     pub id: Option<u64>,
     /// Handled, with what is to be done; or not, and why not.
-    pub outcome: Result<Transition<M::State, M::Decision>, Rejected<M::Event>>,
+    pub outcome: Outcome<M>,
 }
 
 impl<K: fmt::Debug, M: Machine> fmt::Debug for Output<K, M>

@@ -239,8 +239,12 @@ where
     if store.machine.table().events().len() <= event_index::<M>(&event) {
         return Err(damaged(lsn, "holds an event that the table does not have"));
     }
-    match store.apply_at(&key, id, &event, now) {
+    // Not asked whether it is a duplicate: it was handled, whatever is remembered now.
+    match store.apply_at(&key, None, &event, now) {
         Applied::Moved { from, to } => {
+            if let Some(id) = id {
+                store.seen.add(&key, id);
+            }
             if !store.decisions.is_empty() {
                 let decisions = std::mem::take(&mut store.decisions);
                 waiting.pending.push_back(Pending { lsn, key, id, from, to, decisions });
@@ -250,7 +254,7 @@ where
         Applied::Refused(_) | Applied::Duplicate => {
             let what = format!(
                 "record {lsn} of the journal was handled when it was written and is not now: a guard or an action depends on more \
-                 than data, event and time, or is another function than it was, or fewer ids are remembered"
+                 than data, event and time, or is another function than it was"
             );
             Err(Error::new(ErrorKind::Corrupt, what))
         }

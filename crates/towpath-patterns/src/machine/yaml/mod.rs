@@ -183,11 +183,11 @@ impl Loader<'_> {
                     self.say(key.place, format!("there is no key `{}`{hint}", key.text));
             }
         }
-        let mut part = |name: &str| {
+        let part = |name: &str| {
             let found = entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
             found.or_else(|| self.say(root.place, format!("the key `{name}` is missing")))
         };
-        let parts = KEYS.map(|name| part(name));
+        let parts = KEYS.map(part);
         let [name, version, states, events, rules] = parts;
         let (name, version) = (self.word(name?, "a name"), self.word(version?, "a number"));
         let version = version.and_then(|word| {
@@ -217,17 +217,12 @@ impl Loader<'_> {
                 .map(|cell| cell.iter().map(|arm| arm.arm.clone()).collect())
                 .collect(),
         };
-        match Table::build(draft) {
-            Ok(table) => Some(table),
-            Err((table, findings)) => {
-                for finding in findings {
-                    let words = finding.words(&table);
-                    let place = place(&finding, &table, &states.declared, &events, &cells);
-                    let _: Option<()> = self.say(place, words);
-                }
-                None
-            }
+        let (table, findings) = Table::build(draft);
+        for finding in &findings {
+            let place = place(finding, &table, &states.declared, &events, &cells);
+            let _: Option<()> = self.say(place, finding.words(&table));
         }
+        findings.is_empty().then_some(table)
     }
 
     fn mapping<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [(Word, Node)]> {

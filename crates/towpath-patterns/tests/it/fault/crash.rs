@@ -10,7 +10,6 @@ use std::{
 };
 
 use towpath::{BoxError, Ctx, rt, scope};
-use towpath_journal::Options;
 use towpath_patterns::fault::{
     Failure, Fault, Settlement, Worker,
     dead::{DeadLetters, Letter, LetterId, Limits, Pace, Pick, Replay, Status},
@@ -21,9 +20,6 @@ use towpath_sim::{
     node::{Cluster, Node},
 };
 
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
-
 /// Messages that wait: more than a test has.
 const MESSAGES: usize = 16;
 
@@ -31,7 +27,7 @@ const MESSAGES: usize = 16;
 const LIMITS: Limits = Limits { letters_max: 100, checkpoint_every: 6 };
 
 fn open(scope: &towpath::Scope, disk: &Disk) -> Result<DeadLetters, BoxError> {
-    let writer = Options::new().open_on(sim_disk::sim_disk(disk), "/dead")?;
+    let writer = super::writer(disk)?;
     Ok(DeadLetters::open_with(scope, "orders", writer, LIMITS)?)
 }
 
@@ -58,7 +54,7 @@ impl Outside {
 
 async fn handle(_ctx: Ctx, message: &u64) -> Result<(), Failure> {
     rt::sleep(Duration::from_millis(1)).await;
-    if message % 3 == 0 { Ok(()) } else { Err(Failure::schema("no price")) }
+    if message.is_multiple_of(3) { Ok(()) } else { Err(Failure::schema("no price")) }
 }
 
 /// The node: takes what the source delivers, again from the start after each crash.

@@ -10,6 +10,7 @@ mod retry;
 mod worker;
 
 use towpath::{Scope, block_on, scope};
+use towpath_journal::{Options, Writer};
 use towpath_patterns::fault::{Failure, Fault, dead::Letter};
 
 /// Runs the body in a scope; everything has ended when it returns.
@@ -19,6 +20,14 @@ where
     Fut: Future<Output = Result<(), towpath::BoxError>>,
 {
     block_on(scope(&towpath::Ctx::root(), body)).unwrap();
+}
+
+/// Bytes of a segment on a simulated disk: small, so that letters fill several.
+const SEGMENT: u64 = 2048;
+
+/// A journal on a simulated disk.
+fn writer(disk: &towpath_sim::disk::Disk) -> Result<Writer, towpath_journal::Error> {
+    Options::new().segment_bytes(SEGMENT).open_on(crate::sim_disk::sim_disk(disk), "/dead")
 }
 
 /// A letter that failed for this reason.

@@ -12,16 +12,12 @@ use towpath::{
     BoxError, Ctx, Headers, Scope, rt, scope,
     supervisor::{GaveUp, Intensity},
 };
-use towpath_journal::Options;
 use towpath_patterns::fault::{
     Alert, Breaker, Class, Condition, Errors, Failure, Policy, Retry, Rule, Settlement, Stopped,
     Then, Tolerance, Worker,
     dead::{DeadLetters, Letter, LetterId, Pick, Step},
 };
 use towpath_sim::disk::{Disk, Faults};
-
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,7 +80,7 @@ fn policy() -> Policy {
 
 fn open_dead(s: &Scope) -> DeadLetters {
     let disk = Disk::new(Faults::default());
-    let writer = Options::new().open_on(sim_disk::sim_disk(&disk), "/dead").unwrap();
+    let writer = super::writer(&disk).unwrap();
     DeadLetters::open(s, "dead", writer).unwrap()
 }
 
@@ -304,7 +300,7 @@ async fn a_message_that_cannot_be_kept_stays_in_hand() {
     scope(&Ctx::root(), |s| async move {
         let disk = Disk::new(Faults { sync_error: 1_000, ..Faults::default() });
         disk.set_faults(Faults::default());
-        let writer = Options::new().open_on(sim_disk::sim_disk(&disk), "/dead")?;
+        let writer = super::writer(&disk)?;
         disk.set_faults(Faults { sync_error: 1_000, ..Faults::default() });
         let dead = DeadLetters::open(&s, "dead", writer)?;
         let (settled, ended) =

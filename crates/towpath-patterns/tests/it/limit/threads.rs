@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
-use towpath_patterns::limit::{Audited, Limit, Locked, Rate, Refused, Together, TokenBucket};
+use towpath_patterns::limit::{
+    Audited, Limit, Locked, NotChanged, Numbers, Rate, Refused, Together, TokenBucket,
+};
 
 const CHANGES: u64 = 2_000;
 /// Changes that the auditor may be behind.
 const TRAIL: usize = 64;
 
 /// Readers see pairs whose halves were set together, and never an older one after a newer one.
-fn pairs_stay_together(limit: &(impl Limit<Value = (u64, u64)> + Sync)) {
+fn pairs_stay_together(limit: &impl Limit<Value = (u64, u64)>) {
     let done = AtomicBool::new(false);
     thread::scope(|s| {
         for _ in 0..2 {
@@ -43,6 +45,7 @@ fn pairs_stay_together(limit: &(impl Limit<Value = (u64, u64)> + Sync)) {
 #[test]
 fn what_belongs_together_is_read_together() {
     pairs_stay_together(&Together::new((0, !0)));
+    pairs_stay_together(&Pair(Numbers::new([0, !0])));
     pairs_stay_together(&Locked::new((0, !0)));
     let (trail, mut audit) = towpath::bounded(TRAIL);
     let audited = Audited::new((0, !0), trail);
@@ -57,6 +60,20 @@ fn what_belongs_together_is_read_together() {
     pairs_stay_together(&audited);
     drop(audited);
     assert_eq!(auditor.join().unwrap(), CHANGES);
+}
+
+/// Pairs as [`Numbers`], which has a value of its own.
+struct Pair(Numbers<2>);
+
+impl Limit for Pair {
+    type Value = (u64, u64);
+    fn read<R>(&self, look: impl FnOnce(&(u64, u64)) -> R) -> R {
+        self.0.read(|[left, right]| look(&(*left, *right)))
+    }
+    fn change(&self, (left, right): (u64, u64)) -> Result<(), NotChanged<(u64, u64)>> {
+        self.0.change([left, right]).unwrap();
+        Ok(())
+    }
 }
 
 /// Three take what they can while a fourth changes the size of the bucket all the time, at a rate of next to nothing.

@@ -305,6 +305,19 @@ fn check_after_a_cut(
 }
 
 #[test]
+fn more_may_be_remembered_than_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let pay = |id| Input { key: 1, id: Some(id), event: Event::Pay { cents: 5 } };
+    let create = Input { key: 1, id: Some(1), event: Event::Create { price_cents: 5 } };
+    let inputs = [create, pay(2), pay(3), pay(2)];
+    let short = Keyed::new(Order).remember(1).report_all();
+    let (told, _) = life(short, Writer::open(dir.path()).unwrap(), &inputs, |_| true);
+    assert!(told.iter().all(|output| output.outcome.is_ok()), "forgotten, and so handled again");
+    let (told, well) = life(keyed(), Writer::open(dir.path()).unwrap(), &[pay(2)], |_| true);
+    assert!(well && matches!(told[0].outcome, Err(Rejected::Duplicate { .. })), "{told:?}");
+}
+
+#[test]
 fn a_journal_of_another_table_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     life(keyed(), Writer::open(dir.path()).unwrap(), &story(10), |_| true);
