@@ -523,12 +523,7 @@ impl Run {
 
     /// Sends the batch to the journal, if the one before has arrived there.
     async fn flush(&mut self) -> Result<(), Error> {
-        if self.on_way.is_some() || (self.batch.is_empty() && self.after.is_empty()) {
-            return Ok(());
-        }
-        if self.batch.is_empty() {
-            let after = mem::take(&mut self.after);
-            self.release(after);
+        if self.on_way.is_some() {
             return Ok(());
         }
         self.since_checkpoint += self.batch.len();
@@ -536,6 +531,11 @@ impl Run {
         let pinned = self.table.pin.is_some() || !self.batch.effects;
         if self.since_checkpoint >= self.next_checkpoint && pinned {
             self.checkpoint();
+        }
+        if self.batch.is_empty() {
+            let after = mem::take(&mut self.after);
+            self.release(after);
+            return Ok(());
         }
         let next = self.spare.take().unwrap_or_default();
         let batch = mem::replace(&mut self.batch, next);

@@ -98,11 +98,8 @@ impl Run {
                 self.answer(reply, Ok(()));
             }
             Request::Checkpoint { reply } => {
-                // With the next batch; if that has none of the first effects, of which no number is known yet.
+                // With the next batch, also when that has no records.
                 self.next_checkpoint = 0;
-                if self.batch.is_empty() && self.on_way.is_none() {
-                    self.checkpoint();
-                }
                 self.answer(reply, Ok(()));
             }
         }

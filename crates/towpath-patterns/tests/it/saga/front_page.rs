@@ -1,3 +1,5 @@
+//! An order of two steps, of which the second is refused; the front page of `saga` shows this file.
+
 use towpath::{BoxError, Ctx, Receiver, scope, select};
 use towpath_journal::Writer;
 use towpath_patterns::saga::{Action, Call, Coordinator, Keys, Outcome, Saga};

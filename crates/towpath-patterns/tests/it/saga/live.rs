@@ -97,6 +97,8 @@ fn a_start_that_comes_twice_is_one_also_after_a_restart() {
                     sagas.start("order", "", *b"").await,
                     Err(Error::Id { bytes: 0 })
                 ));
+                let large = sagas.start("order", "8", vec![0; PAYLOAD_BYTES_MAX + 1]).await;
+                assert!(matches!(large, Err(Error::Large { .. })));
                 Ok(())
             })
             .await?;
@@ -520,6 +522,52 @@ fn a_failing_journal_ends_the_coordinator_and_whoever_waits_hears_of_it() {
             Ok(())
         },
     );
+}
+
+/// Finished sagas leave the journal, but for effects that nobody has released; what is unfinished goes on from a checkpoint.
+#[test]
+fn checkpoints_let_go_of_what_is_finished_and_released() {
+    check("saga::live::checkpoints_let_go_of_what_is_finished_and_released", |disk| async move {
+        for (number, effects) in [false, true, true].into_iter().enumerate() {
+            let before = open(&disk)?;
+            let (oldest, end) = (before.oldest(), before.durable());
+            drop(before);
+            let (tx, rx) = bounded(PLACES);
+            let saga = Saga::new("order").action(action("pay", &tx)).signal("go", None);
+            let coordinator = Coordinator::new().define(saga);
+            life(&disk, coordinator, move |sagas, s| async move {
+                worker(&s, rx, move |call| {
+                    let effect = Effect { kind: 1, key: vec![], payload: vec![7; 100] };
+                    call.done_with(vec![7; 500], if effects { vec![effect] } else { vec![] });
+                });
+                if number == 2 {
+                    sagas.release(end).await?;
+                }
+                let life = |it: u32| format!("{number}-{it}");
+                sagas.start("order", &life(1_000), *b"").await?;
+                for it in 0..40 {
+                    sagas.start("order", &life(it), *b"").await?;
+                    sagas.signal(&life(it), "go", "1", *b"").await?;
+                    assert!(completed(&sagas.outcome(&life(it)).await?));
+                }
+                sagas.checkpoint().await?;
+                // Also those of the lives before.
+                assert_eq!(sagas.list(Filter::all()).await?.len(), number + 1);
+                for earlier in 0..=number {
+                    assert!(completed(&sagas.outcome(&format!("{earlier}-7")).await?));
+                }
+                Ok(())
+            })
+            .await?;
+            let after = open(&disk)?;
+            match number {
+                0 => assert!(after.oldest() > oldest, "nothing was let go"),
+                1 => assert_eq!(after.oldest(), oldest, "effects were let go before their release"),
+                _ => assert!(after.oldest() > oldest, "released effects were kept"),
+            }
+        }
+        Ok(())
+    });
 }
 
 #[test]
