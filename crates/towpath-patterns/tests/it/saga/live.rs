@@ -10,7 +10,7 @@ use towpath::{
 use towpath_journal::{ErrorKind, Options, Writer};
 use towpath_patterns::saga::{
     Accepted, Action, Alert, Backoff, Call, Coordinator, Effect, Error, Filter, Handle, Keys,
-    Orphans, Outcome, Record, Saga, Status, What,
+    Orphans, Outcome, PAYLOAD_BYTES_MAX, Record, Saga, Status, What,
 };
 use towpath_sim::{Sim, disk::Disk, disk::Faults};
 
