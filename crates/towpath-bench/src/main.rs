@@ -5,20 +5,27 @@
 //! cargo run --release -p towpath-bench -- list
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
+//! cargo run --release -p towpath-bench -- machine
 //! cargo run --release -p towpath-bench -- bus --servers
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
+//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
+//! `state_machines.rs`, `durable/` and `bus/` are programs of their own that share only the command line.
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/`, `limit.rs` and `shadow.rs` measure
 //! those patterns, with tables of their own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+#[cfg(feature = "towpath-peer")]
 mod bus;
 mod cells;
+#[cfg(feature = "durable")]
+mod durable;
 mod go;
+#[cfg(feature = "towpath-peer")]
 mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
@@ -28,7 +35,11 @@ mod machine;
 mod peers;
 mod report;
 mod runner;
+#[cfg(feature = "towpath-peer")]
+mod saga;
 mod sample;
+#[cfg(feature = "towpath-peer")]
+mod state_machines;
 mod shadow;
 mod workloads;
 
@@ -92,8 +103,38 @@ enum Action {
         /// Operations.
         ops: usize,
     },
+    /// Measures state machines: transitions in memory and with a journal, bytes of an idle instance, recovery.
+    #[cfg(feature = "towpath-peer")]
+    Machine {
+        /// Where the journals are; the system's folder for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// A thousandth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Measures the journal beside the floor of the disk and other stores.
+    #[cfg(feature = "durable")]
+    Journal(durable::Options),
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    #[cfg(feature = "towpath-peer")]
     Bus(bus::Options),
+    /// Durable steps of sagas a second, on a real disk.
+    #[cfg(feature = "towpath-peer")]
+    Saga {
+        /// How many sagas at once.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+        at_once: Vec<usize>,
+        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
+        #[arg(long)]
+        steps: Option<usize>,
+        /// A hundredth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+        /// A folder on the disk that is meant; that for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
     /// A hundred thousand device shadows.
@@ -124,7 +165,16 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
+        #[cfg(feature = "towpath-peer")]
+        Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
+        #[cfg(feature = "durable")]
+        Action::Journal(options) => durable::run(&options),
+        #[cfg(feature = "towpath-peer")]
         Action::Bus(options) => bus::run(&options),
+        #[cfg(feature = "towpath-peer")]
+        Action::Saga { at_once, steps, quick, dir } => {
+            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
+        }
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {

@@ -135,3 +135,15 @@ fn unknown_names_are_refused() {
         assert!(!status.success(), "{args:?}");
     }
 }
+
+#[cfg(feature = "towpath-peer")]
+#[test]
+fn state_machines() {
+    let output =
+        Command::new(BENCH).args(["machine", "--quick"]).output().expect("the bench starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).expect("a table is text");
+    for line in ["idle instance", "1 key in a store", "journalled", "by replay", "by snapshot"] {
+        assert!(table.contains(line), "{line} is missing in {table}");
+    }
+}
