@@ -13,7 +13,6 @@ use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-#[cfg(feature = "towpath-peer")]
 use towpath_patterns::limit::{Audited, Limit, Number, Numbers, Together};
 
 use crate::histogram::{Histogram, Spread};
@@ -150,7 +149,6 @@ type Kinds = Vec<(&'static str, Box<dyn Kind>)>;
 
 fn kinds_of_one() -> Kinds {
     vec![
-        #[cfg(feature = "towpath-peer")]
         ("Number", Box::new(Number::new(0))),
         ("std RwLock", Box::new(RwLock::new(0_u64))),
         ("std Mutex", Box::new(Mutex::new(0_u64))),
@@ -161,11 +159,8 @@ fn kinds_of_one() -> Kinds {
 fn kinds_of_six() -> Kinds {
     let six = Six([0; 6]);
     vec![
-        #[cfg(feature = "towpath-peer")]
         ("Numbers", Box::new(Numbers::new(six.0))),
-        #[cfg(feature = "towpath-peer")]
         ("Together", Box::new(Together::new(six))),
-        #[cfg(feature = "towpath-peer")]
         ("Audited", Box::new(ours::Recorded::new(six))),
         ("std RwLock", Box::new(RwLock::new(six))),
         ("std Mutex", Box::new(Mutex::new(six))),
@@ -183,7 +178,6 @@ impl Six {
     }
 }
 
-#[cfg(feature = "towpath-peer")]
 mod ours {
     use super::{Audited, Kind, Limit, Number, Numbers, Six, Together};
 

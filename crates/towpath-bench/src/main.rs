@@ -29,6 +29,7 @@ mod go;
 mod histogram;
 #[cfg(feature = "towpath-peer")]
 mod instructions;
+#[cfg(feature = "towpath-peer")]
 mod limit;
 mod link;
 mod machine;
@@ -39,8 +40,9 @@ mod runner;
 mod saga;
 mod sample;
 #[cfg(feature = "towpath-peer")]
-mod state_machines;
 mod shadow;
+#[cfg(feature = "towpath-peer")]
+mod state_machines;
 mod workloads;
 
 use std::path::PathBuf;
@@ -136,8 +138,10 @@ enum Action {
         dir: Option<PathBuf>,
     },
     /// Readers of limits that change, beside locks.
+    #[cfg(feature = "towpath-peer")]
     Limit(limit::Options),
     /// A hundred thousand device shadows.
+    #[cfg(feature = "towpath-peer")]
     Shadow(shadow::Options),
     /// Names all cells and libraries.
     List,
@@ -175,7 +179,9 @@ fn main() -> ExitCode {
         Action::Saga { at_once, steps, quick, dir } => {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
+        #[cfg(feature = "towpath-peer")]
         Action::Limit(options) => limit::run(&options),
+        #[cfg(feature = "towpath-peer")]
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

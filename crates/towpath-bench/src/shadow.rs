@@ -61,7 +61,6 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
         for _ in 0..repeats {
-            #[cfg(feature = "towpath-peer")]
             ours.push(ours::sample(devices, updates, rate)?);
             theirs.push(locked(devices, updates, rate));
         }
@@ -150,7 +149,6 @@ fn measure<K: Keeper>(
     Figures { fill, updates: updates as f64 / seconds, age: ages.spread(), bytes }
 }
 
-#[cfg(feature = "towpath-peer")]
 mod ours {
     use towpath::{Ctx, bounded, scope};
     use towpath_patterns::shadow::{Event, Patch, Shadows};

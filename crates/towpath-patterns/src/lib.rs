@@ -1,4 +1,4 @@
-//! What systems of processes are made of, packaged: errors as messages, state machines, sagas.
+//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows.
 //!
 //! Each pattern is processes and channels that a user could have written. It takes receivers, gives senders, lives in a
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
@@ -10,6 +10,7 @@ pub mod limit;
 pub mod log;
 pub mod machine;
 pub mod saga;
+pub mod shadow;
 #[cfg(feature = "xes")]
 pub mod xes;
 
@@ -50,4 +51,3 @@ pub use towpath_macros::machine as __machine;
 macro_rules! machine {
     ($($tokens:tt)*) => { $crate::__machine! { $crate; $($tokens)* } };
 }
-pub mod shadow;

@@ -201,12 +201,8 @@ fn events(subject: Subject, work: Work, quick: bool) -> u64 {
 fn sample(subject: Subject, work: Work, quick: bool) -> Result<Figures, String> {
     let events = events(subject, work, quick);
     match subject {
-        #[cfg(feature = "towpath-peer")]
         Subject::Towpath => in_process::<ours::Lossy>(work, events),
-        #[cfg(feature = "towpath-peer")]
         Subject::TowpathBlock => in_process::<ours::Waiting>(work, events),
-        #[cfg(not(feature = "towpath-peer"))]
-        Subject::Towpath | Subject::TowpathBlock => Err("built without towpath".to_owned()),
         Subject::TokioBroadcast => in_process::<Broadcast>(work, events),
         Subject::Nats => nats::sample(work, events),
         Subject::Etcd => etcd::sample(work, events),
@@ -329,7 +325,6 @@ async fn by_the_millisecond<B: Local>(bus: B, events: u64, start: Instant) -> (f
     (begun.elapsed().as_secs_f64(), memory::resident(std::process::id()))
 }
 
-#[cfg(feature = "towpath-peer")]
 mod ours {
     use towpath_patterns::bus::{Bus, Heard, Publisher, Subscriber, WhenFull};
 

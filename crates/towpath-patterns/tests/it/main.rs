@@ -6,8 +6,8 @@ mod limit;
 mod log;
 mod machine;
 mod saga;
+mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
 #[cfg(feature = "xes")]
 mod xes;
-mod shadow;
