@@ -1,8 +1,9 @@
 //! `towpath-bench bus`: one publisher, three subscribers, beside tokio's broadcast channel and, if asked for, NATS and etcd.
 //!
-//! Two kinds of work. *Paced*: 10,000 events a second, each stamped just before it is published; how old is it when it is heard,
-//! and how much memory does it take. *Ceiling*: as fast as the publisher can; how many are published, how many are heard.
-//! The payload is 64 bytes with the stamp in it.
+//! Three kinds of work. *Paced*: 10,000 events a second, each stamped just before it is published; how old is it when it is heard,
+//! and how much memory does it take. Most of that is waking a worker that sleeps; *tasks* is the same without it, with publisher
+//! and subscribers on one worker, ten events a millisecond. *Ceiling*: as fast as the publisher can; how many are published,
+//! how many are heard. The payload is 64 bytes with the stamp in it.
 //!
 //! Each sample is a process of its own, and the libraries take turns. In-process buses run three tasks on a tokio runtime with
 //! two workers, and a thread that publishes. The servers run on this machine and are spoken to over loopback by a client that
@@ -71,6 +72,8 @@ pub(crate) enum Subject {
 pub(crate) enum Work {
     /// So many a second.
     Paced,
+    /// The same, on one worker.
+    Tasks,
     /// As fast as it goes.
     Ceiling,
 }
@@ -115,7 +118,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let repeats = if options.quick { 1 } else { options.repeats };
     println!("| work | bus | events/s | heard/s | lost | p50 | p99 | max | memory |");
     println!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
-    for work in [Work::Paced, Work::Ceiling] {
+    for work in [Work::Paced, Work::Tasks, Work::Ceiling] {
+        let subjects: Vec<_> = subjects.iter().copied().filter(|it| does(*it, work)).collect();
         let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); subjects.len()];
         for _ in 0..repeats {
             for (subject, taken) in subjects.iter().zip(&mut taken) {
@@ -132,6 +136,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A server has no part in our worker, and who waits for room must not do so on the only one.
+fn does(subject: Subject, work: Work) -> bool {
+    work != Work::Tasks || matches!(subject, Subject::Towpath | Subject::TokioBroadcast)
 }
 
 fn name(value: &impl ValueEnum) -> String {
@@ -182,7 +191,7 @@ fn events(subject: Subject, work: Work, quick: bool) -> u64 {
     let events = match (subject, work) {
         (Subject::Etcd, Work::Paced) => 2 * RATE_ETCD,
         (Subject::Etcd, Work::Ceiling) => 2_000,
-        (_, Work::Paced) => 2 * RATE,
+        (_, Work::Paced | Work::Tasks) => 2 * RATE,
         (Subject::Nats, Work::Ceiling) => 500_000,
         (_, Work::Ceiling) => 2_000_000,
     };
@@ -201,7 +210,7 @@ fn sample(subject: Subject, work: Work, quick: bool) -> Result<Figures, String> 
 }
 
 /// A bus in this process.
-trait Local: Send + 'static {
+trait Local: Send + Sync + 'static {
     type Subscriber: Send + 'static;
     fn new() -> Self;
     fn subscribe(&self) -> Self::Subscriber;
@@ -236,11 +245,13 @@ fn at_pace(
 }
 
 fn in_process<B: Local>(work: Work, events: u64) -> Result<Figures, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .map_err(|error| error.to_string())?;
+    use tokio::runtime::Builder;
+    let mut builder = match work {
+        Work::Tasks => Builder::new_current_thread(),
+        Work::Paced | Work::Ceiling => Builder::new_multi_thread(),
+    };
+    let runtime =
+        builder.worker_threads(2).enable_time().build().map_err(|error| error.to_string())?;
     // The threads are there and have run before memory is looked at.
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
     let start = Instant::now();
@@ -250,29 +261,20 @@ fn in_process<B: Local>(work: Work, events: u64) -> Result<Figures, String> {
     let bus = B::new();
     let subscribers: Vec<_> = ages
         .into_iter()
-        .map(|mut ages| {
-            let mut subscriber = bus.subscribe();
-            runtime.spawn(async move {
-                let (mut heard, mut lost) = (0_u64, 0_u64);
-                loop {
-                    match B::next(&mut subscriber).await {
-                        News::Event(stamp) => {
-                            ages.add(now(start).saturating_sub(stamp));
-                            heard += 1;
-                        }
-                        News::Lost(count) => lost += count,
-                        News::End => return (ages, heard, lost),
-                    }
-                }
-            })
-        })
+        .map(|ages| runtime.spawn(hear::<B>(bus.subscribe(), ages, start)))
         .collect();
-    let publishing = std::thread::spawn(move || {
-        let publish = |stamp| bus.publish(Event { stamp, _body: [0; 7] });
-        let seconds = at_pace(work, RATE, events, start, publish);
-        (seconds, memory::resident(std::process::id()))
-    });
-    let (seconds, after) = publishing.join().map_err(|_| "the publisher has panicked")?;
+    let (seconds, after) = if work == Work::Tasks {
+        runtime
+            .block_on(runtime.spawn(by_the_millisecond(bus, events, start)))
+            .map_err(|error| error.to_string())?
+    } else {
+        let publishing = std::thread::spawn(move || {
+            let publish = |stamp| bus.publish(Event { stamp, _body: [0; 7] });
+            let seconds = at_pace(work, RATE, events, start, publish);
+            (seconds, memory::resident(std::process::id()))
+        });
+        publishing.join().map_err(|_| "the publisher has panicked")?
+    };
     let (mut heard, mut lost) = (0, 0);
     for subscriber in subscribers {
         let (ages, its, missed) =
@@ -286,6 +288,41 @@ fn in_process<B: Local>(work: Work, events: u64) -> Result<Figures, String> {
     }
     let memory = after.saturating_sub(before);
     Ok(Figures { published: events, heard, lost, seconds, age: total.spread(), memory })
+}
+
+/// Hears everything; the ages, how many, and how many were lost.
+async fn hear<B: Local>(
+    mut subscriber: B::Subscriber,
+    mut ages: Histogram,
+    start: Instant,
+) -> (Histogram, u64, u64) {
+    let (mut heard, mut lost) = (0, 0);
+    loop {
+        match B::next(&mut subscriber).await {
+            News::Event(stamp) => {
+                ages.add(now(start).saturating_sub(stamp));
+                heard += 1;
+            }
+            News::Lost(count) => lost += count,
+            News::End => return (ages, heard, lost),
+        }
+    }
+}
+
+/// Publishes as a task, a thousandth of a second's events at each tick; the seconds it took, and the memory then.
+async fn by_the_millisecond<B: Local>(bus: B, events: u64, start: Instant) -> (f64, u64) {
+    let begun = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    let mut left = events;
+    while left > 0 {
+        ticks.tick().await;
+        let now_due = left.min(RATE / 1000);
+        for _ in 0..now_due {
+            bus.publish(Event { stamp: now(start), _body: [0; 7] });
+        }
+        left -= now_due;
+    }
+    (begun.elapsed().as_secs_f64(), memory::resident(std::process::id()))
 }
 
 mod ours {

@@ -17,7 +17,7 @@ use towpath_patterns::saga::{
 };
 use towpath_sim::{Sim, choose, disk, net, node::Cluster};
 
-use super::sim_disk::sim_disk;
+use crate::sim_disk::sim_disk;
 
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(10),
