@@ -25,9 +25,13 @@ const ORDERS: usize = 16;
 /// How often the price service has been asked.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
-/// The worker's whole business. An order reads "<number>: <pieces> of <what>".
-async fn price(_ctx: Ctx, order: &String) -> Result<(), Failure> {
-    let (_, what) = order.split_once(": ").ok_or_else(|| Failure::schema("not an order"))?;
+/// An order reads "<number>: <pieces> of <what>".
+#[derive(Debug)]
+struct Order(String);
+
+/// The worker's whole business.
+async fn price(_ctx: Ctx, order: &Order) -> Result<(), Failure> {
+    let (_, what) = order.0.split_once(": ").ok_or_else(|| Failure::schema("not an order"))?;
     let (pieces, what) = what.split_once(" of ").ok_or_else(|| Failure::schema("not an order"))?;
     let pieces: u32 = pieces.parse().map_err(Failure::schema)?;
     if what == "tea" && ASKED.fetch_add(1, Ordering::Relaxed) < 2 {
@@ -42,14 +46,14 @@ fn open(s: &Scope, path: &Path) -> Result<DeadLetters, BoxError> {
     Ok(DeadLetters::open(s, "orders", Writer::open(path)?)?)
 }
 
-async fn say(mut settled: Receiver<Settled<String>>, dead: &DeadLetters) -> Result<(), BoxError> {
+async fn say(mut settled: Receiver<Settled<Order>>, dead: &DeadLetters) -> Result<(), BoxError> {
     while let Some(it) = settled.recv().await {
         match it.how {
             Settlement::Dead(id) => {
                 let it = dead.show(id).await?.summary;
                 println!("  letter {id}: {} after {} tries, {}", it.class, it.failures, it.cause);
             }
-            how => println!("  {:?}: {}", how, it.message),
+            how => println!("  {:?}: {}", how, it.message.0),
         }
     }
     Ok(())
@@ -69,14 +73,14 @@ async fn a_day_at_work(s: Scope, path: &Path) -> Result<(), BoxError> {
         .with_policy(Policy::default().on(Class::Transient, Rule::retry(quick)))
         .with_errors(&errors)
         .with_settled(settled)
-        .with_dead_letters(dead.clone(), |order: &String| {
+        .with_dead_letters(dead.clone(), |Order(order): &Order| {
             let number = order.split(':').next().unwrap_or_default();
             Letter::new(order.as_bytes()).with_key(format!("order-{number}"))
         });
     for order in
         ["1: 4 of salt", "2: four of salt", "3: 0 of soap", "4: 2 of tea", "5: six of soap"]
     {
-        tx.send(order.to_owned()).await?;
+        tx.send(Order(order.to_owned())).await?;
     }
     drop(tx);
     let worker = s.spawn("pricer's keeper", |ctx| worker.run(ctx));
@@ -99,9 +103,9 @@ async fn a_day_at_work(s: Scope, path: &Path) -> Result<(), BoxError> {
 
 /// As the worker does, on what a letter holds.
 async fn price_letter(ctx: Ctx, letter: Replay) -> Result<(), Failure> {
-    let order = String::from_utf8(letter.payload).map_err(Failure::schema)?;
+    let order = Order(String::from_utf8(letter.payload).map_err(Failure::schema)?);
     price(ctx, &order).await?;
-    println!("  handled: {order}");
+    println!("  handled: {}", order.0);
     Ok(())
 }
 

@@ -12,36 +12,28 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `state_machines.rs`, `durable/` and `bus/` are programs of their own that share only the command line.
-//! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing. `bus/`, `limit.rs` and `shadow.rs` measure
-//! those patterns, with tables of their own.
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! table of its own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
-#[cfg(feature = "towpath-peer")]
 mod bus;
 mod cells;
 #[cfg(feature = "durable")]
 mod durable;
 mod go;
-#[cfg(feature = "towpath-peer")]
 mod histogram;
-#[cfg(feature = "towpath-peer")]
 mod instructions;
-#[cfg(feature = "towpath-peer")]
 mod limit;
 mod link;
 mod machine;
 mod peers;
 mod report;
 mod runner;
-#[cfg(feature = "towpath-peer")]
 mod saga;
 mod sample;
-#[cfg(feature = "towpath-peer")]
 mod shadow;
-#[cfg(feature = "towpath-peer")]
 mod state_machines;
 mod workloads;
 
@@ -84,7 +76,6 @@ enum Action {
         md: Option<PathBuf>,
     },
     /// Counts Towpath's instructions per operation with valgrind, where nobody contends.
-    #[cfg(feature = "towpath-peer")]
     Instructions {
         /// Cases whose names match one of these globs; all without it.
         #[arg(long, value_delimiter = ',')]
@@ -97,7 +88,6 @@ enum Action {
         json: Option<PathBuf>,
     },
     /// Does the work of one case of `instructions`.
-    #[cfg(feature = "towpath-peer")]
     #[command(hide = true)]
     Work {
         /// A case's name.
@@ -106,7 +96,6 @@ enum Action {
         ops: usize,
     },
     /// Measures state machines: transitions in memory and with a journal, bytes of an idle instance, recovery.
-    #[cfg(feature = "towpath-peer")]
     Machine {
         /// Where the journals are; the system's folder for temporary files without it.
         #[arg(long)]
@@ -119,10 +108,8 @@ enum Action {
     #[cfg(feature = "durable")]
     Journal(durable::Options),
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
-    #[cfg(feature = "towpath-peer")]
     Bus(bus::Options),
     /// Durable steps of sagas a second, on a real disk.
-    #[cfg(feature = "towpath-peer")]
     Saga {
         /// How many sagas at once.
         #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
@@ -138,10 +125,8 @@ enum Action {
         dir: Option<PathBuf>,
     },
     /// Readers of limits that change, beside locks.
-    #[cfg(feature = "towpath-peer")]
     Limit(limit::Options),
     /// A hundred thousand device shadows.
-    #[cfg(feature = "towpath-peer")]
     Shadow(shadow::Options),
     /// Names all cells and libraries.
     List,
@@ -163,25 +148,18 @@ fn main() -> ExitCode {
             plan(&cells, &libs, repeats, quick)
                 .and_then(|plan| run(&plan, json.as_deref(), md.as_deref()))
         }
-        #[cfg(feature = "towpath-peer")]
         Action::Instructions { cases, beside, json } => {
             instructions::run(&cases, beside.as_deref(), json.as_deref())
         }
-        #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
-        #[cfg(feature = "towpath-peer")]
         Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
         #[cfg(feature = "durable")]
         Action::Journal(options) => durable::run(&options),
-        #[cfg(feature = "towpath-peer")]
         Action::Bus(options) => bus::run(&options),
-        #[cfg(feature = "towpath-peer")]
         Action::Saga { at_once, steps, quick, dir } => {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
-        #[cfg(feature = "towpath-peer")]
         Action::Limit(options) => limit::run(&options),
-        #[cfg(feature = "towpath-peer")]
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

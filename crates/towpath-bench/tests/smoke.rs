@@ -62,7 +62,6 @@ fn locks() {
     check(&["std-sync"], &["lock/block/mutex:2", "lock/block/read:4"]);
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn ours() {
     check(
@@ -92,7 +91,6 @@ fn ours() {
 }
 
 /// The rows of a table, each cell trimmed; a table per subcommand that measures a pattern.
-#[cfg(feature = "towpath-peer")]
 fn table(subcommand: &str) -> Vec<Vec<String>> {
     let output = Command::new(BENCH).args([subcommand, "--quick"]).output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -101,7 +99,6 @@ fn table(subcommand: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn buses() {
     let rows = table("bus");
@@ -114,7 +111,6 @@ fn buses() {
     }
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn limits_and_shadows() {
     let limits = table("limit");
@@ -136,7 +132,6 @@ fn unknown_names_are_refused() {
     }
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn state_machines() {
     let output =

@@ -34,8 +34,8 @@ async fn main() -> Result<(), BoxError> {
 
     let writer = Writer::open(&dir)?; // after a crash, too
     let state = writer.latest_checkpoint()?.expect("there is one");
-    let tail = writer.reader(state.lsn.next())?.next()?;
-    println!("{}, then {tail:?}", String::from_utf8_lossy(&state.state));
+    let mut tail = writer.reader(state.lsn.next())?; // what came after it
+    println!("{}, then {:?}", String::from_utf8_lossy(&state.state), tail.next()?);
     // ANCHOR_END: checkpoint
 
     // ANCHOR: log

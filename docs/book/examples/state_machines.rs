@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use towpath::{BoxError, Ctx, bounded, scope};
-use towpath_patterns::machine::{self, Keyed, Table};
+use towpath_patterns::machine;
+use towpath_patterns::machine::{Keyed, Table};
 
 /// Events that wait for the gates; more than the story has.
 const MAILBOX: usize = 8;
@@ -116,8 +117,10 @@ async fn main() -> Result<(), BoxError> {
         let (events, mailbox) = bounded(MAILBOX);
         let (outputs, mut told) = bounded(MAILBOX);
         s.spawn("gates", move |ctx| Keyed::new(gate).run(ctx, mailbox, outputs));
-        for (gate, event) in [(7, Event::Coin { cents: 50 }), (8, Event::Push), (7, Event::Push)] {
-            events.send((gate, event).into()).await?;
+        for gate_and_event in
+            [(7, Event::Coin { cents: 50 }), (8, Event::Push), (7, Event::Push), (8, Event::Scrap)]
+        {
+            events.send(gate_and_event.into()).await?;
         }
         drop(events);
         let mut lines = Vec::new();

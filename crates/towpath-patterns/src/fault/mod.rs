@@ -14,9 +14,11 @@
 //! /// Orders that wait for the parser, and alerts for the pager.
 //! const ORDERS: usize = 16;
 //!
+//! struct Order(&'static str);
+//!
 //! /// What we want to do with each message. It may fail, and panic.
-//! async fn price(_ctx: Ctx, order: &String) -> Result<(), Failure> {
-//!     let price: u32 = order.parse().map_err(Failure::schema)?;
+//! async fn price(_ctx: Ctx, order: &Order) -> Result<(), Failure> {
+//!     let price: u32 = order.0.parse().map_err(Failure::schema)?;
 //!     assert_ne!(price, 0, "nobody thought of a price of nothing");
 //!     Ok(())
 //! }
@@ -29,7 +31,7 @@
 //! let (alerts, _pager) = towpath::bounded(ORDERS);
 //! let writer = Writer::open(path)?;
 //! for order in ["3", "ten", "0", "7"] {
-//!     tx.send(order.to_owned()).await?;
+//!     tx.send(Order(order)).await?;
 //! }
 //! drop(tx);
 //! scope(&ctx, |s| async move {
@@ -37,7 +39,7 @@
 //!     let dead = DeadLetters::open(&s, "dead orders", writer)?;
 //!     let worker = Worker::new("pricer", orders, price)
 //!         .with_errors(&errors)
-//!         .with_dead_letters(dead.clone(), |order: &String| Letter::new(order.as_bytes()));
+//!         .with_dead_letters(dead.clone(), |order: &Order| Letter::new(order.0));
 //!     s.spawn("pricer", |ctx| worker.run(ctx)).await?;
 //!
 //!     let groups = dead.groups().await?;

@@ -165,6 +165,16 @@ impl DeadLetters {
         self.go_on(ctx, replay, lease, pace, handler).await
     }
 
+    /// Ends a replay that was cut short, where it is. What it did not take waits; a letter that was in hand stays in doubt until
+    /// another replay has handled it.
+    ///
+    /// # Errors
+    /// [`Error::Running`], [`Error::Ended`], [`Error::Journal`], [`Error::Gone`].
+    pub async fn abandon(&self, replay: ReplayId) -> Result<Replayed, Error> {
+        let progress = self.ask(|reply| Request::Abandon(replay, reply)).await?;
+        Ok(Replayed { replay, went_well: progress.went_well, failed: progress.failed })
+    }
+
     async fn go_on<F, Fut, E>(
         &self,
         ctx: &Ctx,

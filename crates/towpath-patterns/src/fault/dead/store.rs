@@ -35,17 +35,38 @@ pub(super) type Reply<T> = Sender<Result<T, Error>>;
 /// Everything the store reacts to.
 pub(super) enum Request {
     Put(Letter, Reply<LetterId>),
-    List { pick: Pick, after: LetterId, limit: usize, reply: Reply<Vec<Summary>> },
+    List {
+        pick: Pick,
+        after: LetterId,
+        limit: usize,
+        reply: Reply<Vec<Summary>>,
+    },
     Count(Pick, Reply<(u64, u64)>),
     Groups(Reply<Vec<Group>>),
     Show(LetterId, Reply<Shown>),
-    Edit { id: LetterId, payload: Vec<u8>, note: String, reply: Reply<()> },
-    Discard { id: LetterId, note: String, reply: Reply<()> },
+    Edit {
+        id: LetterId,
+        payload: Vec<u8>,
+        note: String,
+        reply: Reply<()>,
+    },
+    Discard {
+        id: LetterId,
+        note: String,
+        reply: Reply<()>,
+    },
     Begin(Pick, Reply<(ReplayId, Lease)>),
     Resume(ReplayId, Reply<(ReplayId, Lease)>),
     Take(ReplayId, Reply<Option<Taken>>),
-    Outcome { replay: ReplayId, id: LetterId, outcome: Result<(), Fault>, reply: Reply<()> },
+    Outcome {
+        replay: ReplayId,
+        id: LetterId,
+        outcome: Result<(), Fault>,
+        reply: Reply<()>,
+    },
     End(ReplayId, Reply<Progress>),
+    /// Ends it, unless somebody runs it.
+    Abandon(ReplayId, Reply<Progress>),
     Replays(Reply<Vec<(ReplayId, Progress)>>),
 }
 
@@ -192,6 +213,11 @@ impl Store {
             }
             Request::End(replay, reply) => {
                 let ended = self.end(replay);
+                self.answer(reply, ended);
+            }
+            Request::Abandon(replay, reply) => {
+                let free = self.resume(replay).map(drop);
+                let ended = free.and_then(|()| self.end(replay));
                 self.answer(reply, ended);
             }
             Request::Replays(reply) => {

@@ -54,7 +54,7 @@ impl Outside {
 
 async fn handle(_ctx: Ctx, message: &u64) -> Result<(), Failure> {
     rt::sleep(Duration::from_millis(1)).await;
-    if message % 3 == 0 { Ok(()) } else { Err(Failure::schema("no price")) }
+    if message.is_multiple_of(3) { Ok(()) } else { Err(Failure::schema("no price")) }
 }
 
 /// The node: takes what the source delivers, again from the start after each crash.

@@ -102,7 +102,7 @@ async fn two_replays_never_have_the_same_letter_in_hand() {
             let (dead, in_hand) = (dead.clone(), in_hand.clone());
             s.spawn(name, |ctx| async move {
                 let done = dead.replay(&ctx, Pick::all(), Pace::UNLIMITED, |_, letter| {
-                    let in_hand = in_hand.clone();
+                    let (in_hand, others) = (in_hand.clone(), dead.clone());
                     async move {
                         let id = letter.id.0;
                         {
@@ -112,6 +112,11 @@ async fn two_replays_never_have_the_same_letter_in_hand() {
                         }
                         rt::sleep(SECOND).await;
                         in_hand.lock().unwrap().retain(|it| *it != id);
+                        // Whoever runs is not ended by others.
+                        for running in others.unfinished().await.map_err(Failure::fatal)? {
+                            let abandoned = others.abandon(running.replay).await;
+                            assert!(matches!(abandoned, Err(Error::Running(_) | Error::Ended(_))));
+                        }
                         Ok::<_, Failure>(())
                     }
                 });
@@ -144,7 +149,14 @@ async fn what_kills_replays_is_put_aside() {
                 towpath::never().await;
                 Ok::<_, Failure>(())
             });
-            assert!(matches!(killed.await, Err(Error::Cancelled(..))));
+            let Err(Error::Cancelled(replay, _)) = killed.await else {
+                panic!("it was to be killed")
+            };
+            // Nobody goes on with it.
+            let done = dead.abandon(replay).await?;
+            assert_eq!((done.went_well, done.failed), (0, 0));
+            assert!(matches!(dead.abandon(replay).await, Err(Error::Ended(_))));
+            assert!(dead.unfinished().await?.is_empty());
         }
         assert_eq!(dead.show(LetterId(1)).await?.summary.status, Status::Quarantined);
         let fine = async |_: Ctx, _| Ok::<_, Failure>(());

@@ -10,7 +10,7 @@ use towpath::{
 use towpath_journal::{ErrorKind, Options, Writer};
 use towpath_patterns::saga::{
     Accepted, Action, Alert, Backoff, Call, Coordinator, Effect, Error, Filter, Handle, Keys,
-    Orphans, Outcome, PAYLOAD_BYTES_MAX, Record, Saga, Status, What,
+    Orphans, Outcome, Record, Saga, Status, What,
 };
 use towpath_sim::{Sim, disk::Disk, disk::Faults};
 
@@ -163,7 +163,7 @@ fn a_context_is_carried_and_its_end_turns_the_saga_back() {
                 assert!(ctx.deadline().is_some());
                 let headers = String::from_utf8_lossy(ctx.headers().as_bytes()).into_owned();
                 sees.lock().unwrap().push(format!("{} {} {headers}", call.key(), call.action()));
-                drop(booked.try_send(()));
+                let _ = booked.try_send(());
                 call.done(*b"");
             });
             let (ctx, canceller) =
