@@ -14,7 +14,7 @@ use towpath_patterns::saga::{
 };
 use towpath_sim::{Sim, disk::Disk, disk::Faults};
 
-use super::sim_disk::sim_disk;
+use crate::sim_disk::sim_disk;
 
 const PLACES: usize = 8;
 /// Small, since a simulated disk is memory.

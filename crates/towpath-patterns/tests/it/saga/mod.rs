@@ -1,8 +1,5 @@
 //! Sagas: the core alone, against a model, in the simulator, and with a real process that is killed.
 
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
-
 mod core;
 mod killed;
 mod live;
