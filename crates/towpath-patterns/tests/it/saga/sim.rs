@@ -27,7 +27,8 @@ const BACKOFF: Backoff = Backoff {
     attempts: 1_000,
 };
 
-const TIMEOUT: Duration = Duration::from_millis(200);
+/// Longer than a schedule may let timers ring early: else one that starves a participant lets it never answer in time.
+const TIMEOUT: Duration = Duration::from_secs(3);
 const CALLS: usize = 2;
 const SAGAS: u64 = 2;
 /// Small, so that crashes meet the change from one to the next.
