@@ -94,9 +94,7 @@ impl<L: Arms> Selecting<L> {
         let mut shuffle = Shuffle::new();
         match Self::guess(arms, shared, biased, &mut shuffle) {
             Guess::Won(winner) => FirstLook::Won(winner),
-            Guess::Named(arm) => {
-                Self::look_at_all(arms, shared, biased, waker, &mut shuffle, arm)
-            }
+            Guess::Named(arm) => Self::look_at_all(arms, shared, biased, waker, &mut shuffle, arm),
         }
     }
 
