@@ -28,7 +28,17 @@ pub(crate) fn run(session: &mut Session, options: &Options) -> Result<Outcome> {
 
 /// A run that only shows that measuring works.
 pub(crate) fn quick(session: &mut Session) -> Result<Outcome> {
-    measure(session, &target_dir().join("bench"), "quick", &["--quick".to_owned()])
+    measure(session, &target_dir().join("bench"), "quick", &["--quick".to_owned()])?;
+    session.run(&Job::cargo([
+        "run",
+        "--release",
+        "-p",
+        "towpath-bench",
+        "--",
+        "saga",
+        "--quick",
+    ]))?;
+    Ok(Outcome::Done)
 }
 
 fn measure(session: &mut Session, folder: &Path, name: &str, rest: &[String]) -> Result<Outcome> {

@@ -1,4 +1,4 @@
-//! `cargo xtask spin`: checks the Promela models of the channel protocols, and that their broken variants are rejected.
+//! `cargo xtask spin`: checks the Promela models of the channels' and the sagas' protocols, and that their broken variants are rejected.
 //!
 //! What always holds:
 //! - A model file names its own runs, in lines that begin with ` *! `; a file without any is an error.
@@ -28,8 +28,8 @@ use clap::Args;
 
 use crate::session::{Job, Outcome, Session, root, target_dir};
 
-/// Where the models lie.
-const MODELS: &str = "crates/towpath/promela";
+/// Where the models lie: beside the code that they abstract.
+const MODELS: &[&str] = &["crates/towpath/promela", "crates/towpath-patterns/promela"];
 
 /// Where `it::network_graph` keeps what networks export.
 const GOLDEN: &str = "crates/towpath/tests/golden";
@@ -163,11 +163,13 @@ impl Run {
 
 /// The runs of all models, in the order of their files and lines.
 fn all_runs(root: &Path) -> Result<Vec<Run>> {
-    let mut files: Vec<_> = fs::read_dir(root.join(MODELS))
-        .with_context(|| format!("there is no {MODELS}"))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|it| it == "pml"))
-        .collect();
+    let mut files = Vec::new();
+    for folder in MODELS {
+        let entries =
+            fs::read_dir(root.join(folder)).with_context(|| format!("there is no {folder}"))?;
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    files.retain(|path| path.extension().is_some_and(|it| it == "pml"));
     files.sort();
     let mut runs = Vec::new();
     for file in files {

@@ -17,6 +17,8 @@ pub struct Effort {
     pub schedules_with_timers: u64,
     /// Schedules in which programs without a bug must stay clean.
     pub clean_schedules: u64,
+    /// What was found is replayed so often.
+    pub replays: u64,
     /// Who decides what happens next.
     pub strategy: Strategy,
 }
@@ -29,6 +31,8 @@ impl Default for Effort {
             schedules: 1_000,
             schedules_with_timers: 5_000,
             clean_schedules: 10_000,
+            // With fifty kernels that are some ten thousand.
+            replays: 200,
             strategy: Strategy::Portfolio,
         }
     }
@@ -58,8 +62,12 @@ pub struct Hunt {
     pub right: u64,
     /// Forced choices after shrinking, for each.
     pub forced: Vec<usize>,
-    /// Real time that finding, shrinking and telling took at most.
-    pub slowest: Duration,
+    /// Real time that finding, shrinking and telling took, for each.
+    pub times: Vec<Duration>,
+    /// The last finding was replayed so often.
+    pub replays: u64,
+    /// So many of these were not the same, in what was found or in how it came to that.
+    pub unlike: u64,
     /// The last finding that did not.
     pub wrong: Option<Finding>,
     /// The last finding.
@@ -94,8 +102,9 @@ impl Verdict {
     /// The bug was found with each seed, at the right place, and nothing was found where there is none.
     pub fn is_perfect(&self) -> bool {
         let hunted = self.hunt.as_ref();
-        hunted.is_none_or(|hunt| hunt.missed == 0 && hunt.right == hunt.found.len() as u64)
-            && self.calms().all(|calm| calm.alarm.is_none())
+        hunted.is_none_or(|hunt| {
+            hunt.missed == 0 && hunt.right == hunt.found.len() as u64 && hunt.unlike == 0
+        }) && self.calms().all(|calm| calm.alarm.is_none())
     }
 
     /// The programs that should have no bug.
@@ -114,6 +123,11 @@ impl Hunt {
         found.get(rank as usize - 1).copied()
     }
 
+    /// The longest time that finding, shrinking and telling took.
+    pub fn slowest(&self) -> Duration {
+        self.times.iter().max().copied().unwrap_or_default()
+    }
+
     /// The median of what shrinking left.
     pub fn forced_median(&self) -> Option<usize> {
         let mut forced = self.forced.clone();
@@ -128,11 +142,11 @@ fn hunt(kernel: &Kernel, program: Program, effort: Effort) -> Hunt {
     for seed in 0..effort.seeds {
         let sim = sim(effort).seed(seed).schedules(schedules);
         let report = sim.explore(program.start);
-        hunt.slowest = hunt.slowest.max(report.time);
         let Some(failed) = report.failure else {
             hunt.missed += 1;
             continue;
         };
+        hunt.times.push(report.time);
         hunt.found.push(failed.schedule + 1);
         hunt.forced.push(failed.forced.1);
         if is_right(kernel, &failed.finding) {
@@ -143,7 +157,32 @@ fn hunt(kernel: &Kernel, program: Program, effort: Effort) -> Hunt {
         hunt.token = Some(failed.token);
         hunt.finding = Some(failed.finding);
     }
+    replay(&mut hunt, program, effort);
     hunt
+}
+
+/// Replays the last finding again and again.
+fn replay(hunt: &mut Hunt, program: Program, effort: Effort) {
+    let (Some(token), Some(finding)) = (&hunt.token, &hunt.finding) else { return };
+    let mut first = None;
+    for _ in 0..effort.replays {
+        let again = sim(effort).replay(token, program.start);
+        let told = (again.hash, again.failure.map(|failed| (failed.finding, failed.story)));
+        // All of it among themselves; of the first time what does not say where the simulation was called, which is part of
+        // a report on the main process.
+        let alike = told.1.as_ref().is_some_and(|(again, _)| {
+            (again.kind, &again.summary, &again.circle, again.step_count, again.time)
+                == (
+                    finding.kind,
+                    &finding.summary,
+                    &finding.circle,
+                    finding.step_count,
+                    finding.time,
+                )
+        });
+        hunt.replays += 1;
+        hunt.unlike += u64::from(!alike || *first.get_or_insert_with(|| told.clone()) != told);
+    }
 }
 
 fn calm(program: Program, effort: Effort) -> Calm {

@@ -39,6 +39,9 @@ struct Args {
     /// Schedules in which the fixed twins must stay clean.
     #[arg(long, default_value_t = Effort::default().clean_schedules)]
     clean: u64,
+    /// How often what was found in each is replayed, to see that it is the same again.
+    #[arg(long, default_value_t = Effort::default().replays)]
+    replays: u64,
     /// Also writes everything to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         schedules: args.schedules,
         schedules_with_timers: args.schedules * 5,
         clean_schedules: args.clean,
+        replays: args.replays,
         ..Effort::default()
     };
     let jobs = args.jobs.or_else(|| thread::available_parallelism().ok().map(Into::into));

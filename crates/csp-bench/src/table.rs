@@ -63,7 +63,9 @@ impl Verdict {
                 "schedules_max": hunt.found.iter().max(),
                 "right_place": hunt.right,
                 "forced_choices_median": hunt.forced_median(),
-                "slowest_ms": hunt.slowest.as_millis() as u64,
+                "slowest_ms": hunt.slowest().as_millis() as u64,
+                "replays": hunt.replays,
+                "replays_unlike": hunt.unlike,
                 "kind": hunt.finding.as_ref().map(|finding| format!("{:?}", finding.kind)),
                 "summary": hunt.finding.as_ref().map(|finding| finding.summary.clone()),
                 "token": hunt.token,
@@ -112,6 +114,47 @@ impl fmt::Display for Table<'_> {
             )?;
         }
         let perfect = self.0.iter().filter(|verdict| verdict.is_perfect()).count();
-        writeln!(f, "\n{perfect} of {} kernels as they should be", self.0.len())
+        writeln!(f, "\n{perfect} of {} kernels as they should be", self.0.len())?;
+        self.sum(f)
     }
+}
+
+impl Table<'_> {
+    /// All kernels together.
+    fn sum(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (timers, what) in [(false, "without timers"), (true, "with timers")] {
+            let kernels = self.0.iter().filter(|verdict| verdict.kernel.timers == timers);
+            let hunts: Vec<_> = kernels.filter_map(|verdict| verdict.hunt.as_ref()).collect();
+            let missed = hunts.iter().filter(|hunt| hunt.missed > 0).count();
+            let worst = hunts.iter().filter_map(|hunt| hunt.schedules_at(99)).max();
+            let worst = worst.map_or("-".to_owned(), |worst| worst.to_string());
+            writeln!(
+                f,
+                "{} bugs {what}: {missed} missed by some seed, the others within {worst} schedules at p99",
+                hunts.len()
+            )?;
+        }
+        let alarms = self.0.iter().flat_map(Verdict::calms).filter(|calm| calm.alarm.is_some());
+        writeln!(f, "{} false alarms in programs without a bug", alarms.count())?;
+        let hunts: Vec<_> = self.0.iter().filter_map(|verdict| verdict.hunt.as_ref()).collect();
+        let forced = median(hunts.iter().flat_map(|hunt| hunt.forced.iter().copied()));
+        let time = median(hunts.iter().flat_map(|hunt| hunt.times.iter().copied()));
+        let slowest = hunts.iter().map(|hunt| hunt.slowest()).max();
+        if let (Some(forced), Some(time), Some(slowest)) = (forced, time, slowest) {
+            writeln!(
+                f,
+                "{forced} forced choices are left in the median; found, made smaller and told in {time:.1?}, at most {slowest:.1?}"
+            )?;
+        }
+        let replays: u64 = hunts.iter().map(|hunt| hunt.replays).sum();
+        let unlike: u64 = hunts.iter().map(|hunt| hunt.unlike).sum();
+        writeln!(f, "{replays} replays, {unlike} of them not the same")
+    }
+}
+
+fn median<T: Ord>(all: impl Iterator<Item = T>) -> Option<T> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_unstable();
+    let middle = all.len() / 2;
+    all.into_iter().nth(middle)
 }

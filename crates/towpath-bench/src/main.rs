@@ -5,25 +5,36 @@
 //! cargo run --release -p towpath-bench -- list
 //! cargo run --release -p towpath-bench -- sample kanal thr/async/spsc:0:8
 //! cargo run --release -p towpath-bench -- instructions --cases 'stream/*'
+//! cargo run --release -p towpath-bench -- machine
+//! cargo run --release -p towpath-bench -- bus --servers
 //! ```
 //!
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! table of its own.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+mod bus;
 mod cells;
+#[cfg(feature = "durable")]
+mod durable;
 mod go;
-#[cfg(feature = "towpath-peer")]
+mod histogram;
 mod instructions;
+mod limit;
 mod link;
 mod machine;
 mod peers;
 mod report;
 mod runner;
+mod saga;
 mod sample;
+mod shadow;
+mod state_machines;
 mod workloads;
 
 use std::path::PathBuf;
@@ -65,7 +76,6 @@ enum Action {
         md: Option<PathBuf>,
     },
     /// Counts Towpath's instructions per operation with valgrind, where nobody contends.
-    #[cfg(feature = "towpath-peer")]
     Instructions {
         /// Cases whose names match one of these globs; all without it.
         #[arg(long, value_delimiter = ',')]
@@ -78,7 +88,6 @@ enum Action {
         json: Option<PathBuf>,
     },
     /// Does the work of one case of `instructions`.
-    #[cfg(feature = "towpath-peer")]
     #[command(hide = true)]
     Work {
         /// A case's name.
@@ -86,6 +95,39 @@ enum Action {
         /// Operations.
         ops: usize,
     },
+    /// Measures state machines: transitions in memory and with a journal, bytes of an idle instance, recovery.
+    Machine {
+        /// Where the journals are; the system's folder for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// A thousandth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Measures the journal beside the floor of the disk and other stores.
+    #[cfg(feature = "durable")]
+    Journal(durable::Options),
+    /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
+    Bus(bus::Options),
+    /// Durable steps of sagas a second, on a real disk.
+    Saga {
+        /// How many sagas at once.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+        at_once: Vec<usize>,
+        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
+        #[arg(long)]
+        steps: Option<usize>,
+        /// A hundredth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+        /// A folder on the disk that is meant; that for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Readers of limits that change, beside locks.
+    Limit(limit::Options),
+    /// A hundred thousand device shadows.
+    Shadow(shadow::Options),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -106,12 +148,19 @@ fn main() -> ExitCode {
             plan(&cells, &libs, repeats, quick)
                 .and_then(|plan| run(&plan, json.as_deref(), md.as_deref()))
         }
-        #[cfg(feature = "towpath-peer")]
         Action::Instructions { cases, beside, json } => {
             instructions::run(&cases, beside.as_deref(), json.as_deref())
         }
-        #[cfg(feature = "towpath-peer")]
         Action::Work { case, ops } => instructions::work(&case, ops),
+        Action::Machine { dir, quick } => state_machines::run(dir.as_deref(), quick),
+        #[cfg(feature = "durable")]
+        Action::Journal(options) => durable::run(&options),
+        Action::Bus(options) => bus::run(&options),
+        Action::Saga { at_once, steps, quick, dir } => {
+            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
+        }
+        Action::Limit(options) => limit::run(&options),
+        Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();
             Ok(())

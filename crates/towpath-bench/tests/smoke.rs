@@ -62,7 +62,6 @@ fn locks() {
     check(&["std-sync"], &["lock/block/mutex:2", "lock/block/read:4"]);
 }
 
-#[cfg(feature = "towpath-peer")]
 #[test]
 fn ours() {
     check(
@@ -91,10 +90,55 @@ fn ours() {
     check(&["towpath+SelectSet", "towpath+recv_any"], &["sel/async/recv:1024:128"]);
 }
 
+/// The rows of a table, each cell trimmed; a table per subcommand that measures a pattern.
+fn table(subcommand: &str) -> Vec<Vec<String>> {
+    let output = Command::new(BENCH).args([subcommand, "--quick"]).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("tables are text");
+    let rows = text.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+#[test]
+fn buses() {
+    let rows = table("bus");
+    for work in ["paced", "ceiling"] {
+        for bus in ["towpath", "towpath-block", "tokio-broadcast"] {
+            let row = rows.iter().find(|row| row[1] == work && row[2] == bus);
+            let row = row.unwrap_or_else(|| panic!("no {bus} {work}: {rows:?}"));
+            assert!(row[4].parse::<f64>().is_ok_and(|heard| heard > 0.0), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn limits_and_shadows() {
+    let limits = table("limit");
+    assert_eq!(limits.len(), 2 * (4 + 6), "{limits:?}");
+    for row in limits {
+        let reads = row[4].strip_suffix(" M").and_then(|reads| reads.parse::<f64>().ok());
+        assert!(reads.is_some_and(|reads| reads > 0.0), "{row:?}");
+    }
+    let shadows = table("shadow");
+    assert_eq!(shadows.len(), 4, "{shadows:?}");
+    assert!(shadows.iter().all(|row| row[4].parse::<f64>().is_ok_and(|rate| rate > 0.0)));
+}
+
 #[test]
 fn unknown_names_are_refused() {
     for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {
         let status = Command::new(BENCH).args(args).output().expect("the bench starts").status;
         assert!(!status.success(), "{args:?}");
+    }
+}
+
+#[test]
+fn state_machines() {
+    let output =
+        Command::new(BENCH).args(["machine", "--quick"]).output().expect("the bench starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).expect("a table is text");
+    for line in ["idle instance", "1 key in a store", "journalled", "by replay", "by snapshot"] {
+        assert!(table.contains(line), "{line} is missing in {table}");
     }
 }

@@ -7,10 +7,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
+    /// It must be there, and nothing will be written.
+    ReadOnly,
     /// It must be there.
     Existing,
     /// It must not be there yet.
@@ -25,7 +28,7 @@ pub trait Disk: Send + Sync + 'static {
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Names in a directory, in any order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
-    /// Opens a file for reading and writing.
+    /// Opens a file.
     fn open(&self, path: &Path, how: Opening) -> io::Result<Box<dyn File>>;
     /// Gives a file another name, at once also for others.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -70,9 +73,9 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &Path, how: Opening) -> io::Result<Box<dyn File>> {
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true);
+        options.read(true).write(how != Opening::ReadOnly);
         options.create_new(how == Opening::New).create(how == Opening::Either);
-        Ok(Box::new(RealFile(options.open(path)?)))
+        Ok(Box::new(RealFile { file: options.open(path)?, locked: AtomicBool::new(false) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -88,36 +91,58 @@ impl Disk for RealDisk {
     }
 }
 
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    locked: AtomicBool,
+}
+
+impl Drop for RealFile {
+    /// The lock belongs to all copies of the open file, and a process that another thread is just forking off has one until
+    /// it begins its program. So closing is not enough.
+    fn drop(&mut self) {
+        // Relaxed: whoever drops the file is the only one who has it.
+        if self.locked.load(Ordering::Relaxed) {
+            drop(self.file.unlock());
+        }
+    }
+}
 
 impl File for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
+        self.file.read_at(buf, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        use rustix::fs::{FallocateFlags, fallocate};
+        match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            // A file system that cannot promise room tells of a full disk at the write.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(len),
+            done => done.map_err(io::Error::from),
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.0.try_lock() {
-            Ok(()) => Ok(true),
+        match self.file.try_lock() {
+            Ok(()) => {
+                self.locked.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(fs::TryLockError::WouldBlock) => Ok(false),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }

@@ -19,8 +19,10 @@ pub enum ErrorKind {
     Locked,
     /// An earlier write or sync failed: what is on the disk is unknown until the journal is opened again.
     Poisoned,
-    /// A record is larger than a segment may be.
+    /// A record or group is larger than a segment may be.
     TooLarge,
+    /// What was asked for would promise what is not so: a checkpoint of records that are not durable yet.
+    Refused,
     /// The files were written by a version that this one does not know.
     Version,
 }
@@ -31,20 +33,26 @@ pub struct Error {
     kind: ErrorKind,
     path: PathBuf,
     what: String,
+    not_found: bool,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, path: &Path, what: impl Into<String>) -> Self {
-        Self { kind, path: path.to_owned(), what: what.into() }
+        Self { kind, path: path.to_owned(), what: what.into(), not_found: false }
     }
 
     pub(crate) fn io(path: &Path, doing: &str, error: &io::Error) -> Self {
-        let kind = if error.kind() == io::ErrorKind::StorageFull {
-            ErrorKind::Full
-        } else {
-            ErrorKind::Io
-        };
-        Self::new(kind, path, format!("{doing}: {error}"))
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded => {
+                let what = format!("{doing}: {error}: make room on this disk, and try again");
+                Self::new(ErrorKind::Full, path, what)
+            }
+            kind => {
+                let error = Self::new(ErrorKind::Io, path, format!("{doing}: {error}"));
+                Self { not_found: kind == io::ErrorKind::NotFound, ..error }
+            }
+        }
     }
 
     /// What kind of thing went wrong.
@@ -52,9 +60,14 @@ impl Error {
         self.kind
     }
 
-    /// Whether the same call may succeed later without anybody mending anything.
+    /// Whether the same call may succeed later, when somebody has closed the journal or made room.
     pub fn is_retryable(&self) -> bool {
-        self.kind == ErrorKind::Locked
+        matches!(self.kind, ErrorKind::Locked | ErrorKind::Full)
+    }
+
+    /// Whether a file was not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.not_found
     }
 
     /// The file or directory it happened at.

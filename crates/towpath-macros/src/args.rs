@@ -8,6 +8,8 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, ExprLit, Lit, MetaNameValue, Token, UnOp};
 
+use crate::names::nearest;
+
 /// Calls on the builder, in the order of the arguments.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
@@ -25,7 +27,7 @@ const STRATEGIES: &[(&str, &str)] = &[
 const LEAKS: &[(&str, &str)] = &[("allow", "Allow"), ("forbid", "Forbid")];
 
 /// The arguments there are.
-const NAMES: &[&str] = &["schedules", "seed", "strategy", "max_steps", "leaks"];
+const NAMES: &[&str] = &["schedules", "seed", "strategy", "max_steps", "leaks", "step_cost"];
 
 impl Args {
     pub(crate) fn parse(tokens: TokenStream) -> Result<Self, Error> {
@@ -80,6 +82,7 @@ fn call(argument: &MetaNameValue, seen: &mut Vec<String>) -> Result<TokenStream,
             let number = number(&name, value)?;
             Ok(method(path, &quote_spanned!(span(value)=> #number)))
         }
+        "step_cost" => duration(&name, value).map(|time| method(path, &time)),
         "strategy" => word(&name, value, STRATEGIES, "Strategy").map(|word| method(path, &word)),
         _ => word(&name, value, LEAKS, "Leaks").map(|word| method(path, &word)),
     }
@@ -123,6 +126,27 @@ fn number(name: &str, value: &Expr) -> Result<u64, Error> {
     Err(Error::new_spanned(value, message))
 }
 
+/// Units of time, and how many nanoseconds each has.
+const UNITS: &[(&str, u64)] =
+    &[("ns", 1), ("us", 1_000), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+
+/// A time as text: a whole number and its unit.
+fn duration(name: &str, value: &Expr) -> Result<TokenStream, Error> {
+    let wrong = || {
+        let message =
+            format!("`{name}` takes a time as text, such as `{name} = \"5ms\"`: ns, us, ms or s");
+        Error::new_spanned(value, message)
+    };
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value else { return Err(wrong()) };
+    let text = text.value();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let count: u64 = digits.replace('_', "").parse().map_err(|_| wrong())?;
+    let unit = text[digits.len()..].trim();
+    let found = UNITS.iter().find(|(known, _)| *known == unit);
+    let nanos = found.and_then(|(_, nanos)| count.checked_mul(*nanos)).ok_or_else(wrong)?;
+    Ok(quote_spanned!(span(value)=> ::core::time::Duration::from_nanos(#nanos)))
+}
+
 /// One of the words, as a variant of the enum.
 fn word(name: &str, value: &Expr, words: &[(&str, &str)], of: &str) -> Result<TokenStream, Error> {
     let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
@@ -149,30 +173,6 @@ fn listed(names: &[&str]) -> String {
 
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
-/// The name that was probably meant: the same but for a third of its letters.
-fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let all = names.iter().map(|known| (distance(&name, known), *known));
-    let (distance, known) = all.min_by_key(|(distance, _)| *distance)?;
-    (distance <= known.len().div_ceil(3)).then_some(known)
-}
-
-/// How many letters to insert, delete or change (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<_> = other.chars().collect();
-    let mut row: Vec<_> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, known) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *known);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ pub struct Config {
     pub leaks: Leaks,
     /// Timers that would ring within this virtual time may ring although somebody could still run, as on a slow machine.
     pub stall: Duration,
+    /// Virtual time that a step may take at most, as on a machine that has other things to do; zero: none ever does. The choice is
+    /// among none, this, and halves of it: half, a quarter, and so on.
+    pub step_cost: Duration,
     /// Real time for making a failing schedule smaller, about; zero leaves it as it was found.
     pub shrink: Duration,
 }
@@ -94,6 +97,7 @@ impl Default for Config {
             max_steps: 50_000,
             leaks: Leaks::default(),
             stall: Duration::from_secs(1),
+            step_cost: Duration::ZERO,
             shrink: Duration::from_secs(1),
         }
     }

@@ -23,7 +23,7 @@
 //! ```
 //!
 //! `cargo test` runs a thousand schedules of this, each of half an hour of virtual time, in some milliseconds. The attribute
-//! takes `schedules`, `seed`, `strategy`, `max_steps` and `leaks`; the function may return a `Result`, whose error is a
+//! takes `schedules`, `seed`, `strategy`, `max_steps`, `leaks` and `step_cost`; the function may return a `Result`, whose error is a
 //! failure. [`Sim`] is the same without an attribute, and tells how it went:
 //!
 //! ```
@@ -90,6 +90,8 @@
 //! - *Whether timers are late or early.* With nobody able to run, time jumps to the next timer. While somebody is, it may pass
 //!   all the same, to a timer that is at most [`Config::stall`] ahead, as on a machine that is slow. So a timeout beats what it
 //!   guards, and a timer of an hour does not ring before a message that is on its way.
+//! - *How long an operation takes*, if [`Sim::step_cost`] allows it more than nothing: a process may find that time has passed
+//!   since it looked at the clock.
 //! - *Random numbers*, from `towpath::rt::random`, and [`choose`], which asks the schedule on purpose.
 //! - *What the [disk](disk), the [network](net) and [machines](node) do*: delays, faults, crashes.
 //!

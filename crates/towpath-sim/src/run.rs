@@ -30,6 +30,7 @@ impl<P: Fn() -> BoxMain> Machine<P> {
         let limits = engine::Config {
             max_steps: config.max_steps,
             stall: config.stall,
+            step_cost: config.step_cost,
             leaks: config.leaks == Leaks::Allow,
             ..engine::Config::default()
         };

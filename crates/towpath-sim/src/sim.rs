@@ -73,6 +73,27 @@ impl Sim {
         self
     }
 
+    /// Lets each step take up to so much virtual time, so that time passes also between two operations, and before a timer that
+    /// is further away than the [stall](Self::stall). A schedule has a choice more at every step then, and is slower by half.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use towpath::rt;
+    /// use towpath_sim::{Sim, yield_point};
+    ///
+    /// let late = || async {
+    ///     let end_of_lease = rt::now() + Duration::from_millis(10);
+    ///     yield_point();
+    ///     assert!(rt::now() < end_of_lease, "a lease is over when one thinks of something else");
+    /// };
+    /// assert!(Sim::new().explore(late).failure.is_none());
+    /// assert!(Sim::new().step_cost(Duration::from_millis(20)).explore(late).failure.is_some());
+    /// ```
+    pub fn step_cost(mut self, max: Duration) -> Self {
+        self.config.step_cost = max;
+        self
+    }
+
     /// Spends about so much real time on making a failing schedule smaller.
     pub fn shrink(mut self, time: Duration) -> Self {
         self.config.shrink = time;

@@ -73,6 +73,7 @@ fn every_program_prints_what_its_golden_file_says() {
     let shared: Vec<_> = programs.intersection(&stories).collect();
     assert!(shared.is_empty(), "cargo puts all examples into one folder; rename {shared:?}");
     programs::compare(&programs::build_examples(), &programs);
+    programs::are_all_golden(&programs);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What holds for every kernel, without a simulator: names, and that what has no bug ends on a real runtime.
 
+mod campaigns;
 mod clean;
 mod quiet;
 mod verdicts;

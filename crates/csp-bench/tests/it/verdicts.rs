@@ -13,6 +13,7 @@ const EFFORT: Effort = Effort {
     schedules: 1_000,
     schedules_with_timers: 5_000,
     clean_schedules: 300,
+    replays: 5,
     strategy: towpath_sim::Strategy::Portfolio,
 };
 

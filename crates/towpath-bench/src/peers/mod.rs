@@ -10,7 +10,6 @@ mod flume;
 mod kanal;
 mod loole;
 mod may;
-#[cfg(feature = "towpath-peer")]
 mod processes;
 mod std_mpsc;
 mod std_sync;
@@ -21,9 +20,7 @@ mod tokio_mpsc;
 mod tokio_sync;
 mod tokio_tasks;
 mod tokio_util;
-#[cfg(feature = "towpath-peer")]
 mod towpath;
-#[cfg(feature = "towpath-peer")]
 mod towpath_sync;
 
 use crate::workloads::{Job, Outcome};
@@ -38,13 +35,9 @@ pub(crate) struct Peer {
 
 /// Every library but Go, which is a program of its own. Ours come first, the others by name.
 pub(crate) const PEERS: &[Peer] = &[
-    #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath", sample: towpath::sample },
-    #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath+scope", sample: processes::scope },
-    #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath+SelectSet", sample: towpath::select_set },
-    #[cfg(feature = "towpath-peer")]
     Peer { name: "towpath+recv_any", sample: towpath::one_shot },
     Peer { name: "async-channel", sample: async_channel::sample },
     Peer { name: "async-channel+SelectAll", sample: streams::async_channel },

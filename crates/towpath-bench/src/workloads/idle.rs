@@ -70,7 +70,6 @@ pub(crate) fn tokio_pending(tasks: usize) -> Outcome {
 }
 
 /// Parks `tasks` processes of a scope on nothing.
-#[cfg(feature = "towpath-peer")]
 pub(crate) fn towpath_scope(tasks: usize) -> Outcome {
     let (hand_out, handle) = std::sync::mpsc::channel();
     let runtime = runtime();

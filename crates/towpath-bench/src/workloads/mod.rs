@@ -14,7 +14,6 @@ pub(crate) mod ping;
 pub(crate) mod select;
 pub(crate) mod spawn;
 pub(crate) mod stream;
-#[cfg(feature = "towpath-peer")]
 pub(crate) mod waitfor;
 
 use std::sync::{Arc, Barrier};

@@ -57,7 +57,6 @@ pub(crate) fn tokio_tracker(ops: usize) -> Outcome {
 }
 
 /// `towpath::scope` and a `Vec` of its joins.
-#[cfg(feature = "towpath-peer")]
 pub(crate) fn towpath_scope(ops: usize) -> Outcome {
     let spawner = Part::of_task(async move {
         let tally = towpath::scope(&towpath::Ctx::root(), |s| async move {
@@ -79,7 +78,6 @@ pub(crate) fn towpath_scope(ops: usize) -> Outcome {
 }
 
 /// `towpath::rt::spawn`, which catches panics as values, and a `Vec` of its tasks.
-#[cfg(feature = "towpath-peer")]
 pub(crate) fn towpath_tasks(ops: usize) -> Outcome {
     let spawner = Part::of_task(async move {
         let mut tasks = Vec::with_capacity(ops);

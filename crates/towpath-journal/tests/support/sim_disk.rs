@@ -43,7 +43,7 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path, how: Opening) -> io::Result<Box<dyn File>> {
         let path = text(path)?;
         let file = match how {
-            Opening::Existing => self.0.open(path),
+            Opening::ReadOnly | Opening::Existing => self.0.open(path),
             Opening::New => self.0.create_new(path),
             Opening::Either => self.0.open_or_create(path),
         };

@@ -1,6 +1,7 @@
 //! Arguments that are right, and what is said about those that are not.
 
-use super::{Args, distance};
+use super::Args;
+use crate::names::distance;
 
 fn calls(text: &str) -> String {
     let args = Args::parse(text.parse().expect("tokens")).expect("right");
@@ -22,6 +23,12 @@ fn every_argument_is_a_call() {
         ".seed(335591u64).max_steps(5u64).schedules(1u64)"
     );
     assert_eq!(calls("leaks = \"allow\""), ".leaks(::towpath_sim::Leaks::Allow)");
+    for (text, nanos) in
+        [("5ms", "5000000"), ("1_000us", "1000000"), ("2 s", "2000000000"), ("0ns", "0")]
+    {
+        let expected = format!(".step_cost(::core::time::Duration::from_nanos({nanos}u64))");
+        assert_eq!(calls(&format!("step_cost = \"{text}\"")), expected);
+    }
     for (word, variant) in [
         ("random", "Random"),
         ("pct", "Pct"),
@@ -42,7 +49,8 @@ fn a_misspelt_word_gets_a_proposal() {
         ("maxsteps = 5", "there is no argument `maxsteps`; did you mean `max_steps`?"),
         (
             "threads = 5",
-            "there is no such argument; there are `schedules`, `seed`, `strategy`, `max_steps`, `leaks`",
+            "there is no such argument; there are `schedules`, `seed`, `strategy`, `max_steps`, `leaks`, \
+             `step_cost`",
         ),
         ("strategy = \"pcr\"", "`strategy` has no \"pcr\"; did you mean \"pct\"?"),
         (
@@ -66,6 +74,14 @@ fn a_wrong_value_says_what_would_be_right() {
         ("seed = 5i32", "`seed` is a u64: leave out `i32`"),
         ("seed = 18446744073709551616", "`seed` is at most 18446744073709551615"),
         ("leaks = true", "`leaks` takes a text: \"allow\", \"forbid\""),
+        (
+            "step_cost = 5",
+            "`step_cost` takes a time as text, such as `step_cost = \"5ms\"`: ns, us, ms or s",
+        ),
+        (
+            "step_cost = \"5 minutes\"",
+            "`step_cost` takes a time as text, such as `step_cost = \"5ms\"`: ns, us, ms or s",
+        ),
         ("seed = 1, seed = 2", "`seed` is given twice"),
     ] {
         assert_eq!(errors(text), [expected]);

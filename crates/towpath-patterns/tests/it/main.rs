@@ -1,3 +1,13 @@
 //! The patterns, on real threads and disks and in the simulator.
 
+mod bus;
+mod fault;
+mod limit;
 mod log;
+mod machine;
+mod saga;
+mod shadow;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
+#[cfg(feature = "xes")]
+mod xes;

@@ -95,6 +95,8 @@ pub(crate) enum Kind {
     Crash,
     /// The program asked the simulator itself.
     User,
+    /// How long a step takes.
+    Cost,
 }
 
 /// Decides, one schedule after the other.
@@ -129,10 +131,11 @@ pub(crate) struct Choices {
     forced: Vec<Forced>,
     next: usize,
     replaying: bool,
+    /// An even walk decides, and nobody counts places: then who goes on is a random number and nothing else.
+    even: bool,
     /// Every answer, by position.
     made: Vec<u64>,
     about_tasks: u64,
-    hash: u64,
     place: u64,
     coverage: Option<Box<Coverage>>,
     covers_places: bool,
@@ -156,9 +159,9 @@ impl Choices {
             forced: Vec::new(),
             next: 0,
             replaying: true,
+            even: false,
             made: Vec::new(),
             about_tasks: 0,
-            hash: 0,
             place: 0,
             coverage: None,
             covers_places: false,
@@ -170,7 +173,9 @@ impl Choices {
     pub(crate) fn begin(&mut self, seed: u64) -> bool {
         self.clear();
         self.replaying = false;
-        self.strategy.begin(seed)
+        let begun = self.strategy.begin(seed);
+        self.even = self.strategy.is_even() && !self.covers_places;
+        begun
     }
 
     /// A schedule by the strategy that was chosen in an earlier campaign, from the plan that it had then.
@@ -178,12 +183,14 @@ impl Choices {
         self.clear();
         self.replaying = false;
         self.strategy.follow(plan);
+        self.even = self.strategy.is_even() && !self.covers_places;
     }
 
     /// A schedule in which only these choices, sorted by position, are not the default. The strategy learns nothing.
     pub(crate) fn replay(&mut self, forced: &[Forced]) {
         self.clear();
         self.replaying = true;
+        self.even = false;
         self.forced.clear();
         self.forced.extend_from_slice(forced);
     }
@@ -195,35 +202,49 @@ impl Choices {
         }
         self.strategy.end(self.about_tasks);
         if let Some(coverage) = &mut self.coverage {
-            coverage.schedule(self.hash);
+            coverage.schedule(hash_of(&self.made));
         }
     }
 
     /// Who goes on: an index into `candidates`. Nobody asks with an empty list; with one candidate there is no choice.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn task(&mut self, candidates: &[Candidate]) -> usize {
         let below = candidates.len();
         if below < 2 {
             return 0;
         }
         self.about_tasks += 1;
+        let value =
+            if self.even { self.strategy.one_of(below as u64) } else { self.ask(candidates) };
+        self.keep(below as u64, value);
+        value as usize
+    }
+
+    #[inline(never)]
+    fn ask(&mut self, candidates: &[Candidate]) -> u64 {
+        let below = candidates.len() as u64;
         let value = if self.replaying {
-            self.forced_below(below as u64)
+            self.forced_below(below)
         } else {
             self.strategy.task(candidates) as u64
         };
-        if self.covers_places
-            && let Some(coverage) = &mut self.coverage
-        {
+        if self.covers_places {
+            self.note_place(candidates, value);
+        }
+        value
+    }
+
+    /// For coverage.
+    #[cold]
+    fn note_place(&mut self, candidates: &[Candidate], value: u64) {
+        if let Some(coverage) = &mut self.coverage {
             // Without a word from the engine, a place is what the default candidate is about to do.
             let place = match self.place {
                 0 => u64::from(candidates[0].op as u8),
                 place => place,
             };
-            coverage.choice(place, Kind::Task, below as u64, value);
+            coverage.choice(place, Kind::Task, candidates.len() as u64, value);
         }
-        self.keep(Kind::Task, below as u64, value);
-        value as usize
     }
 
     /// A number below `below`; 0 if that is at most 1.
@@ -239,7 +260,7 @@ impl Choices {
         {
             coverage.choice(self.place, kind, below, value);
         }
-        self.keep(kind, below, value);
+        self.keep(below, value);
         value
     }
 
@@ -265,7 +286,7 @@ impl Choices {
     /// A hash of what was chosen so far: equal for equal schedules.
     #[cfg(test)]
     pub(crate) fn hash(&self) -> u64 {
-        self.hash
+        hash_of(&self.made)
     }
 
     /// What the strategy needs to do this schedule again; none if it was not by a seed.
@@ -299,7 +320,6 @@ impl Choices {
         self.next = 0;
         self.made.clear();
         self.about_tasks = 0;
-        self.hash = 0;
         self.place = 0;
     }
 
@@ -316,12 +336,15 @@ impl Choices {
     }
 
     #[inline]
-    fn keep(&mut self, kind: Kind, below: u64, value: u64) {
+    fn keep(&mut self, below: u64, value: u64) {
         debug_assert!(value < below, "a strategy answered {value} of {below}");
-        let question = (kind as u64) << 56 ^ below << 28;
-        self.hash = fold(self.hash, question ^ value);
         self.made.push(value);
     }
+}
+
+/// A hash of what was answered. The questions need not be in it: the same answers lead to the same ones.
+fn hash_of(made: &[u64]) -> u64 {
+    made.iter().fold(0, |hash, value| fold(hash, *value))
 }
 
 /// One more word into a hash, as rustc's own hasher does it: two instructions, and good enough to tell schedules apart.

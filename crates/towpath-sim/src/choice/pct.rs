@@ -89,8 +89,17 @@ impl Pct {
         self.tasks
     }
 
-    #[inline]
+    #[inline(always)]
     fn priority(&mut self, task: u32) -> u64 {
+        match self.priorities.get(task as usize) {
+            Some(priority) if *priority != UNBORN => *priority,
+            _ => self.birth(task),
+        }
+    }
+
+    /// The priority of one that has been met for the first time, or of time.
+    #[cold]
+    fn birth(&mut self, task: u32) -> u64 {
         if task == CLOCK {
             return self.clock;
         }
@@ -98,9 +107,7 @@ impl Pct {
         if index >= self.priorities.len() {
             self.priorities.resize(index + 1, UNBORN);
         }
-        if self.priorities[index] == UNBORN {
-            self.priorities[index] = BORN | self.rng.next();
-        }
+        self.priorities[index] = BORN | self.rng.next();
         self.priorities[index]
     }
 

@@ -154,6 +154,17 @@ impl Portfolio {
         }
     }
 
+    /// Whether an even walk decides.
+    pub(crate) fn is_even(&self) -> bool {
+        self.plan.flavour == Flavour::Even
+    }
+
+    /// What an even walk answers, without being asked through the others.
+    #[inline]
+    pub(crate) fn one_of(&mut self, below: u64) -> u64 {
+        self.random.pick(Kind::Task, below)
+    }
+
     /// How this schedule is decided; none if a plan alone does not say it.
     pub(crate) fn plan(&self) -> Option<Plan> {
         (self.plan.flavour != Flavour::Exhaustive).then_some(self.plan)

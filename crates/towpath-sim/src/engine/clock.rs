@@ -107,10 +107,16 @@ impl Clock {
 
     /// Goes on to the next timer and takes it, with all that ring at the same time.
     pub(super) fn jump(&mut self) -> Vec<Rings> {
+        match self.timers.peek() {
+            Some(Reverse(first)) => self.pass(first.at.saturating_sub(self.now)),
+            None => Vec::new(),
+        }
+    }
+
+    /// Goes on by so much, and takes the timers that ring until then.
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<Rings> {
+        self.now += time;
         let mut due = Vec::new();
-        let Some(Reverse(first)) = self.timers.pop() else { return due };
-        self.now = self.now.max(first.at);
-        due.push(first.rings);
         while self.timers.peek().is_some_and(|Reverse(next)| next.at <= self.now) {
             due.extend(self.timers.pop().map(|Reverse(timer)| timer.rings));
         }

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) patience: u64,
     /// A timer that is so near may ring while others could still run: as if they had been slow.
     pub(crate) stall: Duration,
+    /// So much time a step may take.
+    pub(crate) step_cost: Duration,
     pub(crate) stack_bytes: usize,
     /// Whoever is left when the main process has ended is left alone.
     pub(crate) leaks: bool,
@@ -56,6 +58,7 @@ impl Default for Config {
             max_steps_after_main: 5_000,
             patience: 500,
             stall: Duration::from_secs(1),
+            step_cost: Duration::ZERO,
             stack_bytes: 1 << 20,
             leaks: false,
             at: Location::caller(),

@@ -1,5 +1,7 @@
 //! How things stand in a schedule: who may run, what time it is, what went wrong.
 
+use std::time::{Duration, Instant};
+
 use towpath::rt::sim::Point;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     objects::Objects,
     record::Record,
     tasks::Tasks,
-    world::Order,
+    world::{Order, ROOT},
 };
 use crate::{
     choice::{CLOCK, Choices, Kind},
@@ -32,15 +34,16 @@ pub(super) struct Now {
     pub(super) patient_until: u64,
     /// A schedule that goes on after this one does not end.
     pub(super) last_step: u64,
+    /// Before this step there is nothing to look at but who goes on: nobody is impatient, no timer is set, nobody takes notes
+    /// and nothing has failed. So a step asks one question instead of ten.
+    pub(super) quiet_before: u64,
     /// Turns, sleeps and jumps of the clock.
     pub(super) beats: u64,
     pub(super) trace: Trace,
     /// Who runs, or ran last.
     pub(super) current: u32,
-    /// The stack that runs.
+    /// The stack that runs, or is to.
     pub(super) on: usize,
-    /// Whom the root is to run next.
-    pub(super) next: Option<u32>,
     /// Stacks without a turn.
     pub(super) idle: Vec<usize>,
     /// What the next stack that is idle is to do.
@@ -66,6 +69,10 @@ enum Look {
     Later { near: bool },
 }
 
+/// How long a step may take has so many answers: nothing, and powers of two of a largest time, so that from one campaign both
+/// what is nearly at once and what takes long is heard of.
+const COSTS: u64 = 8;
+
 /// Who goes on.
 pub(super) enum Chosen {
     Task(u32),
@@ -85,11 +92,11 @@ impl Now {
             pulse: Pulse::default(),
             patient_until: 0,
             last_step: 0,
+            quiet_before: 0,
             beats: 0,
             trace: Trace::default(),
             current: 0,
-            on: 0,
-            next: None,
+            on: ROOT,
             idle: Vec::new(),
             order: Order::End,
             clock_since: 0,
@@ -111,7 +118,7 @@ impl Now {
         self.beats = 0;
         self.trace = Trace::default();
         self.current = 0;
-        self.next = None;
+        self.on = ROOT;
         self.clock_since = 0;
         self.main_done = None;
         self.processes = 0;
@@ -119,15 +126,82 @@ impl Now {
         self.failure = None;
         self.record = record;
         self.last_panic = None;
+        // The first choice looks at everything, and finds out.
+        self.quiet_before = 0;
+    }
+
+    /// Looks how long nothing will have to be looked at.
+    fn foresee(&mut self) {
+        let quiet = self.failure.is_none()
+            && self.record.is_none()
+            && !self.clock.is_set()
+            && self.config.step_cost.is_zero()
+            && !self.choices.covers_places()
+            && !(self.config.leaks && self.main_done.is_some());
+        let loud = self.patient_until.min(self.last_step).saturating_add(1);
+        self.quiet_before = if quiet { loud } else { 0 };
+    }
+
+    /// Whether who goes on is all that there is to look at.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.steps < self.quiet_before
+    }
+
+    /// Who goes on at a quiet step in place of whoever runs, which then stands in line; `None`: the same.
+    #[inline(always)]
+    pub(super) fn choose_at_step(&mut self) -> Option<u32> {
+        let Self { tasks, choices, current, steps, on, .. } = self;
+        tasks.choose_at_step(*current, *steps, *on, |candidates| choices.task(candidates))
+    }
+
+    /// The rest of a step that is not quiet.
+    pub(super) fn look_around(&mut self, point: Point) {
+        self.pulse.beat();
+        if let Some(record) = &mut self.record {
+            let object = self.tasks.get(self.current).object;
+            record.step(self.steps, self.clock.elapsed(), self.current, point, object);
+        }
+        if self.steps > self.last_step {
+            self.fail_endless(self.steps);
+        }
+    }
+
+    /// How long this step takes, if that may be anything but nothing.
+    pub(super) fn cost(&mut self) -> Duration {
+        if self.config.step_cost.is_zero() || self.failure.is_some() {
+            return Duration::ZERO;
+        }
+        match self.pick(Kind::Cost, COSTS) {
+            0 => Duration::ZERO,
+            // The largest answer is the whole, each smaller one half of the next.
+            chosen => self.config.step_cost / (1 << (COSTS - 1 - chosen)),
+        }
+    }
+
+    /// Sets a timer.
+    pub(super) fn set_timer(&mut self, deadline: Instant, rings: Rings) {
+        if !self.clock.is_set() {
+            self.clock_since = self.steps;
+        }
+        self.clock.set(deadline, rings);
+        self.quiet_before = 0;
+    }
+
+    /// Who is next, as nobody runs; `None`: nobody can. At a quiet moment.
+    #[inline]
+    pub(super) fn choose_next(&mut self) -> Option<u32> {
+        let Self { tasks, choices, .. } = self;
+        tasks.choose_next(|candidates| choices.task(candidates))
     }
 
     pub(super) fn choose(&mut self, me: Option<u32>) -> Chosen {
-        self.choose_here(me)
+        let chosen = self.choose_now(me);
+        self.foresee();
+        chosen
     }
 
-    /// The same, for where it is done most.
-    #[inline(always)]
-    pub(super) fn choose_here(&mut self, me: Option<u32>) -> Chosen {
+    fn choose_now(&mut self, me: Option<u32>) -> Chosen {
         if self.failure.is_some() || self.config.leaks && self.main_done.is_some() {
             return Chosen::Nobody;
         }
@@ -198,22 +272,16 @@ impl Now {
         self.choices.at(doing.map_or(0, |at| std::ptr::from_ref(at).addr() as u64));
     }
 
-    #[inline]
+    /// Whoever runs is about to do this. What else is to be done about it is in `look_around`.
+    #[inline(always)]
     pub(super) fn step(&mut self, point: Point) {
         self.steps += 1;
-        self.pulse.beat();
         let object = self.objects.number(point.object);
         self.trace.step(self.current, point.op, object, point.at);
         let it = self.tasks.get_mut(self.current);
         it.op = point.op;
         it.object = object;
         it.doing = point.at;
-        if let Some(record) = &mut self.record {
-            record.step(self.steps, self.clock.elapsed(), self.current, point, object);
-        }
-        if self.steps > self.last_step {
-            self.fail_endless(self.steps);
-        }
     }
 
     /// A turn begins, or somebody sleeps, or time passes. These are no steps, and yet there are programs that do nothing else
@@ -235,6 +303,7 @@ impl Now {
     pub(super) fn main_ends(&mut self) {
         self.main_done = Some((self.steps, self.beats));
         self.last_step = self.last_step.min(self.steps + self.config.max_steps_after_main);
+        self.quiet_before = 0;
     }
 
     #[cold]
@@ -258,6 +327,7 @@ impl Now {
             // One that makes no steps is counted by its turns.
             let step = if fault == Fault::NoEnd { self.steps.max(self.beats) } else { self.steps };
             self.failure = Some(Failure::new(fault, self.current, step, &self.tasks));
+            self.quiet_before = 0;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What happened in a schedule, written down while it runs again.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, VecDeque},
     panic::Location,
     sync::{Arc, Mutex, PoisonError},
@@ -65,7 +66,7 @@ pub(crate) struct Left {
 /// A process as people call it.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
-    pub(crate) name: Option<Box<str>>,
+    pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) is_thread: bool,
     /// Where it was started.
     pub(crate) at: &'static Location<'static>,

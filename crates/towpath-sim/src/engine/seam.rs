@@ -79,14 +79,13 @@ impl sim::World for World {
             it.timed_out = false;
             let park = it.parks;
             if let Some(deadline) = deadline {
-                now.clock.set(deadline, Rings::Sleeper { task: me, park });
+                now.set_timer(deadline, Rings::Sleeper { task: me, park });
             }
             me
         };
-        let next = self.choose(None);
+        let next = self.choose_next();
         if next != Some(me) {
-            self.now.borrow_mut().next = next;
-            self.leave(me);
+            self.leave(me, next);
         }
         let mut now = self.now.borrow_mut();
         now.current = me;
@@ -101,14 +100,23 @@ impl sim::World for World {
         if self.ending.get() || tasks.len() == 0 {
             return Waker::noop().clone();
         }
-        let waker = tasks.waker(*current, Wakes::Park, &self.outside, *schedule);
-        tasks.put_back(*current, Wakes::Park, waker.clone());
-        waker
+        tasks.waker(*current, Wakes::Park, &self.outside, *schedule)
+    }
+
+    fn put_back(&self, waker: Waker) {
+        // What it got while the schedule ended is nobody's.
+        if !self.ending.get() {
+            let mut now = self.now.borrow_mut();
+            let Now { tasks, current, .. } = &mut *now;
+            if tasks.len() > 0 {
+                tasks.put_back(*current, Wakes::Park, waker);
+            }
+        }
     }
 
     fn ring_at(&self, deadline: Instant, timer: Arc<dyn Ring>) {
         if !self.ending.get() {
-            self.now.borrow_mut().clock.set(deadline, Rings::Somebody(timer));
+            self.now.borrow_mut().set_timer(deadline, Rings::Somebody(timer));
         }
     }
 
@@ -180,7 +188,8 @@ impl World {
         }
         let mut now = self.now.borrow_mut();
         let step = now.steps;
-        let number = now.tasks.add(job, born.name, born.at, step);
+        let name = born.name.map(|name| name.to_owned().into());
+        let number = now.tasks.add(job, name, born.at, step);
         let by = now.current;
         if let Some(record) = &mut now.record {
             record.spawn(step, number, by);

@@ -7,7 +7,12 @@
     reason = "a coroutine gives itself up from deep inside, where its yielder is known by address only"
 )]
 
-use std::{cell::Cell, mem::ManuallyDrop, ptr, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    mem::ManuallyDrop,
+    ptr,
+    rc::Rc,
+};
 
 use corosensei::{Coroutine, CoroutineResult, Yielder, stack::DefaultStack};
 
@@ -37,6 +42,7 @@ impl Stack {
     }
 
     /// Runs it until it gives itself up or ends. True: it has ended.
+    #[inline(always)]
     pub(super) fn resume(&mut self) -> bool {
         let before = HERE.replace(self.yielder.get());
         let result = self.coroutine.resume(());
@@ -50,6 +56,42 @@ impl Stack {
     }
 }
 
+/// Stacks by number. In its place is one that waits to be resumed. A place is empty while its stack runs or waits for another
+/// one that it has resumed, and for ever if the stack was abandoned.
+#[derive(Default)]
+pub(super) struct Stacks(RefCell<Vec<Option<Box<Stack>>>>);
+
+impl Stacks {
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(super) fn add(&self, stack: Stack) {
+        self.0.borrow_mut().push(Some(Box::new(stack)));
+    }
+
+    /// Runs one until it gives itself up or ends. False: its place is empty.
+    #[inline(always)]
+    pub(super) fn run(&self, number: usize) -> bool {
+        let Some(mut stack) = self.0.borrow_mut()[number].take() else { return false };
+        stack.resume();
+        self.0.borrow_mut()[number] = Some(stack);
+        true
+    }
+
+    pub(super) fn abandon(&self, number: usize) {
+        if let Some(stack) = self.0.borrow_mut()[number].take() {
+            stack.abandon();
+        }
+    }
+
+    /// Those that wait are unwound.
+    pub(super) fn clear(&self) {
+        let stacks = self.0.take();
+        drop(stacks);
+    }
+}
+
 /// Whether a stack of this module runs here.
 #[cfg(test)]
 fn is_on_stack() -> bool {
@@ -60,6 +102,7 @@ fn is_on_stack() -> bool {
 ///
 /// # Panics
 /// When none runs here.
+#[inline(always)]
 pub(super) fn give_up() {
     let here = HERE.get();
     assert!(!here.is_null(), "nothing to go back to");

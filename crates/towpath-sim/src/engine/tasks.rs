@@ -3,7 +3,7 @@
 //! What always holds: a process is in one state; `line` has those that are `Runnable`, in the order in which they became so,
 //! and nobody twice, behind a place for the one that runs. So it is the list of candidates as it stands.
 
-use std::{panic::Location, sync::Arc, task::Waker};
+use std::{borrow::Cow, panic::Location, sync::Arc, task::Waker};
 
 use towpath::rt::sim::{BoxCall, Op};
 
@@ -35,7 +35,7 @@ pub(super) struct Task {
     /// Between turns; `None` while it has one, and at the end.
     pub(super) job: Option<Job>,
     pub(super) is_thread: bool,
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Cow<'static, str>>,
     pub(super) at: &'static Location<'static>,
     /// The stack on which it is in the middle of a turn.
     pub(super) stack: Option<usize>,
@@ -57,12 +57,17 @@ pub(super) struct Task {
 }
 
 impl Task {
-    fn new(job: Job, name: Option<&str>, at: &'static Location<'static>, since: u64) -> Self {
+    fn new(
+        job: Job,
+        name: Option<Cow<'static, str>>,
+        at: &'static Location<'static>,
+        since: u64,
+    ) -> Self {
         Self {
             state: State::Runnable,
             is_thread: matches!(job, Job::Thread(_)),
             job: Some(job),
-            name: name.map(Into::into),
+            name,
             at,
             stack: None,
             woken: false,
@@ -136,7 +141,7 @@ impl Tasks {
     pub(super) fn add(
         &mut self,
         job: Job,
-        name: Option<&str>,
+        name: Option<Cow<'static, str>>,
         at: &'static Location<'static>,
         step: u64,
     ) -> u32 {
@@ -161,8 +166,64 @@ impl Tasks {
         self.line.get(OTHERS).map(|first| first.task)
     }
 
+    /// Calls `choose` with `me`, who runs, and those who may. If it chooses another one, that one runs, and `me` stands at the
+    /// end of the line with the stack that it is `on`.
+    #[inline(always)]
+    pub(super) fn choose_at_step(
+        &mut self,
+        me: u32,
+        step: u64,
+        on: usize,
+        choose: impl FnOnce(&[Candidate]) -> usize,
+    ) -> Option<u32> {
+        if self.line.len() == OTHERS {
+            return None;
+        }
+        let candidate = self.candidate(me);
+        self.line[0] = candidate;
+        let place = choose(&self.line);
+        if place == 0 {
+            return None;
+        }
+        let behind = &mut self.line[place..];
+        let chosen = behind[0].task;
+        // By hand, since there are few.
+        for at in 1..behind.len() {
+            behind[at - 1] = behind[at];
+        }
+        if let Some(last) = behind.last_mut() {
+            *last = candidate;
+        }
+        let it = self.get_mut(me);
+        it.state = State::Runnable;
+        it.since = step;
+        it.stack = Some(on);
+        self.get_mut(chosen).state = State::Running;
+        Some(chosen)
+    }
+
+    /// Calls `choose` with those who may run, if there are any; the one it chooses runs.
+    #[inline(always)]
+    pub(super) fn choose_next(
+        &mut self,
+        choose: impl FnOnce(&[Candidate]) -> usize,
+    ) -> Option<u32> {
+        let others = &mut self.line[OTHERS..];
+        if others.is_empty() {
+            return None;
+        }
+        let place = choose(others);
+        let chosen = others[place].task;
+        // By hand, since there are few.
+        for at in place + 1..others.len() {
+            others[at - 1] = others[at];
+        }
+        self.line.pop();
+        self.get_mut(chosen).state = State::Running;
+        Some(chosen)
+    }
+
     /// Calls `choose` with `me`, who runs, and those who may, and with time if it may pass; says whom it chose.
-    #[inline]
     pub(super) fn choose_with(
         &mut self,
         me: Option<u32>,

@@ -38,16 +38,16 @@ impl World {
     pub(super) fn turns(&self, mut task: u32) {
         loop {
             if !self.now.borrow_mut().beat() {
-                return;
+                return self.appoint(&mut self.now.borrow_mut(), None);
             }
             self.turn(task);
-            if self.ending.get() {
-                return;
-            }
-            let Some(next) = self.choose(None) else { return };
+            let next = self.choose_next();
+            let Some(next) = next else {
+                return self.appoint(&mut self.now.borrow_mut(), None);
+            };
             let mut now = self.now.borrow_mut();
             if now.tasks.get(next).stack.is_some() {
-                now.next = Some(next);
+                self.appoint(&mut now, Some(next));
                 return;
             }
             now.current = next;
@@ -130,22 +130,24 @@ impl World {
         }
     }
 
-    /// Lets others run, until the root resumes this stack for `me`.
-    pub(super) fn leave(&self, me: u32) {
-        {
+    /// Lets `next` run, or the root if there is nobody, until `me` is to go on.
+    pub(super) fn leave(&self, me: u32, next: Option<u32>) {
+        let here = {
             let mut now = self.now.borrow_mut();
-            let on = now.on;
-            now.tasks.get_mut(me).stack = Some(on);
-        }
-        self.switch();
+            let here = now.on;
+            now.tasks.get_mut(me).stack = Some(here);
+            self.appoint(&mut now, next);
+            here
+        };
+        self.switch(here);
     }
 
-    /// The same, with the stack noted.
-    #[inline]
-    fn switch(&self) {
+    /// Lets whoever is appointed run, until whoever is on `here` is.
+    #[inline(always)]
+    fn switch(&self, here: usize) {
         let mut locals = Locals::new();
         locals.exchange();
-        stack::give_up();
+        self.hand_over(here);
         locals.exchange();
         if self.ending.get() {
             self.unwind();
@@ -184,6 +186,18 @@ impl World {
         }
     }
 
+    /// As `choose`, when nobody runs.
+    #[inline]
+    pub(super) fn choose_next(&self) -> Option<u32> {
+        if !self.ending.get() && !self.outside.has_some() {
+            let mut now = self.now.borrow_mut();
+            if now.is_quiet() {
+                return now.choose_next();
+            }
+        }
+        self.choose(None)
+    }
+
     /// Goes on to the next timers, and rings them.
     fn pass_time(&self) {
         let due = {
@@ -195,6 +209,26 @@ impl World {
             now.trace.jump(time);
             due
         };
+        self.ring(due);
+    }
+
+    /// Lets the step take the time that it takes.
+    fn spend(&self) {
+        let due = {
+            let mut now = self.now.borrow_mut();
+            let cost = now.cost();
+            if cost.is_zero() {
+                return;
+            }
+            let due = now.clock.pass(cost);
+            let time = now.clock.elapsed();
+            now.trace.jump(time);
+            due
+        };
+        self.ring(due);
+    }
+
+    fn ring(&self, due: Vec<Rings>) {
         // Wakers may be the program's own: not under the borrow.
         for rings in due {
             match rings {
@@ -237,61 +271,83 @@ impl World {
     }
 
     /// A step: `point` is next. `yields`: somebody else goes first, if there is anybody.
+    ///
+    /// With everything that is usual in it inlined: each return after a change of stacks is one that the processor has
+    /// guessed wrongly.
+    #[inline(always)]
     pub(super) fn step(&self, point: Point, yields: bool) {
         if self.ending.get() || thread::panicking() || self.laws.is_checking() {
             return;
         }
         if self.shaking.get() != Shaken::No {
-            // Waits of these kinds say so each time they look.
-            if !matches!(point.op, Op::Join | Op::JoinAll | Op::Select | Op::Done) {
-                self.shaking.set(Shaken::Stirred);
-            }
-            return;
+            return self.stir(point);
         }
         let mut now = self.now.borrow_mut();
         now.step(point);
-        let me = now.current;
-        if self.laws.are_any() {
-            drop(now);
-            if let Some(broken) = self.laws.check() {
-                self.now.borrow_mut().fail(Fault::Law(broken));
-            }
-            now = self.now.borrow_mut();
-        }
-        if self.outside.has_some() {
-            drop(now);
-            self.hear_outside();
-            now = self.now.borrow_mut();
-        }
-        let next = if yields {
-            if now.tasks.runnable().is_empty() && now.failure.is_none() {
-                return;
-            }
-            drop(now);
-            let next = self.choose(None);
-            now = self.now.borrow_mut();
-            next
+        let here = now.on;
+        let quiet = now.is_quiet() && !yields && !self.laws.are_any() && !self.outside.has_some();
+        let next = if quiet {
+            let Some(next) = now.choose_at_step() else { return };
+            Some(next)
         } else {
-            let next = match now.choose_here(Some(me)) {
-                Chosen::Task(task) => Some(task),
-                Chosen::Nobody => None,
-                Chosen::Time => {
-                    drop(now);
-                    self.pass_time();
-                    let next = self.choose(Some(me));
-                    now = self.now.borrow_mut();
-                    next
-                }
+            drop(now);
+            let Replaced(next) = match self.look_around(point, yields) {
+                Some(replaced) => replaced,
+                None => return,
             };
-            if next == Some(me) {
-                return;
-            }
+            now = self.now.borrow_mut();
             next
         };
+        self.appoint(&mut now, next);
+        drop(now);
+        self.switch(here);
+    }
+
+    /// Somebody was woken for no reason, and does this.
+    #[cold]
+    fn stir(&self, point: Point) {
+        // Waits of these kinds say so each time they look.
+        if !matches!(point.op, Op::Join | Op::JoinAll | Op::Select | Op::Done) {
+            self.shaking.set(Shaken::Stirred);
+        }
+    }
+
+    /// The rest of a step at which there is more to look at than who goes on. `None`: whoever runs does.
+    #[cold]
+    fn look_around(&self, point: Point, yields: bool) -> Option<Replaced> {
+        let me = {
+            let mut now = self.now.borrow_mut();
+            now.look_around(point);
+            now.current
+        };
+        self.spend();
+        if self.laws.are_any()
+            && let Some(broken) = self.laws.check()
+        {
+            self.now.borrow_mut().fail(Fault::Law(broken));
+        }
+        if self.outside.has_some() {
+            self.hear_outside();
+        }
+        let next = if yields {
+            let now = self.now.borrow();
+            if now.tasks.runnable().is_empty() && now.failure.is_none() {
+                return None;
+            }
+            drop(now);
+            self.choose(None)
+        } else {
+            self.choose(Some(me))
+        };
+        if next == Some(me) && !yields {
+            return None;
+        }
+        let mut now = self.now.borrow_mut();
         let (step, on) = (now.steps, now.on);
         now.tasks.interrupt(me, step, on);
-        now.next = next;
-        drop(now);
-        self.switch();
+        Some(Replaced(next))
     }
 }
+
+/// Whoever ran stands in line now, and this one goes on in its place; nobody, if the schedule is over.
+struct Replaced(Option<u32>);

@@ -8,8 +8,8 @@
 //! ```text
 //!   root ──resume──► a stack: turn of A … point() asks who goes on
 //!     ▲                 │  A itself: returns, nothing is switched
-//!     │                 │  B, which has no stack: B's turn begins on another one
-//!     └────give up──────┘  C, in the middle of a turn: C's stack is resumed
+//!     │                 │  B, which has no stack: B's turn begins on another one, which A resumes
+//!     └────give up──────┘  C, in the middle of a turn: A resumes C's stack, or gives up to it if C has resumed A
 //! ```
 //! Why the turns of tasks run on such stacks too: so a task can be interrupted at every operation, also at one that is not
 //! awaited, as on a runtime with several threads. A stack whose turn has ended goes on with the next process that has
@@ -31,7 +31,7 @@ use super::{
     law::Laws,
     now::Now,
     record::Record,
-    stack::{self, Stack},
+    stack::{self, Stack, Stacks},
     tasks::{Job, State},
 };
 use crate::{
@@ -55,8 +55,7 @@ pub(crate) struct World {
     pub(super) now: RefCell<Now>,
     pub(crate) laws: Laws,
     pub(super) outside: Arc<Outside>,
-    /// Borrowed while one of them runs: only the root touches them. `None`: it was abandoned.
-    stacks: RefCell<Vec<Option<Stack>>>,
+    stacks: Stacks,
     /// The schedule is over: nobody is interrupted any more, and whoever would sleep unwinds.
     pub(super) ending: Cell<bool>,
     /// Somebody is woken for no reason: nobody is interrupted, and what is done is noted.
@@ -64,6 +63,9 @@ pub(crate) struct World {
     /// For the disk and the network.
     chance: Rc<RefCell<chance::Schedule>>,
 }
+
+/// In place of a stack: the thread's own, from which a schedule is run.
+pub(super) const ROOT: usize = usize::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Order {
@@ -98,7 +100,7 @@ impl World {
             now: RefCell::new(Now::new(config)),
             laws: Laws::default(),
             outside: Outside::new(),
-            stacks: RefCell::new(Vec::new()),
+            stacks: Stacks::default(),
             ending: Cell::new(false),
             shaking: Cell::new(Shaken::No),
             chance: Rc::new(RefCell::new(chance::Schedule)),
@@ -125,14 +127,11 @@ impl World {
         {
             let mut now = self.now.borrow_mut();
             let at = now.config.at;
-            now.tasks.add(job, Some("main"), at, 0);
+            now.tasks.add(job, Some("main".into()), at, 0);
         }
-        if let Some(first) = self.choose(None) {
-            self.now.borrow_mut().next = Some(first);
-        }
-        while let Some(stack) = self.next_stack() {
-            self.run_stack(stack);
-        }
+        let first = self.choose(None);
+        self.appoint(&mut self.now.borrow_mut(), first);
+        self.hand_over(ROOT);
         self.judge();
         let outcome = self.now.borrow_mut().outcome();
         self.end();
@@ -143,50 +142,67 @@ impl World {
         outcome
     }
 
-    /// On which stack whoever is next goes on.
-    #[inline]
-    fn next_stack(&self) -> Option<usize> {
-        let now = &mut *self.now.borrow_mut();
-        let task = now.next.take()?;
-        now.current = task;
-        let stack = match now.tasks.get_mut(task).stack.take() {
-            Some(stack) => stack,
-            None => {
-                now.order = Order::Turn(task);
-                self.idle_stack(now)
+    /// Says that `next` goes on: on its stack, or with a turn on one that is idle. With nobody the root does.
+    #[inline(always)]
+    pub(super) fn appoint(&self, now: &mut Now, next: Option<u32>) {
+        now.on = match next {
+            None => ROOT,
+            Some(task) => {
+                now.current = task;
+                match now.tasks.get_mut(task).stack.take() {
+                    Some(stack) => stack,
+                    None => {
+                        now.order = Order::Turn(task);
+                        self.idle_stack(now)
+                    }
+                }
             }
         };
-        now.on = stack;
-        Some(stack)
+    }
+
+    /// Lets those run who are appointed, until whoever is on `here` is.
+    ///
+    /// A stack that waits is resumed from here, without the root in between. One that waits for another which it has itself
+    /// resumed is under this one: it is reached by giving up. So each change of stacks is one, or as many as were saved before.
+    #[inline(always)]
+    pub(super) fn hand_over(&self, here: usize) {
+        loop {
+            let on = self.now.borrow().on;
+            if on == here {
+                return;
+            }
+            if on == ROOT || !self.stacks.run(on) {
+                stack::give_up();
+            }
+        }
     }
 
     fn idle_stack(&self, now: &mut Now) -> usize {
-        now.idle.pop().unwrap_or_else(|| {
-            let mut stacks = self.stacks.borrow_mut();
-            let number = stacks.len();
-            let body = move || {
-                while with(|world| world.obey(number)).unwrap_or(false) {
-                    stack::give_up();
-                }
-            };
-            match Stack::new(now.config.stack_bytes, body) {
-                Ok(stack) => stacks.push(Some(stack)),
-                Err(error) => panic!(
-                    "no memory for stack {number} of {} bytes: {error}; give the simulation smaller ones",
-                    now.config.stack_bytes
-                ),
+        now.idle.pop().unwrap_or_else(|| self.new_stack(now))
+    }
+
+    #[cold]
+    fn new_stack(&self, now: &Now) -> usize {
+        let number = self.stacks.len();
+        let body = move || {
+            while with(|world| world.obey(number)).unwrap_or(false) {
+                stack::give_up();
             }
-            number
-        })
+        };
+        match Stack::new(now.config.stack_bytes, body) {
+            Ok(stack) => self.stacks.add(stack),
+            Err(error) => panic!(
+                "no memory for stack {number} of {} bytes: {error}; give the simulation smaller ones",
+                now.config.stack_bytes
+            ),
+        }
+        number
     }
 
     /// Runs the stack until it is given up.
-    #[inline]
     fn run_stack(&self, number: usize) {
-        match &mut self.stacks.borrow_mut()[number] {
-            Some(stack) => stack.resume(),
-            None => unreachable!("stack {number} was abandoned"),
-        };
+        let there = self.stacks.run(number);
+        assert!(there, "stack {number} was abandoned");
     }
 
     /// Looks at what is left when nobody can go on.
@@ -237,10 +253,8 @@ impl World {
         };
         // With a failure noted nobody else is chosen: exactly this one has its turn.
         self.shaking.set(Shaken::Still);
-        self.now.borrow_mut().next = Some(task);
-        if let Some(stack) = self.next_stack() {
-            self.run_stack(stack);
-        }
+        self.appoint(&mut self.now.borrow_mut(), Some(task));
+        self.hand_over(ROOT);
         let stirred = self.shaking.replace(Shaken::No) == Shaken::Stirred;
         let mut now = self.now.borrow_mut();
         let it = now.tasks.get(task);
@@ -277,9 +291,10 @@ impl World {
         }
         // What the program's futures drop may be anything, so it is dropped where a turn would run.
         let stack = {
-            let mut now = self.now.borrow_mut();
+            let now = &mut *self.now.borrow_mut();
             now.order = Order::Sweep;
-            self.idle_stack(&mut now)
+            now.on = self.idle_stack(now);
+            now.on
         };
         self.run_stack(stack);
         self.abandon_unless_idle(stack);
@@ -289,10 +304,8 @@ impl World {
     /// A stack that unwinds and sleeps in the middle of it can neither go on nor be unwound.
     fn abandon_unless_idle(&self, number: usize) {
         let now = self.now.borrow();
-        if !now.idle.contains(&number)
-            && let Some(stack) = self.stacks.borrow_mut()[number].take()
-        {
-            stack.abandon();
+        if !now.idle.contains(&number) {
+            self.stacks.abandon(number);
         }
     }
 
@@ -309,7 +322,7 @@ impl World {
             self.run_stack(number);
         }
         WORLD.set(None);
-        self.stacks.borrow_mut().clear();
+        self.stacks.clear();
         // After a panic of our own nothing is certain, and a thread that ends needs no other world.
         if !std::thread::panicking() {
             // Schedules go on being counted: there may be wakers of earlier ones.

@@ -33,6 +33,7 @@ fn every_method_sets_what_it_is_called_after() {
         .max_steps(8)
         .leaks(Leaks::Allow)
         .stall(Duration::from_millis(9))
+        .step_cost(Duration::from_millis(3))
         .shrink(Duration::ZERO);
     let config = Config {
         schedules: 5,
@@ -42,6 +43,7 @@ fn every_method_sets_what_it_is_called_after() {
         max_steps: 8,
         leaks: Leaks::Allow,
         stall: Duration::from_millis(9),
+        step_cost: Duration::from_millis(3),
         shrink: Duration::ZERO,
     };
     assert_eq!(*sim.config(), config);

@@ -1,6 +1,7 @@
 //! The simulator, from outside.
 
 mod attribute;
+mod cost;
 mod disk;
 mod escape;
 mod find;

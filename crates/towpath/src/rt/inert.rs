@@ -71,6 +71,9 @@ pub(crate) fn waker() -> Option<Waker> {
     None
 }
 
+#[inline]
+pub(crate) fn put_back(_: Waker) {}
+
 #[inline(always)]
 pub(crate) fn ring_at(_: Instant, _: &Arc<impl Ring>) -> bool {
     false

@@ -81,6 +81,8 @@ pub trait World {
     fn park(&self, deadline: Option<Instant>) -> bool;
     /// Ends the caller's `park`.
     fn waker(&self) -> Waker;
+    /// The caller needs its waker no more: the next may be the same.
+    fn put_back(&self, waker: Waker);
     /// Rings `timer` at `deadline`.
     fn ring_at(&self, deadline: Instant, timer: Arc<dyn Ring>);
     /// The number of a new process.
@@ -160,7 +162,6 @@ impl Locals {
     }
 
     /// Puts these in place; those that were there are in `self` afterwards.
-    #[inline]
     pub fn exchange(&mut self) {
         self.process.exchange();
         if UNCOMMON.get() || self.uncommon.is_some() {
@@ -253,6 +254,14 @@ pub(crate) fn park(deadline: Option<Instant>) -> Option<bool> {
 #[inline]
 pub(crate) fn waker() -> Option<Waker> {
     is_active().then(|| world().waker())
+}
+
+/// The waker that was asked for last is needed no more.
+#[inline]
+pub(crate) fn put_back(waker: Waker) {
+    if is_active() {
+        world().put_back(waker);
+    }
 }
 
 pub(crate) fn ring_at(deadline: Instant, timer: &Arc<impl Ring + 'static>) -> bool {

@@ -42,7 +42,9 @@ fn thread_waker() -> Waker {
 #[cfg(not(towpath_loom))]
 pub(crate) fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
     if let Some(waker) = sim::waker() {
-        return f(&waker);
+        let result = f(&waker);
+        sim::put_back(waker);
+        return result;
     }
     thread_local! {
         static WAKER: Waker = thread_waker();
