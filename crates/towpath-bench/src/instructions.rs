@@ -7,6 +7,7 @@
 //!
 //! What is counted is instructions, not time: a branch that is never taken costs one, and a cache miss as well.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
 use std::path::Path;
@@ -15,7 +16,8 @@ use std::process::{Command, Stdio};
 use std::task::{Context, Poll, Waker};
 
 use serde::Serialize;
-use towpath::{Receiver, Sender, bounded, rendezvous, unbounded};
+use towpath::select::SelectSet;
+use towpath::{Cause, Ctx, Receiver, Sender, bounded, rendezvous, scope, unbounded};
 
 /// Operations of the smaller run. An operation takes 50 to 3,000 instructions, of which callgrind does some 20 million in a
 /// second; the difference of two runs is exact to one part in N.
@@ -60,10 +62,18 @@ const CASES: &[Case] = cases! {
     "select/ring": selects(ring);
     "select/list": selects(unbounded);
     "select/meet1": selects(one);
+    "eight/ring": eights(ring);
+    "eight/list": eights(unbounded);
+    "eight/meet1": eights(one);
+    "set/ring": sets(ring);
+    "set/list": sets(unbounded);
+    "set/meet1": sets(one);
     "wait/ring": waits(ring);
     "wait/list": waits(unbounded);
     "wait/meet1": waits(one);
     "wait/meet0": waits(rendezvous);
+    "done/task": ends();
+    "scope/task": processes();
 };
 
 fn ring() -> (Sender<u64>, Receiver<u64>) {
@@ -169,6 +179,81 @@ fn selects(link: Link, ops: usize) -> u64 {
         // What is left in the two channels.
         sum + from_a.try_recv().expect("a message") + from_b.try_recv().expect("a message")
     })
+}
+
+/// As `selects` on a thread, over eight arms of which two are ready.
+fn eights(link: Link, ops: usize) -> u64 {
+    let (txs, mut rxs): (Vec<_>, Vec<_>) = (0..8).map(|_| link()).unzip();
+    [2, 5].iter().for_each(|&ready: &usize| txs[ready].try_send(0).expect("room"));
+    let [a, b, c, d, e, f, g, h] = &mut rxs[..] else { unreachable!("made with this width") };
+    let mut sum = 0;
+    for n in 0..ops as u64 {
+        let (from, got) = towpath::select_blocking! {
+            got = a.recv() => (0, got),
+            got = b.recv() => (1, got),
+            got = c.recv() => (2, got),
+            got = d.recv() => (3, got),
+            got = e.recv() => (4, got),
+            got = f.recv() => (5, got),
+            got = g.recv() => (6, got),
+            got = h.recv() => (7, got),
+        };
+        sum += got.expect("a message");
+        txs[from].try_send(black_box(n)).expect("room");
+    }
+    sum + c.try_recv().expect("a message") + f.try_recv().expect("a message")
+}
+
+/// As `eights` with a `SelectSet`.
+fn sets(link: Link, ops: usize) -> u64 {
+    let mut set = SelectSet::new();
+    let txs: BTreeMap<_, _> = (0..8).map(|_| link()).map(|(tx, rx)| (set.recv(rx), tx)).collect();
+    txs.values().skip(2).step_by(3).for_each(|tx| tx.try_send(0).expect("room"));
+    let mut sum = 0;
+    for n in 0..ops as u64 {
+        let (key, got) = set.next_blocking();
+        sum += got.expect("a message");
+        txs[&key].try_send(black_box(n)).expect("room");
+    }
+    for _ in 0..2 {
+        sum += set.try_next().and_then(|(_, got)| got).expect("a message");
+    }
+    sum
+}
+
+/// A task that waits for the end of a context of its own, all below one that ends.
+fn ends(ops: usize) -> u64 {
+    let (ctx, canceller) = Ctx::root().with_cancel();
+    runtime().block_on(async {
+        let tasks: Vec<_> = (0..ops as u64)
+            .map(|n| (n, ctx.child()))
+            .map(|(n, child)| {
+                tokio::spawn(async move {
+                    child.done().await;
+                    n
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        canceller.cancel("enough");
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.expect("no panic");
+        }
+        sum
+    })
+}
+
+/// A process of a scope that ends at once, and its join.
+fn processes(ops: usize) -> u64 {
+    let all = scope(&Ctx::root(), |s| async move {
+        let mut sum = 0;
+        for n in 0..ops as u64 {
+            sum += s.spawn("one", move |_| async move { Ok::<_, Cause>(black_box(n)) }).await?;
+        }
+        Ok(sum)
+    });
+    runtime().block_on(all).expect("nobody fails")
 }
 
 /// A receive that parks, is woken by a `try_send` and then finishes.

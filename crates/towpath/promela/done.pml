@@ -5,7 +5,8 @@
  * Leaves out: deadlines and timers, values and headers, the parent's count (every node here has a reference but the one
  *   that goes), the claim of a select whose arm this is (claim.pml), the waker's own protocol. The pass goes one level
  *   down, as `end_below` does for each node it finds.
- * What a node's lock guards changes in one step; `ended`, which is read without it, is a step of its own.
+ * What a node's lock guards changes in one step; what is read without it is a step of its own. So `cause` here is what holders
+ *   of the lock see of a node's cause, and `ended` what others see of it: in the code one word, written under the lock.
  *
  * Node 0 is the root, 1 its child, 2 a child that is grown meanwhile (grandchild of the root), 3 another child of the root
  *   whose last reference goes meanwhile.

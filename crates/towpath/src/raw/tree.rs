@@ -3,7 +3,8 @@
 //! What always holds:
 //! - A node stands in its parent's list of children from its birth until its parent ends or its last reference goes.
 //!   Its sibling links change under the parent's lock only.
-//! - `ended` is set once, under the node's lock, after its cause. From then on it gets no new child and no new waiter.
+//! - `cause` is set once, under the node's lock. From then on it gets no new child and no new waiter.
+//! - A cause belongs to the node where a pass began. What is below points to it, and keeps it by keeping its ancestors.
 //! - Nobody holds two of these locks at once, and no user code runs under one.
 //!
 //! Ending a node ends all below it in one pass without recursion: children are taken out of the list one at a time, so
@@ -34,7 +35,7 @@ use crate::{
     ctx::Cause,
     headers::Headers,
     rt::{self, Object, sim},
-    sync::{AtomicBool, AtomicUsize, Ordering},
+    sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
 };
 
 /// What a context carries for its users.
@@ -47,7 +48,8 @@ pub(crate) struct Load {
 /// One context.
 pub(crate) struct CtxNode {
     refs: AtomicUsize,
-    ended: AtomicBool,
+    /// What ended it; null while nothing has.
+    cause: AtomicPtr<Cause>,
     links: Lock<Links>,
     /// The earliest from here to the root.
     deadline: Option<Instant>,
@@ -61,8 +63,8 @@ pub(crate) struct CtxNode {
 }
 
 struct Links {
-    /// What ended it.
-    cause: Option<Arc<Cause>>,
+    /// The cause, if the pass began here.
+    own: Option<Arc<Cause>>,
     waiting: WaitList,
     first_child: *const CtxNode,
     last_child: *const CtxNode,
@@ -74,20 +76,21 @@ unsafe impl Send for Links {}
 /// Whom one hold of the lock wakes at most: whoever else wants it waits no longer than for that many.
 const WAKES_PER_HOLD: usize = 32;
 
+/// For those whose deadline had passed before somebody came to end them.
+static LATE: Cause = Cause::DeadlineExceeded;
+
 /// The cause a pass brings, and how to tell whose deadline had passed before.
 struct Ending {
     cause: Arc<Cause>,
-    late: Option<Arc<Cause>>,
     now: Option<Instant>,
 }
 
 impl Ending {
-    fn cause_for(&mut self, node: &CtxNode) -> Arc<Cause> {
+    /// Points to what lives as long as the node where the pass began.
+    fn cause_for(&mut self, node: &CtxNode) -> *const Cause {
         match node.deadline {
-            Some(deadline) if *self.now.get_or_insert_with(rt::now) >= deadline => {
-                self.late.get_or_insert_with(|| Arc::new(Cause::DeadlineExceeded)).clone()
-            }
-            _ => self.cause.clone(),
+            Some(deadline) if *self.now.get_or_insert_with(rt::now) >= deadline => &raw const LATE,
+            _ => Arc::as_ptr(&self.cause),
         }
     }
 }
@@ -105,13 +108,20 @@ impl CtxNode {
     /// Whether its end has been noted. A deadline that has passed may not have been yet.
     #[inline]
     pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        !self.cause.load(Ordering::Acquire).is_null()
     }
 
     /// What ended it, as far as noted.
     pub(crate) fn cause(&self) -> Cause {
-        let cause = self.links.lock().cause.clone();
-        cause.map_or(Cause::Running, |cause| (*cause).clone())
+        // SAFETY: null, or of this node, of one above, which this one keeps, or of nobody; and never changed. Attacked by
+        // `loom::ctx_*`, and by `it::ctx_stress` under ThreadSanitizer.
+        let cause = unsafe { self.cause.load(Ordering::Acquire).as_ref() };
+        cause.cloned().unwrap_or(Cause::Running)
+    }
+
+    /// Whether its end has been noted, for who holds the lock.
+    fn ended_under_lock(&self) -> bool {
+        !self.cause.load(Ordering::Relaxed).is_null()
     }
 
     /// This node and all above it.
@@ -125,7 +135,7 @@ impl CtxNode {
     /// As for `WaitList::push`; leave by `leave`.
     pub(super) unsafe fn enter(&self, node: *const Node) -> bool {
         let mut links = self.links.lock();
-        if links.cause.is_some() {
+        if self.ended_under_lock() {
             return false;
         }
         // SAFETY: the caller's promise.
@@ -159,16 +169,19 @@ impl CtxNode {
     }
 
     /// Notes the end of this node alone and wakes who waits for it. `None`: it had ended before. Else: whether there
-    /// are children to see to.
-    fn end_here(&self, cause: Arc<Cause>) -> Option<bool> {
+    /// are children to see to. `cause` lives as long as `own`, which goes to this node, or as a node above.
+    fn end_here(&self, cause: *const Cause, own: Option<Arc<Cause>>) -> Option<bool> {
         let mut links = self.links.lock();
-        if links.cause.is_some() {
+        if self.ended_under_lock() {
             drop(links);
+            // Perhaps the last of its kind, and user code.
+            drop(own);
             return None;
         }
-        links.cause = Some(cause);
-        // seen by the Acquire load in `has_ended`
-        self.ended.store(true, mutant!(ctx_ended_relaxed, Ordering::Release, Ordering::Relaxed));
+        links.own = own;
+        // seen by the Acquire loads in `has_ended` and `cause`
+        let order = mutant!(ctx_ended_relaxed, Ordering::Release, Ordering::Relaxed);
+        self.cause.store(cause.cast_mut(), order);
         let parental = !links.first_child.is_null();
         loop {
             let mut wakes = Wakes::new();
@@ -187,11 +200,12 @@ impl CtxNode {
         }
     }
 
-    /// Takes the eldest child out of the list, if one is left that is not on its way out.
+    /// Takes the youngest child out of the list, if one is left that is not on its way out. The youngest, since who started
+    /// several processes mostly awaits the eldest first, and then need not be woken again for each of the others.
     fn take_child(&self) -> Option<CtxRef> {
         let mut links = self.links.lock();
-        while !links.first_child.is_null() {
-            let child = links.first_child;
+        while !links.last_child.is_null() {
+            let child = links.last_child;
             // SAFETY: it stands in this list, whose lock is held, so it cannot be freed before the lock is released.
             // Attacked by `loom::ctx_cancel_meets_drop`.
             unsafe {
@@ -273,9 +287,9 @@ impl CtxRef {
     fn new(parent: Option<Self>, deadline: Option<Instant>, load: Load) -> Self {
         let node = Box::new(CtxNode {
             refs: AtomicUsize::new(1),
-            ended: AtomicBool::new(false),
+            cause: AtomicPtr::new(ptr::null_mut()),
             links: Lock::new(Links {
-                cause: None,
+                own: None,
                 waiting: WaitList::new(),
                 first_child: ptr::null(),
                 last_child: ptr::null(),
@@ -302,13 +316,14 @@ impl CtxRef {
         };
         let child = Self::new(Some(self.clone()), deadline, load);
         let mut links = self.links.lock();
-        let Some(cause) = links.cause.clone() else {
+        let cause = self.cause.load(Ordering::Relaxed);
+        if cause.is_null() {
             // SAFETY: just made, a child of this node, whose lock is held.
             unsafe { links.push(child.0.as_ptr()) };
             return child;
-        };
+        }
         drop(links);
-        mutant!(ctx_born_after_the_end, child.end_here(cause), None);
+        mutant!(ctx_born_after_the_end, child.end_here(cause, None), None);
         child
     }
 
@@ -328,8 +343,8 @@ impl CtxRef {
 
     /// Ends this node and all below it. False: it had ended before.
     pub(crate) fn end(&self, cause: Cause) -> bool {
-        let mut ending = Ending { cause: Arc::new(cause), late: None, now: None };
-        match self.end_here(ending.cause_for(self)) {
+        let mut ending = Ending { cause: Arc::new(cause), now: None };
+        match self.end_here(ending.cause_for(self), Some(ending.cause.clone())) {
             None => false,
             Some(parental) => {
                 if parental {
@@ -347,7 +362,7 @@ impl CtxRef {
         let mut node = self.clone();
         loop {
             if let Some(child) = node.take_child() {
-                let parental = child.end_here(ending.cause_for(&child)) == Some(true);
+                let parental = child.end_here(ending.cause_for(&child), None) == Some(true);
                 if mutant!(ctx_skips_grandchildren, parental, false) {
                     path.push(std::mem::replace(&mut node, child));
                 }

@@ -84,25 +84,52 @@ impl<L: Arms> Selecting<L> {
         shuffle.find(|&arm| Self::poll(arms, shared, arm, waker))
     }
 
-    /// The first look. `waker` is for the case that chance picks an arm whose other side is a task that must run before
-    /// it can hand over: then the select stands in that one line, and the other arms, which may be ready all the time,
-    /// wait for a round.
+    /// The first look: a guess, and if that brings nothing, a look at all.
     fn first_look(
         arms: &mut Pin<&mut L>,
         shared: &Shared<'_>,
         biased: bool,
         waker: &Waker,
     ) -> FirstLook {
+        let mut shuffle = Shuffle::new();
+        match Self::guess(arms, shared, biased, &mut shuffle) {
+            Guess::Won(winner) => FirstLook::Won(winner),
+            Guess::Named(arm) => Self::look_at_all(arms, shared, biased, waker, &mut shuffle, arm),
+        }
+    }
+
+    /// Tries one arm that chance names and that may be ready, before the others are even considered.
+    #[inline]
+    fn guess(
+        arms: &mut Pin<&mut L>,
+        shared: &Shared<'_>,
+        biased: bool,
+        shuffle: &mut Shuffle,
+    ) -> Guess {
+        if biased {
+            return Guess::Named(None);
+        }
+        let named = shuffle.guess(arms.count(), |arm| arms.may_be_ready(arm));
+        match named {
+            Some(arm) if Self::poll(arms, shared, arm, None) => Guess::Won(arm),
+            named => Guess::Named(named),
+        }
+    }
+
+    /// What follows a guess that brought nothing. `waker` is for the case that chance picks an arm whose other side is a
+    /// task that must run before it can hand over: then the select stands in that one line, and the other arms, which may
+    /// be ready all the time, wait for a round.
+    fn look_at_all(
+        arms: &mut Pin<&mut L>,
+        shared: &Shared<'_>,
+        biased: bool,
+        waker: &Waker,
+        shuffle: &mut Shuffle,
+        guess: Option<u32>,
+    ) -> FirstLook {
         if biased {
             return Self::look(arms, shared, biased, None)
                 .map_or(FirstLook::Nothing, FirstLook::Won);
-        }
-        let mut shuffle = Shuffle::new();
-        let guess = shuffle.guess(arms.count(), |arm| arms.may_be_ready(arm));
-        if let Some(arm) = guess
-            && Self::poll(arms, shared, arm, None)
-        {
-            return FirstLook::Won(arm);
         }
         arms.worth_a_look(0, &mut |arm| shuffle.add(arm));
         // Chance has already named the first.
@@ -144,6 +171,12 @@ impl<L: Arms> Selecting<L> {
     fn poll(arms: &mut Pin<&mut L>, shared: &Shared<'_>, arm: u32, waker: Option<&Waker>) -> bool {
         arms.as_mut().poll_one(arm, &mut ArmContext::new(shared, arm, waker)).is_ready()
     }
+}
+
+enum Guess {
+    Won(u32),
+    /// Nothing yet; the arm that was tried, if any.
+    Named(Option<u32>),
 }
 
 enum FirstLook {
@@ -347,17 +380,44 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
         thread: Some(&look_again),
         insists: false,
     };
+    // After the core, so that the arms go first, also when a panic passes through.
     let mut arms = pin!(arms);
-    // After the core, so that the arms leave their lines before it goes, also when a panic passes through.
-    let (told, at) = (Cell::new(false), Location::caller());
-    let mut running = Retracting { arms: arms.as_mut(), finished: false, core: &core, told, at };
     assert!(shared.arms > 0, "{ALL_DISABLED}");
+    let at = Location::caller();
     sim::point(Op::Select, 0, Some(at));
+    // In a stream most selects end here, so what waiting needs is not made yet.
+    let mut shuffle = Shuffle::new();
+    match Selecting::guess(&mut arms, &shared, biased, &mut shuffle) {
+        Guess::Won(winner) => {
+            LINGER.with(SelectLinger::found);
+            arms.finish(winner)
+        }
+        Guess::Named(guess) => {
+            let told = Cell::new(false);
+            let running = Retracting { arms, finished: false, core: &core, told, at };
+            blocking_on(running, &shared, &look_again, biased, &mut shuffle, guess)
+        }
+    }
+}
+
+/// Goes on after a guess.
+#[inline(never)]
+fn blocking_on<L: Arms>(
+    mut running: Retracting<'_, L>,
+    shared: &Shared<'_>,
+    look_again: &Cell<Option<Instant>>,
+    biased: bool,
+    shuffle: &mut Shuffle,
+    guess: Option<u32>,
+) -> L::Output {
+    let (core, at) = (shared.core, running.at);
     rt::with_thread_waker(|waker| {
         // Standing in every line and leaving it again costs more than a few more looks, if looking is enough.
         let mut backoff = Backoff::new();
+        let arms = &mut running.arms;
+        let mut looked = Selecting::look_at_all(arms, shared, biased, waker, shuffle, guess);
         loop {
-            match Selecting::first_look(&mut running.arms, &shared, biased, waker) {
+            match looked {
                 FirstLook::Won(winner) => {
                     if backoff.is_new() {
                         LINGER.with(SelectLinger::found);
@@ -365,43 +425,46 @@ fn blocking<L: Arms>(arms: L, biased: bool) -> L::Output {
                     return running.finish(winner);
                 }
                 FirstLook::Nothing
-                    if !meets.get() && backoff.is_new() && LINGER.with(SelectLinger::gather) => {}
-                FirstLook::Nothing if !meets.get() && backoff.spin_or_yield() => {}
+                    if !shared.meets.get()
+                        && backoff.is_new()
+                        && LINGER.with(SelectLinger::gather) => {}
+                FirstLook::Nothing if !shared.meets.get() && backoff.spin_or_yield() => {}
                 FirstLook::Nothing => break,
                 FirstLook::GiveARound => {
                     while core.won_arm().is_none() && backoff.spin_or_yield() {}
                     break;
                 }
             }
+            looked = Selecting::first_look(&mut running.arms, shared, biased, waker);
         }
         let mut registered = false;
         loop {
             if let Some(winner) = core.won_arm() {
                 if running.told.get() {
-                    tell_unpark(&core, &running.told, at, Unpark::Done);
+                    tell_unpark(core, &running.told, at, Unpark::Done);
                 }
                 return running.finish(winner);
             }
             core.begin_thread();
             look_again.set(None);
             let mut winner = None;
-            if registered || exposed.get() {
-                winner = Selecting::look(&mut running.arms, &shared, biased, Some(waker));
+            if registered || shared.exposed.get() {
+                winner = Selecting::look(&mut running.arms, shared, biased, Some(waker));
             }
             if winner.is_none() && !std::mem::replace(&mut registered, true) {
-                winner = Selecting::register(&mut running.arms, &shared, biased, waker);
+                winner = Selecting::register(&mut running.arms, shared, biased, waker);
             }
             if let Some(winner) = winner.or_else(|| core.won_arm()) {
                 if running.told.get() {
-                    tell_unpark(&core, &running.told, at, Unpark::Done);
+                    tell_unpark(core, &running.told, at, Unpark::Done);
                 }
                 return running.finish(winner);
             }
             if probe::is_on() {
-                tell_park(&core, &running.told, at, &|each| running.arms.waits_for(each));
+                tell_park(core, &running.told, at, &|each| running.arms.waits_for(each));
             }
             sim::pending_arms(at, |each| running.arms.waits_for(each));
-            core.wait_thread_until(waker, look_again.get(), foreign.get());
+            core.wait_thread_until(waker, look_again.get(), shared.foreign.get());
         }
     })
 }

@@ -217,17 +217,16 @@ impl<T> SelectSet<T> {
             if ready.is_empty() {
                 ready.append(resting);
             }
-            let Some(&index) = ready.front() else { break };
+            let Some(index) = ready.pop_front() else { break };
             left = left.saturating_sub(1);
             let place = &mut places[index as usize];
             let key = Key { index, generation: place.generation };
             let looked = place.member.as_mut().map(|member| member.as_mut().try_recv());
             if let Some(Ok(Some(value))) = looked {
                 *served += 1;
-                ready.rotate_left(1);
+                ready.push_back(index);
                 return Some((key, Some(value)));
             }
-            ready.pop_front();
             place.listed = false;
             match (looked, &mut place.member) {
                 (Some(Err(())), Some(member)) if then == Then::Rest && member.may_rest() => {

@@ -154,6 +154,22 @@ fn ctx_cancel_meets_birth() {
     });
 }
 
+/// What ended a context is there for who reads it below, however far the end is gone on its way, and when all above have
+/// been let go of; and it goes with the last of them, which a leak would show.
+#[test]
+fn ctx_cause_is_read_below() {
+    model(|| {
+        let (ctx, canceller) = pair();
+        let leaf = ctx.child().child();
+        drop(ctx);
+        let end = thread::spawn(move || canceller.cancel(String::from("now")));
+        let early = leaf.cause();
+        assert!(early.is_running() || early.to_string() == "cancelled: now");
+        end.join().unwrap();
+        assert_eq!(leaf.child().cause().to_string(), "cancelled: now");
+    });
+}
+
 /// A child that is dropped while its parent ends is freed once, with what it carries.
 #[test]
 fn ctx_cancel_meets_drop() {
