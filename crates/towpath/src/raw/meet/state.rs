@@ -335,7 +335,7 @@ impl<T> State<T> {
                     }
                 } else if self.has_room_for((*at).core_ptr()) {
                     self.send.remove(at);
-                    if (*at).is_late() {
+                    if mutant!(meet_late_again, (*at).is_late(), false) {
                         self.reserved += 1;
                         (*at).finish(Phase::Granted, wakes);
                     } else {
