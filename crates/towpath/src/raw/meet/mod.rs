@@ -1,8 +1,10 @@
 //! Meet: rendezvous, and capacities so small that sender and receiver meet at every message.
 //!
 //! What always holds, whenever the lock is free:
-//! - `room = capacity + waiting receivers + demand - queued - given back - reserved`; while `room > 0` no sender waits (except for
-//!   one whose only partner is its own select).
+//! - `room = capacity + waiting receivers + demand - queued - given back - reserved`: so many who run now can send.
+//! - Of that, waiting receivers' hands beyond the capacity are due to nobody, nor a place to which somebody who waited has been
+//!   *invited*. While more is `due`, no sender waits; except for one whose only partner is its own select, and while a task
+//!   has not looked at what was put into its hands: it lets the next in when it does.
 //! - Values given back by cancelled receivers are older than everything queued, and are received first.
 //! - A waiting task's value leaves it only while that task runs. A waiting thread's value may be taken.
 //!
@@ -14,8 +16,15 @@
 //! | receiver, task or thread | sender | the value is put into the receiver's hands; done |
 //! | ... and the task drops the receive before it looks | | the value goes back and is received next |
 //! | sender, thread | receiver | the value is taken; done |
-//! | sender, task | receiver | the receiver stands in line and the sender is *granted* its turn: it hands over when its task runs, or passes the turn on when it is dropped |
+//! | sender, task | receiver | the receiver stands in line and the sender is *invited*: it hands over when its task runs, or passes the turn on when it is dropped |
 //! | sender, task | `try_recv` | as above, but nobody stands in line: `demand` remembers that the next value is wanted, and keeps it for the next call |
+//!
+//! Who is invited has a place that is free, not one that is kept: somebody who runs may be faster. Then it stands in front
+//! again, and the next place is kept for it (*granted*). So a stream between two workers goes on while those who waited are on their
+//! way, and nobody is overtaken twice in a row by those who run.
+//!
+//! Why hands beyond the capacity are due to nobody: the message in them has not been received yet, so with it the channel is as
+//! full as it was asked to be. Waking a second sender for the place behind it nearly always woke it in vain or made the first park.
 //!
 //! So a send that was dropped before it finished was never delivered, a message never gets lost with a dropped
 //! receive, and `try_recv` makes progress against tasks.
