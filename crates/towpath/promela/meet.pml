@@ -39,7 +39,6 @@
  *! mutant 7 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : who leaves does not let the next one in
  *! mutant 9 safety SENDERS=3 RECEIVERS=1 MESSAGES=1 CAPACITY=1 THREADS=0 CANCELS=0 : who looks lets nobody in
  *! mutant 10 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 : who was invited counts for ever
- *! mutant 11 safety SENDERS=2 RECEIVERS=1 MESSAGES=2 CAPACITY=0 THREADS=0 CANCELS=0 : who came late can be overtaken again
  *! mutant 8 fair=all_sent SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 POLLS : a poll leaves no demand behind
  */
 
@@ -275,11 +274,8 @@ inline send_step(me) {
             settle();
             done = true
         :: else ->
-            /* Whoever had its turn kept for it comes in time; but for receivers that left, or took it themselves. */
             push(send, me, had_turn);
-#ifndef MUTANT_11
             late[me] = had_turn;
-#endif
             settle()
         fi;
         if

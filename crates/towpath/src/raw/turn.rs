@@ -220,7 +220,7 @@ impl<P: Passage> Turn<P> {
             // `Done`: the select has been won for us, and is about to find out.
             Phase::Queued | Phase::Done | Phase::Idle | Phase::Granted | Phase::Invited => {
                 Poll::Pending
-            },
+            }
         }
     }
 

@@ -414,7 +414,11 @@ impl<T> Meet<T> {
     #[inline]
     pub(super) fn looked(&self) {
         const BOTH: u32 = MAY_SEND | PROMISED;
-        if mutant!(meet_look_lets_nobody_in, self.hint.load(Ordering::Relaxed) & BOTH == BOTH, false) {
+        if mutant!(
+            meet_look_lets_nobody_in,
+            self.hint.load(Ordering::Relaxed) & BOTH == BOTH,
+            false
+        ) {
             self.let_in();
         }
     }

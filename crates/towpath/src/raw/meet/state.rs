@@ -134,7 +134,8 @@ impl<T> State<T> {
     /// capacity; they are for whoever runs, unless places are kept: woken for them as well, two would come where one
     /// nearly always has enough for both.
     fn due(&self) -> isize {
-        let extra = if self.capacity == 0 { 0 } else { self.recv.len().saturating_sub(self.reserved) };
+        let extra =
+            if self.capacity == 0 { 0 } else { self.recv.len().saturating_sub(self.reserved) };
         self.room() - (extra + self.invited) as isize
     }
 
