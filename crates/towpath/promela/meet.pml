@@ -1,9 +1,10 @@
 /* Rendezvous and tiny capacities under one lock: every message accepted is received once, also when tasks are cancelled.
  *
- * Abstracts: src/raw/meet/mod.rs (`send_step`, `recv_step`, `try_recv`, `retract_send`, `retract_recv`, `confirm`,
- *   `close_senders`) and src/raw/meet/state.rs (`room`, `offer`, `take`, `settle`, `hand_over`, `keep`, `tell_end`, `ended`).
- * Leaves out: selects and claims (claim.pml), permits, sets (`watch`), sealing, the receivers' going, the hint. Who stands
- *   in line again stands at the front, not behind those who came before.
+ * Abstracts: src/raw/meet/mod.rs (`send_step`, `recv_step`, `try_recv`, `retract_send`, `retract_recv`, `looked`,
+ *   `confirm`, `close_senders`) and src/raw/meet/state.rs (`room`, `due`, `offer`, `take`, `settle`, `hand_over`, `keep`, `tell_end`, `ended`).
+ * Leaves out: selects and claims (claim.pml), permits, sets (`watch`), sealing, the receivers' going, the hint (so `looked`
+ *   always looks). Who stands in line again stands at the front, not behind those who
+ *   came before.
  * Whatever the code does under the lock is one step here.
  *
  * Parameters: SENDERS, RECEIVERS (more than one share the end), MESSAGES for each sender, CAPACITY; THREADS, a bit for each
@@ -12,7 +13,8 @@
  *
  * Checked, with each value followed by its number: received only if accepted, and once; a cancelled send is never
  *   delivered; in the end all that was accepted is received (`Monitor`); one receiver gets one sender's values in order,
- *   also those given back; while there is room no sender waits; the queue holds no more than CAPACITY, or the one that a
+ *   also those given back; while there is room no sender waits, but for that of a message that
+ *   a task has in its hands and has not looked at; the queue holds no more than CAPACITY, or the one that a
  *   poll asked for; no place is kept for nobody; everybody ends (invalid end states, `ltl all_sent` for polls, fairly scheduled).
  *
  * Runs, read by `cargo xtask spin`:
@@ -35,6 +37,8 @@
  *! mutant 5 safety SENDERS=1 RECEIVERS=2 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : the end is told while a value is in hands
  *! mutant 6 safety SENDERS=1 RECEIVERS=1 MESSAGES=2 CAPACITY=1 THREADS=0 CANCELS=0 : one more than the capacity
  *! mutant 7 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=1 : who leaves does not let the next one in
+ *! mutant 9 safety SENDERS=3 RECEIVERS=1 MESSAGES=1 CAPACITY=1 THREADS=0 CANCELS=0 : who looks lets nobody in
+ *! mutant 10 safety SENDERS=2 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 : who was invited counts for ever
  *! mutant 8 fair=all_sent SENDERS=1 RECEIVERS=1 MESSAGES=1 CAPACITY=0 THREADS=0 CANCELS=0 POLLS : a poll leaves no demand behind
  */
 
@@ -54,6 +58,7 @@
 #define NOTIFIED 2
 #define GRANTED 3
 #define DONE 4
+#define INVITED 5
 
 /* What has become of a value. */
 #define KEPT 0
@@ -71,6 +76,9 @@ byte reserved;
 bool demand;
 byte ticket;
 byte in_hands;
+byte invited;
+/* Tasks that have not looked at what is in their hands. */
+byte to_look;
 bool senders_gone;
 
 /* Of each participant. */
@@ -78,6 +86,7 @@ byte phase[ALL];
 bool signal[ALL];
 byte value[ALL];
 byte ticket_of[ALL];
+bool late[ALL];
 
 byte fate[VALUES];
 byte last[SENDERS];
@@ -93,6 +102,8 @@ hidden byte x, y, z;
 #define PLACES CAPACITY
 #endif
 #define ROOM (PLACES + recv.count + demand - queued - back - reserved)
+#define EXTRA (CAPACITY == 0 || recv.count <= reserved -> 0 : recv.count - reserved)
+#define DUE (ROOM - EXTRA - invited)
 #define HAS_PLACE (queued + back + reserved < PLACES)
 #ifdef MUTANT_5
 #define ENDED (senders_gone)
@@ -183,6 +194,10 @@ inline hand_over(who, t, v) {
     :: TRACKED(who) -> in_hands++
     :: else
     fi;
+    if
+    :: !THREAD(who) -> to_look++
+    :: else
+    fi;
     value[who] = v;
     finish(who, DONE)
 }
@@ -200,12 +215,16 @@ inline settle() {
     :: else -> break
     od;
     do
-    :: send.count > 0 && ROOM > 0 ->
+    :: send.count > 0 && DUE > 0 ->
         a = send.at[0];
         remove(send, a);
         if
         :: HAS_PLACE && TAKEABLE(a) -> accept(value[a]); enqueue(value[a]); finish(a, DONE)
-        :: else -> reserved++; finish(a, GRANTED)
+        :: else ->
+            if
+            :: late[a] -> reserved++; finish(a, GRANTED)
+            :: else -> invited++; finish(a, INVITED)
+            fi
         fi
     :: else -> break
     od
@@ -214,7 +233,7 @@ inline settle() {
 /* What holds whenever the lock is free. */
 inline release() {
     a = 0; x = 0; y = 0; z = 0;
-    assert(!(ROOM > 0 && send.count > 0));
+    assert(send.count == 0 || DUE <= (CAPACITY == 0 -> 0 : to_look));
 #ifdef POLLS
     assert(queued <= CAPACITY || queued <= 1)
 #else
@@ -225,26 +244,45 @@ inline release() {
 /* A try of a send; without success it waits in line. `done`: it was accepted. */
 inline send_step(me) {
     atomic {
-        had_turn = phase[me] == GRANTED;
+        granted = phase[me] == GRANTED;
+        had_turn = granted || phase[me] == INVITED;
         signal[me] = false;
         if
-        :: had_turn -> reserved--; phase[me] = IDLE
+        :: granted -> reserved--; phase[me] = IDLE
+        :: !granted && had_turn ->
+#ifndef MUTANT_10
+            invited--;
+#endif
+            phase[me] = IDLE
         :: else
         fi;
         if
-        :: (had_turn || ROOM > 0) && recv.count > 0 ->
+        :: (granted || ROOM > 0) && recv.count > 0 ->
             ticket++;
             accept(value[me]);
             a = recv.at[0];
             hand_over(a, ticket, value[me]);
+            /* A task lets the others in when it looks. */
+            if
+            :: THREAD(a) || CAPACITY == 0 -> settle()
+            :: else
+            fi;
             done = true
-        :: (had_turn || ROOM > 0) && recv.count == 0 && (HAS_PLACE || demand) ->
+        :: (granted || ROOM > 0) && recv.count == 0 && (HAS_PLACE || demand) ->
             accept(value[me]);
             enqueue(value[me]);
+            settle();
             done = true
-        :: else -> push(send, me, had_turn)
+        :: else ->
+            push(send, me, had_turn);
+            late[me] = had_turn;
+            settle()
         fi;
-        settle();
+        if
+        :: done -> late[me] = false
+        :: else
+        fi;
+        granted = false;
         had_turn = false;
         release()
     }
@@ -317,9 +355,14 @@ inline retract_send(me) {
 #ifndef MUTANT_3
             reserved--
 #endif
+        :: phase[me] == INVITED ->
+#ifndef MUTANT_3
+            invited--
+#endif
         :: else
         fi;
         phase[me] = IDLE;
+        late[me] = false;
 #ifndef MUTANT_7
         settle();
 #endif
@@ -336,6 +379,7 @@ inline retract_recv(me) {
             :: TRACKED(me) -> in_hands--
             :: else
             fi;
+            to_look--;
 #ifdef MUTANT_1
             skip
 #elif defined(MUTANT_2)
@@ -359,7 +403,7 @@ inline retract_recv(me) {
 
 proctype Sender(byte me) {
     byte seq, a;
-    bool done, had_turn, dropped;
+    bool done, had_turn, granted, dropped;
     do
     :: seq == MESSAGES -> break
     :: else ->
@@ -443,8 +487,16 @@ proctype Receiver(byte me) {
                 :: signal[me] ->
                     if
                     :: phase[me] == DONE ->
-                        /* `confirm` */
+                        /* `looked`, `confirm` */
                         atomic {
+                            if
+                            :: !THREAD(me) ->
+                                to_look--;
+#ifndef MUTANT_9
+                                settle()
+#endif
+                            :: else
+                            fi;
                             if
                             :: TRACKED(me) ->
                                 in_hands--;
@@ -489,7 +541,7 @@ proctype Monitor() {
     timeout;
     atomic {
         assert(senders == 0 && receivers == 0);
-        assert(reserved == 0 && in_hands == 0 && queued == 0 && back == 0);
+        assert(reserved == 0 && invited == 0 && in_hands == 0 && to_look == 0 && queued == 0 && back == 0);
         for (n : 0 .. VALUES - 1) {
             assert(fate[n] == RECEIVED || fate[n] == DROPPED)
         }

@@ -144,6 +144,8 @@ mod chosen {
         closed_tells_nobody => sim,
         /// The receivers' end and the first who waits for it miss each other.
         closed_without_fence => loom("closed_is_told"),
+        /// A sender that came too late for a place can be overtaken again and again.
+        meet_late_again => sim,
         /// A meeting channel takes one message too many.
         meet_holds_one_more => sim,
         /// A permit or a turn that is not used keeps its place.
@@ -156,6 +158,10 @@ mod chosen {
         meet_cancelled_receive_loses => sim,
         /// A send that is dropped does not pass its turn on.
         meet_keeps_its_turn => sim,
+        /// A sender that was told of room and has come, or gone, still counts as coming.
+        meet_guest_stays_counted => sim,
+        /// Who looks at what was put into its hands does not let those in who wait to send.
+        meet_look_lets_nobody_in => sim,
         /// The end of the receivers tells the first of the senders.
         meet_close_tells_one => sim,
         /// The end of the senders tells the first of the receivers.

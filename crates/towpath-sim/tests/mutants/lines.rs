@@ -53,6 +53,42 @@ fn senders_are_served_in_turn() {
     }
 }
 
+/// A place that is free once a message has been looked at is for the next in line, though nobody receives any more.
+#[test]
+fn who_looks_lets_the_next_in() {
+    check(|| async {
+        let (tx, mut rx) = towpath::bounded(1);
+        tx.try_send(0).unwrap();
+        let two = tx.clone();
+        let (mut first, mut second) = (park(tx.send(1)).await, park(two.send(2)).await);
+        assert_eq!(rx.recv().await, Some(0));
+        let mut receiving = park(rx.recv()).await;
+        assert_eq!(now(&mut first).await, Some(Ok(())));
+        assert_eq!(now(&mut receiving).await, Some(Some(1)));
+        assert_eq!(now(&mut second).await, Some(Ok(())));
+        drop(receiving);
+        assert_eq!(rx.recv().await, Some(2));
+    });
+}
+
+/// Who was told of room that a newcomer took has the next place to itself.
+#[test]
+fn a_late_sender_is_overtaken_once() {
+    for capacity in [1, 3] {
+        check(move || async move {
+            let (tx, mut rx) = towpath::bounded(capacity);
+            (0..capacity).for_each(|number| tx.try_send(number).unwrap());
+            let mut first = park(tx.send(10)).await;
+            rx.try_recv().unwrap();
+            tx.try_send(11).unwrap();
+            assert_eq!(now(&mut first).await, None);
+            rx.try_recv().unwrap();
+            assert!(tx.try_send(12).is_err(), "it is kept");
+            assert_eq!(now(&mut first).await, Some(Ok(())));
+        });
+    }
+}
+
 /// Who was told of a message that a newcomer took stands where it stood.
 #[test]
 fn a_loser_keeps_its_place() {

@@ -16,7 +16,8 @@
 //!    an error.
 //! 5. Cancelling a [`Ctx`](crate::Ctx) happens before its `done()` completes.
 //! 6. Messages of one sender arrive in order. Those who wait are served first come, first served on each side;
-//!    somebody who does not have to wait may be faster than one who is just being woken.
+//!    somebody who does not have to wait may be faster than one who is just being woken, and with `C` of 1 to 3 may put a message
+//!    into the place behind one that a receiver has not looked at yet.
 //!
 //! # Cancel safety
 //!

@@ -612,10 +612,13 @@ impl<T> Chan<T> {
         }
     }
 
-    /// The value that was handed to `node`, a receive on a shared end, has been looked at.
+    /// The value that was handed to `node`, a receive on an end of this mode, has been looked at.
+    #[inline]
     pub(super) fn confirm(&self, mode: Mode, node: &Node) {
-        if let (Queue::Meet(meet), Mode::Shared) = (&self.queue, mode) {
-            meet.confirm(node);
+        match (&self.queue, mode) {
+            (Queue::Meet(meet), Mode::Exclusive) => meet.looked(),
+            (Queue::Meet(meet), Mode::Shared) => meet.confirm(node),
+            (Queue::Ring(_) | Queue::List(_), _) => {}
         }
     }
 

@@ -32,11 +32,15 @@ pub(crate) enum Phase {
     Granted = 3,
     /// Taken out of the line with its operation done by the other side.
     Done = 4,
+    /// As `Notified`, when there is room: it counts as the guest of one place, which is not kept. Whoever runs may be
+    /// faster; then the next place is kept (`Granted`).
+    Invited = 5,
 }
 
 /// An owner's notes in a `Node`.
 const SHARED: u8 = 1;
 const TOLD: u8 = 2;
+const LATE: u8 = 4;
 
 /// A place in one line.
 ///
@@ -62,7 +66,7 @@ pub(crate) struct Node {
     takeable: Cell<bool>,
     /// How far the operation has come: its own note, kept here because there is room.
     pub(super) stage: Cell<Stage>,
-    /// Its own notes too: `SHARED` and `TOLD`.
+    /// Its own notes too: `SHARED`, `TOLD` and `LATE`.
     notes: Cell<u8>,
     _pinned: PhantomPinned,
 }
@@ -113,6 +117,17 @@ impl Node {
         self.notes.set(self.notes.get() & !TOLD | if told { TOLD } else { 0 });
     }
 
+    /// A sender that was invited, and somebody was faster.
+    #[inline]
+    pub(super) fn is_late(&self) -> bool {
+        self.notes.get() & LATE != 0
+    }
+
+    #[inline]
+    pub(super) fn set_late(&self, late: bool) {
+        self.notes.set(self.notes.get() & !LATE | if late { LATE } else { 0 });
+    }
+
     /// Where the program began it.
     pub(super) fn at(&self) -> &'static Location<'static> {
         self.at
@@ -125,6 +140,7 @@ impl Node {
             1 => Phase::Queued,
             2 => Phase::Notified,
             3 => Phase::Granted,
+            5 => Phase::Invited,
             _ => Phase::Done,
         }
     }

@@ -187,7 +187,8 @@ impl<T> Sending<'_, T> {
                 {
                     return Poll::Ready(sent);
                 }
-                let ready = (!self.chan.is_meet()).then_some(|| self.chan.send_ready());
+                // Outside of the line: standing in it, one would have to be let in.
+                let ready = Some(|| self.chan.may_send_now());
                 let patience = self.chan.send_patience();
                 match first_wait(&self.chan, patience, &self.core, cx, ready, |me| self.advance(me))
                 {
@@ -213,7 +214,7 @@ impl<T> Sending<'_, T> {
             Stage::Won | Stage::WonEnd | Stage::Done => panic!("a send was {POLLED_AFTER_DONE}"),
         }
         // Whoever has been granted its turn nearly always succeeds: try before cloning the waker again.
-        if self.op.node.phase() == Phase::Granted {
+        if matches!(self.op.node.phase(), Phase::Granted | Phase::Invited) {
             let me = Me { may_wait: false, ..plain(&self.core) };
             if let Some(sent) = self.advance(&me) {
                 self.unpark(Unpark::Done);

@@ -218,7 +218,9 @@ impl<P: Passage> Turn<P> {
                 self.won_if(cx.commit(), false)
             }
             // `Done`: the select has been won for us, and is about to find out.
-            Phase::Queued | Phase::Done | Phase::Idle | Phase::Granted => Poll::Pending,
+            Phase::Queued | Phase::Done | Phase::Idle | Phase::Granted | Phase::Invited => {
+                Poll::Pending
+            }
         }
     }
 

@@ -117,6 +117,52 @@ fn senders_who_lost_their_turn_to_newcomers_keep_their_order() {
 }
 
 #[test]
+fn a_sender_who_was_told_of_room_is_overtaken_once() {
+    for capacity in 1..4 {
+        let (tx, mut rx) = full(capacity);
+        let (mut first, second) = (Polled::parked(tx.send(1_000)), Polled::parked(tx.send(1_001)));
+        assert!(rx.try_recv().is_ok());
+        assert!(first.woken() && !second.woken(), "one place, one wake-up");
+        assert!(tx.try_send(500).is_ok(), "who runs does not wait for one who does not yet");
+        assert!(first.poll().is_pending());
+        assert!(rx.try_recv().is_ok());
+        assert_eq!(first.task.wakes(), 2, "it stands in front again");
+        assert!(!second.woken());
+        assert!(tx.try_send(501).is_err(), "this time the place is its own");
+        assert!(first.poll().is_ready());
+        // Who is told of room and goes passes it on, overtaken or not.
+        let third = Polled::parked(tx.send(1_002));
+        assert!(rx.try_recv().is_ok() && second.woken());
+        drop(second);
+        assert!(third.woken());
+        third.finish().unwrap();
+    }
+}
+
+#[test]
+fn who_looks_at_a_message_lets_the_next_sender_in() {
+    macro_rules! check {
+        ($tx:ident, $rx:ident) => {{
+            let first = Polled::parked($tx.send(1_000));
+            let second = Polled::parked($tx.send(1_001));
+            assert_eq!(ready($rx.recv()), Some(0));
+            let receive = Polled::parked($rx.recv());
+            assert!(first.woken() && !second.woken(), "one place, though somebody waits");
+            first.finish().unwrap();
+            assert_eq!(receive.finish(), Some(1_000));
+            // Nobody receives any more: the place alone is enough.
+            second.finish().unwrap();
+            assert_eq!(ready($rx.recv()), Some(1_001));
+        }};
+    }
+    let (tx, mut rx) = full(1);
+    check!(tx, rx);
+    let (tx, rx) = full(1);
+    let mut rx = rx.into_shared();
+    check!(tx, rx);
+}
+
+#[test]
 fn receivers_who_lost_their_message_to_newcomers_keep_their_order() {
     for capacity in CAPACITIES {
         let (tx, rx) = channel(capacity);

@@ -3,7 +3,7 @@
 use std::{pin::pin, task::Poll};
 
 use loom::thread;
-use towpath::{SendError, TryRecvError, bounded, rendezvous};
+use towpath::{SendError, Sender, TryRecvError, bounded, rendezvous};
 
 use super::{Alarm, Tally, block_on, model, poll};
 
@@ -149,6 +149,52 @@ fn meet_cap1_tasks() {
             assert_eq!(rx.recv().await, None);
         });
     });
+}
+
+/// One place, two senders that wait, and a receiver that receives twice: then there is room for the third message, also
+/// when the second came into its hands and nobody receives any more.
+#[test]
+fn meet_look_lets_in() {
+    fn check(tx: &Sender<u32>, mut recv: impl FnMut() -> Option<u32>) {
+        tx.try_send(1).unwrap();
+        let senders = [2, 3].map(|number| {
+            let tx = tx.clone();
+            thread::spawn(move || block_on(tx.send(number)).unwrap())
+        });
+        let got = recv().unwrap() + recv().unwrap();
+        senders.map(|it| it.join().unwrap());
+        assert_eq!(got + recv().unwrap(), 6);
+    }
+    model(|| {
+        let (tx, mut rx) = bounded(1);
+        check(&tx, || block_on(rx.recv()));
+    });
+    model(|| {
+        let (tx, rx) = bounded(1);
+        let mut rx = rx.into_shared();
+        check(&tx, || block_on(rx.recv()));
+    });
+}
+
+/// Who is told of room and comes too late, since somebody who runs was faster, has the next place.
+#[test]
+fn meet_late_comer_is_next() {
+    for capacity in [0, 1] {
+        model(move || {
+            let (tx, mut rx) = bounded(capacity);
+            let senders = [1, 2].map(|number| {
+                let tx = tx.clone();
+                thread::spawn(move || block_on(tx.send(number)).unwrap())
+            });
+            drop(tx);
+            block_on(async {
+                let (a, b) = (rx.recv().await, rx.recv().await);
+                assert_eq!(a.unwrap() + b.unwrap(), 3);
+                assert_eq!(rx.recv().await, None);
+            });
+            senders.map(|it| it.join().unwrap());
+        });
+    }
 }
 
 /// A permit for one place, or for a receiver that waits, always delivers; dropped unused it passes its place on.

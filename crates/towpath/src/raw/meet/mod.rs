@@ -1,8 +1,10 @@
 //! Meet: rendezvous, and capacities so small that sender and receiver meet at every message.
 //!
 //! What always holds, whenever the lock is free:
-//! - `room = capacity + waiting receivers + demand - queued - given back - reserved`; while `room > 0` no sender waits (except for
-//!   one whose only partner is its own select).
+//! - `room = capacity + waiting receivers + demand - queued - given back - reserved`: so many who run now can send.
+//! - Of that, waiting receivers' hands beyond the capacity are due to nobody, nor a place to which somebody who waited has been
+//!   *invited*. While more is `due`, no sender waits; except for one whose only partner is its own select, and while a task
+//!   has not looked at what was put into its hands: it lets the next in when it does.
 //! - Values given back by cancelled receivers are older than everything queued, and are received first.
 //! - A waiting task's value leaves it only while that task runs. A waiting thread's value may be taken.
 //!
@@ -14,8 +16,15 @@
 //! | receiver, task or thread | sender | the value is put into the receiver's hands; done |
 //! | ... and the task drops the receive before it looks | | the value goes back and is received next |
 //! | sender, thread | receiver | the value is taken; done |
-//! | sender, task | receiver | the receiver stands in line and the sender is *granted* its turn: it hands over when its task runs, or passes the turn on when it is dropped |
+//! | sender, task | receiver | the receiver stands in line and the sender is *invited*: it hands over when its task runs, or passes the turn on when it is dropped |
 //! | sender, task | `try_recv` | as above, but nobody stands in line: `demand` remembers that the next value is wanted, and keeps it for the next call |
+//!
+//! Who is invited has a place that is free, not one that is kept: somebody who runs may be faster. Then it stands in front
+//! again, and the next place is kept for it (*granted*). So a stream between two workers goes on while those who waited are on their
+//! way, and nobody is overtaken twice in a row by those who run.
+//!
+//! Why hands beyond the capacity are due to nobody: the message in them has not been received yet, so with it the channel is as
+//! full as it was asked to be. Waking a second sender for the place behind it nearly always woke it in vain or made the first park.
 //!
 //! So a send that was dropped before it finished was never delivered, a message never gets lost with a dropped
 //! receive, and `try_recv` makes progress against tasks.
@@ -59,6 +68,7 @@ impl<T> Meet<T> {
                 back: 0,
                 capacity,
                 reserved: 0,
+                invited: 0,
                 demand: false,
                 ticket: 0,
                 shared: false,
@@ -126,7 +136,7 @@ impl<T> Meet<T> {
             return Push::Full;
         }
         let done = match state.offer(value, me, &mut wakes) {
-            Offer::Done => Push::Done,
+            Offer::Done | Offer::Handed => Push::Done,
             Offer::Full | Offer::Interrupted => Push::Full,
         };
         self.release(state, wakes);
@@ -142,24 +152,24 @@ impl<T> Meet<T> {
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
         let phase = node.phase();
-        let had_turn = matches!(phase, Phase::Granted | Phase::Notified);
+        let had_turn = matches!(phase, Phase::Granted | Phase::Notified | Phase::Invited);
         if !me.begin() {
             return Step::Interrupted;
         }
-        if phase == Phase::Granted {
-            state.unreserve();
-            node.set_phase(Phase::Idle);
-        }
+        state.take_turn(node);
         if state.receivers_gone {
             me.commit();
             return Step::Ready(Push::Closed);
         }
-        if had_turn || state.room() > 0 {
+        if phase == Phase::Granted || state.room() > 0 {
             // SAFETY: the value of an operation in no line is its owner's, and the owner is running us.
             match op.value.with_mut(|value| state.offer(unsafe { &mut *value }, me, &mut wakes)) {
-                Offer::Done => {
+                done @ (Offer::Done | Offer::Handed) => {
                     me.commit();
-                    state.settle(&mut wakes);
+                    node.set_late(false);
+                    if !matches!(done, Offer::Handed) {
+                        state.settle(&mut wakes);
+                    }
                     self.release(state, wakes);
                     return Step::Ready(Push::Done);
                 }
@@ -172,6 +182,7 @@ impl<T> Meet<T> {
                 Offer::Full => {}
             }
         }
+        node.set_late(had_turn);
         if !me.may_wait {
             // Its turn stays its own: it will stand at the front.
             node.set_phase(if had_turn { Phase::Notified } else { Phase::Idle });
@@ -200,12 +211,13 @@ impl<T> Meet<T> {
         match node.phase() {
             // SAFETY: queued in our senders' line.
             Phase::Queued => unsafe { state.send.remove(node) },
-            Phase::Granted => state.unreserve(),
+            Phase::Granted | Phase::Invited => state.take_turn(node),
             Phase::Idle | Phase::Notified | Phase::Done => {}
         }
         if node.phase() != Phase::Done {
             node.set_phase(Phase::Idle);
         }
+        node.set_late(false);
         mutant!(meet_keeps_its_turn, state.settle(&mut wakes), ());
         self.release(state, wakes);
     }
@@ -223,9 +235,7 @@ impl<T> Meet<T> {
             return Step::Interrupted;
         }
         if state.receivers_gone {
-            if phase == Phase::Granted {
-                state.unreserve();
-            }
+            state.take_turn(node);
             node.set_phase(Phase::Idle);
             me.commit();
             return Step::Ready(Push::Closed);
@@ -236,15 +246,19 @@ impl<T> Meet<T> {
             me.commit();
             return Step::Ready(Push::Done);
         }
+        state.take_turn(node);
         if state.has_room_for(me.core) {
             state.reserved += 1;
+            node.set_phase(Phase::Idle);
             me.commit();
             self.release(state, wakes);
             return Step::Ready(Push::Done);
         }
+        let had_turn = matches!(phase, Phase::Notified | Phase::Invited);
+        node.set_late(had_turn);
         node.belongs_to(&Me { takeable: false, ..*me });
         // SAFETY: the caller's promise; its phase says it stands in no line.
-        unsafe { state.send.push(node, phase == Phase::Notified) };
+        unsafe { state.send.push(node, had_turn) };
         me.rollback();
         state.settle(&mut wakes);
         self.release(state, wakes);
@@ -274,7 +288,7 @@ impl<T> Meet<T> {
             return Err(value);
         }
         let mut value = Some(value);
-        if !matches!(state.offer(&mut value, me, &mut wakes), Offer::Done)
+        if !matches!(state.offer(&mut value, me, &mut wakes), Offer::Done | Offer::Handed)
             && let Some(value) = value
         {
             // The receiver that was waiting has left: the value waits for the next one.
@@ -375,7 +389,7 @@ impl<T> Meet<T> {
                     state.tell_watchers(&mut wakes);
                 }
             }
-            Phase::Idle | Phase::Notified | Phase::Granted => {}
+            Phase::Idle | Phase::Notified | Phase::Granted | Phase::Invited => {}
         }
         node.set_phase(Phase::Idle);
         state.settle(&mut wakes);
@@ -391,7 +405,33 @@ impl<T> Meet<T> {
         self.state.lock().shared = true;
     }
 
-    /// A receiver on a shared end has looked at the value that was put into its hands.
+    /// A receiver has looked at the value that was put into its hands: now there may be room that is due to those who
+    /// wait to send.
+    ///
+    /// Why a look at the hint is enough. Whoever handed the value over left them waiting only if they stood in line then,
+    /// under the lock; their coming is in the hint that the hand-over carries to us, and so is that there was room. Who
+    /// came later found no room, and whoever makes some lets them in. Attacked by `loom::meet_look_lets_in`.
+    #[inline]
+    pub(super) fn looked(&self) {
+        const BOTH: u32 = MAY_SEND | PROMISED;
+        if mutant!(
+            meet_look_lets_nobody_in,
+            self.hint.load(Ordering::Relaxed) & BOTH == BOTH,
+            false
+        ) {
+            self.let_in();
+        }
+    }
+
+    #[inline(never)]
+    fn let_in(&self) {
+        let mut wakes = Wakes::new();
+        let mut state = self.state.lock();
+        state.settle(&mut wakes);
+        self.release(state, wakes);
+    }
+
+    /// As `looked`, on a shared end.
     pub(super) fn confirm(&self, node: &Node) {
         if node.is_takeable() {
             return;
@@ -399,6 +439,7 @@ impl<T> Meet<T> {
         let mut wakes = Wakes::new();
         let mut state = self.state.lock();
         state.in_hands -= 1;
+        state.settle(&mut wakes);
         if state.back == 0 && state.queued == 0 {
             state.tell_end(&mut wakes);
         }
@@ -457,7 +498,7 @@ impl<T> Meet<T> {
             // SAFETY: queued in our watchers' line.
             Phase::Queued => unsafe { state.watch.remove(node) },
             Phase::Notified => state.tell_watchers(&mut wakes),
-            Phase::Idle | Phase::Granted | Phase::Done => {}
+            Phase::Idle | Phase::Granted | Phase::Invited | Phase::Done => {}
         }
         node.set_phase(Phase::Idle);
         self.release(state, wakes);

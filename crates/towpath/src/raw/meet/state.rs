@@ -25,6 +25,8 @@ pub(super) struct State<T> {
     pub(super) capacity: usize,
     /// Places kept for granted senders and for permits.
     pub(super) reserved: usize,
+    /// Senders that were told of a place, and have not run since. None is kept for them.
+    pub(super) invited: usize,
     /// A `try_recv` found a waiting task: the next value is wanted.
     pub(super) demand: bool,
     /// Counts values handed to waiting receivers.
@@ -57,6 +59,8 @@ pub(super) enum Take<T> {
 /// What becomes of a running sender's value.
 pub(super) enum Offer {
     Done,
+    /// A task that had been waiting has it in its hands, and lets those in who wait to send when it looks (`Meet::looked`).
+    Handed,
     Full,
     Interrupted,
 }
@@ -126,6 +130,15 @@ impl<T> State<T> {
             - (self.queued as usize + self.back as usize + self.reserved) as isize
     }
 
+    /// Those among `room` that somebody who waits has to be told of. A waiting receiver's hands come on top of the
+    /// capacity; they are for whoever runs, unless places are kept: woken for them as well, two would come where one
+    /// nearly always has enough for both.
+    fn due(&self) -> isize {
+        let extra =
+            if self.capacity == 0 { 0 } else { self.recv.len().saturating_sub(self.reserved) };
+        self.room() - (extra + self.invited) as isize
+    }
+
     fn has_place(&self) -> bool {
         self.queued as usize + self.back as usize + self.reserved
             < self.capacity + mutant!(meet_holds_one_more, 0, 1)
@@ -178,11 +191,12 @@ impl<T> State<T> {
                 let next = self.recv.after(at);
                 match me.claim(&*at) {
                     Claim::Won => {
+                        let looks = self.capacity > 0 && !(*at).is_takeable();
                         if let Some(value) = value.take() {
                             let ticket = self.next_ticket();
                             self.hand_over(at, ticket, value, wakes);
                         }
-                        return Offer::Done;
+                        return if looks { Offer::Handed } else { Offer::Done };
                     }
                     Claim::Lost => self.forget_receiver(at),
                     Claim::Own => {}
@@ -285,7 +299,7 @@ impl<T> State<T> {
     #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {
         let may_give_back = self.back > 0 && !self.recv.is_empty();
-        if may_give_back || (!self.send.is_empty() && self.room() > 0) {
+        if may_give_back || (!self.send.is_empty() && self.due() > 0) {
             self.settle_lines(wakes);
         }
     }
@@ -306,7 +320,7 @@ impl<T> State<T> {
             }
         }
         let mut at = self.send.front();
-        while !at.is_null() && self.room() > 0 {
+        while !at.is_null() && self.due() > 0 {
             // SAFETY: it stands in our line and the lock is held; see `take` for the cast.
             unsafe {
                 let next = self.send.after(at);
@@ -322,8 +336,13 @@ impl<T> State<T> {
                     }
                 } else if self.has_room_for((*at).core_ptr()) {
                     self.send.remove(at);
-                    self.reserved += 1;
-                    (*at).finish(Phase::Granted, wakes);
+                    if mutant!(meet_late_again, (*at).is_late(), false) {
+                        self.reserved += 1;
+                        (*at).finish(Phase::Granted, wakes);
+                    } else {
+                        self.invited += 1;
+                        (*at).finish(Phase::Invited, wakes);
+                    }
                 }
                 at = next;
             }
@@ -340,6 +359,17 @@ impl<T> State<T> {
         u32::from(may_send) * MAY_SEND
             + u32::from(may_recv) * MAY_RECV
             + u32::from(!self.send.is_empty()) * PROMISED
+    }
+
+    /// A sender that was let in runs, or goes: what was kept or noted for it is no more.
+    #[inline]
+    pub(super) fn take_turn(&mut self, node: &Node) {
+        match node.phase() {
+            Phase::Granted => self.unreserve(),
+            Phase::Invited => self.invited -= mutant!(meet_guest_stays_counted, 1, 0),
+            Phase::Idle | Phase::Queued | Phase::Notified | Phase::Done => return,
+        }
+        node.set_phase(Phase::Idle);
     }
 
     /// Gives the place of a granted sender or a permit back.
