@@ -164,6 +164,7 @@ fn name_of(pair: &Pair) -> String {
 }
 
 /// How long a sample of Shuttle is.
+#[cfg_attr(not(feature = "shuttle"), expect(dead_code, reason = "nobody else asks how long"))]
 #[derive(Clone, Copy)]
 enum Until {
     Time(Duration),
