@@ -29,7 +29,7 @@
 //! # Where to look
 //! - [`Writer`]: append, commit, checkpoint, retain. [`Options`]: how large, how many spares.
 //! - [`Reader`]: beside a writer ([`Writer::reader`]) or from another process ([`Reader::open`]).
-//! - [`format`]: the bytes.
+//! - [`format`](mod@format): the bytes.
 //! - [`Disk`]: the seam to the file system, for tests that let it fail.
 //! - `Index`, with the feature `index`: which records are about a key.
 //!

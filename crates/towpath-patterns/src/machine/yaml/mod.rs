@@ -117,7 +117,7 @@ impl Error for LoadError {}
 
 impl Table {
     /// Reads a table from YAML and checks it. `file` is the name that errors carry. The form is in the
-    /// [module's documentation](crate::machine#the-same-in-yaml).
+    /// [module's documentation](mod@crate::machine#the-same-in-yaml).
     ///
     /// # Errors
     /// Everything that is wrong with it, with line, column and what was probably meant.
