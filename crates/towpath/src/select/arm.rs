@@ -66,6 +66,9 @@ pub trait SelectArm {
 
     /// A cheap guess, made before `poll_arm` so that a select with many arms looks only at those worth it. False: not
     /// ready now, as far as can be seen without effort.
+    ///
+    /// An arm that has something to do in `poll_arm` before anybody can make it ready (a step of its own, a registration that is
+    /// not made yet) answers true until that is done: a select that has looked everywhere else may not poll it otherwise.
     fn may_be_ready(&self) -> bool {
         true
     }
