@@ -15,7 +15,6 @@ use std::{cell::Cell, pin::Pin, ptr};
 
 use crate::{
     process::{self, Panic, Process},
-    rt::sim,
     sync::{AtomicUsize, Ordering, UnsafeCell},
 };
 
@@ -202,7 +201,7 @@ fn thread_number() -> usize {
 /// A number of this thread that no running thread shares, above `DOOMED` and with its bit clear.
 #[cfg(not(towpath_loom))]
 fn thread_number() -> usize {
-    if let Some(stack) = sim::stack_number() {
+    if let Some(stack) = crate::rt::sim::stack_number() {
         return stack;
     }
     thread_local! {
