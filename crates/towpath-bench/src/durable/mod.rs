@@ -227,11 +227,14 @@ fn table(
     }
     let mut slow: Vec<_> = fsyncs.iter().map(|(_, slow)| *slow).collect();
     let mut quick: Vec<_> = fsyncs.iter().map(|(quick, _)| *quick).collect();
-    let span = quick.iter().min().zip(quick.iter().max()).map(|(a, b)| (*a, *b));
+    let (least, most) = (
+        quick.iter().min().copied().unwrap_or_default(),
+        quick.iter().max().copied().unwrap_or_default(),
+    );
     let (quick, slow) = (median(&mut quick), median(&mut slow));
     writeln!(
         text,
-        "\nfdatasync of 4 KiB: median {quick:.0?} ({span:.0?} over the run), p99 {slow:.0?}"
+        "\nfdatasync of 4 KiB: median {quick:.0?} ({least:.0?} to {most:.0?} over the run), p99 {slow:.0?}"
     )
     .expect("a string takes all");
     let mut opened: Vec<_> = recoveries.iter().map(|(opened, _)| *opened).collect();
