@@ -3,7 +3,7 @@
 //! The property is `journal_record` in `crates/towpath-journal/tests/support/bytes.rs`, which the property tests run too.
 #![no_main]
 
-#[allow(dead_code, reason = "another target uses the rest")]
+#[expect(dead_code, reason = "another target uses the rest")]
 #[path = "../../crates/towpath-journal/tests/support/bytes.rs"]
 mod bytes;
 #[path = "../../crates/towpath-journal/tests/support/sim_disk.rs"]

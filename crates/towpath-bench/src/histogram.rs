@@ -63,6 +63,13 @@ impl Histogram {
     }
 }
 
+/// The middle one of some samples, the larger of two.
+pub(crate) fn middle<T: Copy + PartialOrd>(samples: impl IntoIterator<Item = T>) -> T {
+    let mut all: Vec<T> = samples.into_iter().collect();
+    all.sort_by(|one, other| one.partial_cmp(other).expect("no NaN"));
+    all[all.len() / 2]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use towpath_patterns::limit::{Audited, Limit, Number, Numbers, Together};
 
-use crate::histogram::{Histogram, Spread};
+use crate::histogram::{Histogram, Spread, middle};
 
 /// Readers: twice the cores of a small machine, so that one may be stopped inside its read.
 const READERS: usize = 4;
@@ -94,9 +94,7 @@ fn time(ns: f64) -> String {
 }
 
 fn median(samples: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {
-    let mut all: Vec<f64> = samples.iter().map(figure).collect();
-    all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
+    middle(samples.iter().map(figure))
 }
 
 fn sample(kind: &dyn Kind, lasts: Duration, pause: Duration) -> Figures {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::histogram::{Histogram, Spread};
+use crate::histogram::{Histogram, Spread, middle};
 
 /// Devices, as in the goal.
 const DEVICES: u64 = 100_000;
@@ -75,11 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 /// Medians, each figure by itself.
 fn row(samples: &[Figures]) -> String {
-    let median = |figure: &dyn Fn(&Figures) -> f64| {
-        let mut all: Vec<f64> = samples.iter().map(figure).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
+    let median = |figure: &dyn Fn(&Figures) -> f64| middle(samples.iter().map(figure));
     let us = |figure: &dyn Fn(&Figures) -> u64| median(&|it| figure(it) as f64) / 1e3;
     format!(
         "{:.0} | {:.0} | {:.1} us | {:.1} us | {:.1} us | {:.1} us | {:.0}",

@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod fault;
+mod leb128;
 pub mod limit;
 pub mod log;
 pub mod machine;

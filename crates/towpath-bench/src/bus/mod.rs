@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::{Histogram, Spread};
+use crate::histogram::{Histogram, Spread, middle};
 
 /// Listeners, as in the goal: 10,000 events/s to 3 subscribers.
 const SUBSCRIBERS: usize = 3;
@@ -164,11 +164,7 @@ fn child(subject: Subject, work: Work, quick: bool) -> Result<Figures, String> {
 
 /// Medians, each figure by itself.
 fn row(subject: Subject, work: Work, samples: Vec<Figures>) -> String {
-    let median = |figure: &dyn Fn(&Figures) -> f64| {
-        let mut all: Vec<f64> = samples.iter().map(figure).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
+    let median = |figure: &dyn Fn(&Figures) -> f64| middle(samples.iter().map(figure));
     let time = |ns: f64| {
         if ns < 1e6 { format!("{:.1} us", ns / 1e3) } else { format!("{:.1} ms", ns / 1e6) }
     };

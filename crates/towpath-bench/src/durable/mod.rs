@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use towpath_journal::{Lsn, Writer};
 
+use crate::histogram::middle;
 use crate::machine::Machine;
 use stores::{RECORD_BYTES, Store};
 
@@ -102,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         let dir = fresh()?;
         recoveries.push(recovery(dir.path(), if options.quick { 10_000 } else { 1_000_000 })?);
     }
-    let text = table(rounds, &samples, &mut fsyncs, &mut recoveries);
+    let text = table(rounds, &samples, &fsyncs, &recoveries);
     match &options.md {
         Some(path) => fs::write(path, text).map_err(|error| format!("{}: {error}", path.display())),
         None => {
@@ -191,16 +192,11 @@ fn recovery(dir: &Path, records: u64) -> Result<(Duration, Duration), String> {
     Ok((opened, began.elapsed()))
 }
 
-fn median<T: Copy + PartialOrd>(values: &mut [T]) -> T {
-    values.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
-    values[values.len() / 2]
-}
-
 fn table(
     rounds: usize,
     samples: &[Vec<Vec<Sample>>],
-    fsyncs: &mut [(Duration, Duration)],
-    recoveries: &mut [(Duration, Duration)],
+    fsyncs: &[(Duration, Duration)],
+    recoveries: &[(Duration, Duration)],
 ) -> String {
     let names = stores::NAMES;
     let mut text =
@@ -218,28 +214,22 @@ fn table(
             Cell::Writers(writers) => format!("{writers} writers"),
         }];
         for samples in row {
-            let mut speeds: Vec<_> = samples.iter().map(|sample| sample.per_second).collect();
-            let mut waits: Vec<_> = samples.iter().map(|sample| sample.p99).collect();
-            let (speed, wait) = (median(&mut speeds), median(&mut waits));
+            let speed = middle(samples.iter().map(|sample| sample.per_second));
+            let wait = middle(samples.iter().map(|sample| sample.p99));
             cells.push(format!("{:.1} ({:.2})", speed / 1e3, wait.as_secs_f64() * 1e3));
         }
         line(&cells);
     }
-    let mut slow: Vec<_> = fsyncs.iter().map(|(_, slow)| *slow).collect();
-    let mut quick: Vec<_> = fsyncs.iter().map(|(quick, _)| *quick).collect();
-    let (least, most) = (
-        quick.iter().min().copied().unwrap_or_default(),
-        quick.iter().max().copied().unwrap_or_default(),
-    );
-    let (quick, slow) = (median(&mut quick), median(&mut slow));
+    let quick = || fsyncs.iter().map(|(quick, _)| *quick);
+    let (least, most) = (quick().min().unwrap_or_default(), quick().max().unwrap_or_default());
+    let (quick, slow) = (middle(quick()), middle(fsyncs.iter().map(|(_, slow)| *slow)));
     writeln!(
         text,
         "\nfdatasync of 4 KiB: median {quick:.0?} ({least:.0?} to {most:.0?} over the run), p99 {slow:.0?}"
     )
     .expect("a string takes all");
-    let mut opened: Vec<_> = recoveries.iter().map(|(opened, _)| *opened).collect();
-    let mut read: Vec<_> = recoveries.iter().map(|(_, read)| *read).collect();
-    let (opened, read) = (median(&mut opened), median(&mut read));
+    let opened = middle(recoveries.iter().map(|(opened, _)| *opened));
+    let read = middle(recoveries.iter().map(|(_, read)| *read));
     writeln!(
         text,
         "opening a journal of 1,000,000 records: {opened:.0?}; reading them: {read:.0?}"

@@ -1,7 +1,7 @@
 //! Arguments that are right, and what is said about those that are not.
 
 use super::Args;
-use crate::names::distance;
+use strsim::levenshtein as distance;
 
 fn calls(text: &str) -> String {
     let args = Args::parse(text.parse().expect("tokens")).expect("right");

@@ -8,8 +8,9 @@ use towpath::{Ctx, Headers, Sender, bounded};
 use towpath_journal::Lsn;
 
 use super::error::Error;
-use super::record::{Record, Rest, Why, bytes, number};
+use super::record::{Record, Rest, Why, bytes};
 use super::state::{Phase, State};
+use crate::leb128;
 
 /// An answer is sent once and never waits.
 const REPLY_CAPACITY: usize = 1;
@@ -60,7 +61,7 @@ impl Outcome {
             }
             Self::Compensated { step, reason } | Self::DeadLettered { step, reason } => {
                 out.push(1);
-                number(out, u64::from(*step));
+                leb128::put(out, u64::from(*step));
                 bytes(out, reason.as_bytes());
             }
         }

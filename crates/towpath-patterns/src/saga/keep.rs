@@ -16,9 +16,10 @@ use towpath_journal::{Entry, Lsn, Writer};
 use super::call::Effect;
 use super::error::Error;
 use super::handle::Outcome;
-use super::record::{Record, Rest, bytes, number};
+use super::record::{Record, Rest, bytes};
 use super::run::Notice;
 use super::state::State;
+use crate::leb128;
 
 /// The byte in front of a checkpoint.
 const CHECKPOINT_FORMAT: u8 = 1;
@@ -232,13 +233,13 @@ pub(super) fn checkpoint<'a>(
     live: (usize, impl Iterator<Item = (&'a Arc<str>, &'a [u8])>),
 ) -> Vec<u8> {
     let mut out = vec![CHECKPOINT_FORMAT];
-    number(&mut out, pin.unwrap_or_default().0);
-    number(&mut out, finished.len() as u64);
+    leb128::put(&mut out, pin.unwrap_or_default().0);
+    leb128::put(&mut out, finished.len() as u64);
     for (id, outcome) in finished {
         bytes(&mut out, id.as_bytes());
         outcome.write(&mut out);
     }
-    number(&mut out, live.0 as u64);
+    leb128::put(&mut out, live.0 as u64);
     for (id, history) in live.1 {
         bytes(&mut out, id.as_bytes());
         bytes(&mut out, history);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::{error, fmt};
 
 use super::plan::Millis;
+use crate::leb128;
 
 /// The first of the 256 journal kinds that sagas use; effects may have any other.
 pub const KINDS: u16 = 0x7300;
@@ -283,40 +284,42 @@ impl Record {
         match self {
             Self::Started { plan, version, shape, at, deadline, headers, input } => {
                 bytes(out, plan.as_bytes());
-                number(out, u64::from(*version));
+                leb128::put(out, u64::from(*version));
                 out.extend_from_slice(&shape.to_le_bytes());
-                number(out, *at);
+                leb128::put(out, *at);
                 option(out, deadline.is_some());
-                deadline.iter().for_each(|it| number(out, *it));
+                deadline.iter().for_each(|it| leb128::put(out, *it));
                 bytes(out, headers);
                 bytes(out, input);
             }
             Self::StepIntent { step, attempt } | Self::CompIntent { step, attempt } => {
-                number(out, u64::from(*step));
-                number(out, u64::from(*attempt));
+                leb128::put(out, u64::from(*step));
+                leb128::put(out, u64::from(*attempt));
             }
             Self::StepDone { step, output } => {
-                number(out, u64::from(*step));
+                leb128::put(out, u64::from(*step));
                 bytes(out, output);
             }
             Self::StepFailed { step, attempt, how, then, reason }
             | Self::CompFailed { step, attempt, how, then, reason } => {
-                number(out, u64::from(*step));
-                number(out, u64::from(*attempt));
+                leb128::put(out, u64::from(*step));
+                leb128::put(out, u64::from(*attempt));
                 out.push(*how as u8);
                 match then {
                     Then::GiveUp => option(out, false),
                     Then::Retry(at) => {
                         option(out, true);
-                        number(out, *at);
+                        leb128::put(out, *at);
                     }
                 }
                 bytes(out, reason.as_bytes());
             }
-            Self::CompDone { step } | Self::TimerFired { step } => number(out, u64::from(*step)),
+            Self::CompDone { step } | Self::TimerFired { step } => {
+                leb128::put(out, u64::from(*step))
+            }
             Self::TimerSet { step, due, signal } => {
-                number(out, u64::from(*step));
-                number(out, *due);
+                leb128::put(out, u64::from(*step));
+                leb128::put(out, *due);
                 option(out, signal.is_some());
                 signal.iter().for_each(|it| bytes(out, it.as_bytes()));
             }
@@ -331,7 +334,7 @@ impl Record {
             }
             Self::Cancelled { reason } => bytes(out, reason.as_bytes()),
             Self::DeadLettered { step, reason } => {
-                number(out, u64::from(*step));
+                leb128::put(out, u64::from(*step));
                 bytes(out, reason.as_bytes());
             }
             Self::Resumed | Self::Completed | Self::Compensated => {}
@@ -414,18 +417,9 @@ impl Record {
     }
 }
 
-/// Appends a number, 7 bits a byte.
-pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 /// Appends bytes behind their length.
 pub(super) fn bytes(out: &mut Vec<u8>, value: &[u8]) {
-    number(out, value.len() as u64);
+    leb128::put(out, value.len() as u64);
     out.extend_from_slice(value);
 }
 
@@ -452,20 +446,9 @@ impl<'a> Rest<'a> {
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let part = u64::from(byte & 0x7f);
-            if shift == 63 && part > 1 {
-                return None;
-            }
-            value |= part << shift;
-            if byte & 0x80 == 0 {
-                // One way to write each number, so that equal records have equal bytes.
-                return (shift == 0 || part != 0).then_some(value);
-            }
-        }
-        None
+        let number = leb128::take(&mut self.0).ok()?;
+        // One way to write each number, so that equal records have equal bytes.
+        number.is_shortest.then_some(number.value)
     }
 
     pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Option<T> {

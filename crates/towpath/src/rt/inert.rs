@@ -71,6 +71,7 @@ pub(crate) fn waker() -> Option<Waker> {
     None
 }
 
+#[cfg(not(towpath_loom))]
 #[inline]
 pub(crate) fn put_back(_: Waker) {}
 

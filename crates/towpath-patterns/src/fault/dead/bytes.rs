@@ -3,7 +3,7 @@
 //! Why by hand: what is on a disk is a promise to the next version. A format that follows from the shape of a Rust type changes
 //! whenever somebody tidies the type; here nothing changes unless somebody changes it, and a golden file says so.
 //!
-//! - a number: seven bits a byte, lowest first, the top bit says that more follow (LEB128); ten bytes at most
+//! - a number: as `leb128.rs` says; ten bytes at most
 //! - bytes and texts: their length as a number, then they
 //! - something that may be missing: 0, or 1 and then it
 //! - a list: its length, then its items
@@ -13,7 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use towpath::process::Name;
 
-use crate::fault::{Class, Fault};
+use crate::{
+    fault::{Class, Fault},
+    leb128::{self, NoNumber},
+};
 
 /// What could not be read, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +31,8 @@ pub(super) type Read<T> = Result<T, Unreadable>;
 pub(super) struct Pack(pub(super) Vec<u8>);
 
 impl Pack {
-    pub(super) fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
+    pub(super) fn number(&mut self, number: u64) {
+        leb128::put(&mut self.0, number);
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -77,20 +76,11 @@ pub(super) struct Unpack<'a>(pub(super) &'a [u8]);
 
 impl<'a> Unpack<'a> {
     pub(super) fn number(&mut self) -> Read<u64> {
-        let mut number = 0_u64;
-        for shift in (0..u64::BITS).step_by(7) {
-            let (&byte, rest) = self.0.split_first().ok_or(Unreadable { what: "a number" })?;
-            self.0 = rest;
-            let bits = u64::from(byte & 0x7f);
-            if bits.leading_zeros() < shift {
-                break;
-            }
-            number |= bits << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
+        match leb128::take(&mut self.0) {
+            Ok(number) => Ok(number.value),
+            Err(NoNumber::Cut) => Err(Unreadable { what: "a number" }),
+            Err(NoNumber::TooLarge) => Err(Unreadable { what: "a number that is too large" }),
         }
-        Err(Unreadable { what: "a number that is too large" })
     }
 
     pub(super) fn small(&mut self) -> Read<u32> {
