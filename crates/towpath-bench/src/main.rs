@@ -12,7 +12,7 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod bus;
 mod cells;
 #[cfg(feature = "durable")]
 mod durable;
+mod fault;
 mod go;
 mod histogram;
 mod instructions;
@@ -109,21 +110,10 @@ enum Action {
     Journal(durable::Options),
     /// One publisher and three subscribers, beside tokio's broadcast, NATS and etcd.
     Bus(bus::Options),
+    /// A worker while nothing goes wrong, and dead letters.
+    Fault(fault::Options),
     /// Durable steps of sagas a second, on a real disk.
-    Saga {
-        /// How many sagas at once.
-        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
-        at_once: Vec<usize>,
-        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
-        #[arg(long)]
-        steps: Option<usize>,
-        /// A hundredth of the work: shows that everything still runs.
-        #[arg(long)]
-        quick: bool,
-        /// A folder on the disk that is meant; that for temporary files without it.
-        #[arg(long)]
-        dir: Option<PathBuf>,
-    },
+    Saga(saga::Options),
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
     /// A hundred thousand device shadows.
@@ -156,9 +146,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "durable")]
         Action::Journal(options) => durable::run(&options),
         Action::Bus(options) => bus::run(&options),
-        Action::Saga { at_once, steps, quick, dir } => {
-            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
-        }
+        Action::Fault(options) => fault::run(&options),
+        Action::Saga(options) => saga::run(&options),
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {

@@ -16,7 +16,7 @@ use towpath::{Ctx, Headers, rt, scope};
 use super::{
     DeadLetters, Error, Group,
     letter::{LetterId, Pick, ReplayId, Summary},
-    store::{Lease, Request, Taken},
+    store::{Lease, Outcome, Request, Taken},
 };
 use crate::fault::{
     Classify, Fault,
@@ -189,16 +189,26 @@ impl DeadLetters {
         E: Classify,
     {
         let mut due = rt::now();
+        let mut before: Option<Outcome> = None;
         loop {
-            wait_until(ctx, due).await.map_err(|cause| Error::Cancelled(replay, cause))?;
-            let Some(taken) = self.ask(|reply| Request::Take(replay, reply)).await? else { break };
+            // What is known waits neither for the pace nor for a context that has ended: a kill would make it a doubt.
+            let waits = due > rt::now() || ctx.is_done();
+            if waits && let Some(outcome) = before.take() {
+                self.ask(|reply| Request::Outcome(replay, outcome, reply)).await?;
+            }
+            if waits {
+                wait_until(ctx, due).await.map_err(|cause| Error::Cancelled(replay, cause))?;
+            }
+            let outcome = before.take();
+            let taken = self.ask(|reply| Request::Take(replay, outcome, reply)).await?;
+            let Some(taken) = taken else { break };
             let now = rt::now();
             due = now.checked_add(pace.0).unwrap_or(now);
             let id = taken.id;
-            let Some(outcome) = self.hand_over(ctx, &taken, &mut handler).await else {
+            let Some(result) = self.hand_over(ctx, &taken, &mut handler).await else {
                 return Err(Error::Cancelled(replay, ctx.cause()));
             };
-            self.ask(|reply| Request::Outcome { replay, id, outcome, reply }).await?;
+            before = Some(Outcome { id, result });
         }
         let progress = self.ask(|reply| Request::End(replay, reply)).await?;
         drop(lease);

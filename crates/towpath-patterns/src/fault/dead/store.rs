@@ -57,13 +57,9 @@ pub(super) enum Request {
     },
     Begin(Pick, Reply<(ReplayId, Lease)>),
     Resume(ReplayId, Reply<(ReplayId, Lease)>),
-    Take(ReplayId, Reply<Option<Taken>>),
-    Outcome {
-        replay: ReplayId,
-        id: LetterId,
-        outcome: Result<(), Fault>,
-        reply: Reply<()>,
-    },
+    /// What became of the letter before, if there was one, and the next one: both at the price of one commit.
+    Take(ReplayId, Option<Outcome>, Reply<Option<Taken>>),
+    Outcome(ReplayId, Outcome, Reply<()>),
     End(ReplayId, Reply<Progress>),
     /// Ends it, unless somebody runs it.
     Abandon(ReplayId, Reply<Progress>),
@@ -79,6 +75,12 @@ const LEASE_CAPACITY: usize = 1;
 fn lease() -> (Sender<()>, Lease) {
     let (tx, rx) = towpath::bounded(LEASE_CAPACITY);
     (tx, Lease(rx))
+}
+
+/// What became of a letter that was handed over.
+pub(super) struct Outcome {
+    pub(super) id: LetterId,
+    pub(super) result: Result<(), Fault>,
 }
 
 /// A letter for a replay.
@@ -198,18 +200,14 @@ impl Store {
                 let resumed = self.resume(replay);
                 self.answer(reply, resumed);
             }
-            Request::Take(replay, reply) => {
-                let taken = self.take(replay);
+            Request::Take(replay, before, reply) => {
+                let noted = before.map_or(Ok(()), |outcome| self.note(replay, outcome));
+                let taken = noted.and_then(|()| self.take(replay));
                 self.answer(reply, taken);
             }
-            Request::Outcome { replay, id, outcome, reply } => {
-                let when = towpath::rt::wall();
-                self.letters_held.remove(&id);
-                let noted = self.append(match outcome {
-                    Ok(()) => Event::Replayed { id, replay, when },
-                    Err(fault) => Event::FailedAgain { id, replay, fault },
-                });
-                self.answer(reply, noted.map(drop));
+            Request::Outcome(replay, outcome, reply) => {
+                let noted = self.note(replay, outcome);
+                self.answer(reply, noted);
             }
             Request::End(replay, reply) => {
                 let ended = self.end(replay);
@@ -371,6 +369,16 @@ impl Store {
         self.letters_held.insert(id, tx);
         let key = self.state.replay_key(id);
         Ok(Some(Taken { id, key, headers, payload, failures, lease }))
+    }
+
+    /// Writes down what became of a letter.
+    fn note(&mut self, replay: ReplayId, Outcome { id, result }: Outcome) -> Result<(), Error> {
+        self.letters_held.remove(&id);
+        let event = match result {
+            Ok(()) => Event::Replayed { id, replay, when: towpath::rt::wall() },
+            Err(fault) => Event::FailedAgain { id, replay, fault },
+        };
+        self.append(event).map(drop)
     }
 
     fn end(&mut self, replay: ReplayId) -> Result<Progress, Error> {

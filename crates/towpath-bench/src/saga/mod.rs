@@ -1,12 +1,14 @@
 //! Durable steps a second: sagas of ten steps on a real disk, so many at once, beside what the disk itself needs.
 //!
 //! ```text
-//! cargo run --release -p towpath-bench -- saga --dir /somewhere/on/the/disk
+//! cargo run --release -p towpath-bench -- saga --dir /somewhere/on/the/disk --peers
 //! ```
 //!
 //! A step is durable when it is done and the journal has said so, twice: its intent before it is called, its result before the
 //! next is. Its time is from the answer of one step to the call of the next, as the process sees it that does the work:
 //! one commit, and whatever waited for it.
+
+mod peers;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use towpath::{BoxError, Ctx, bounded, scope};
 use towpath_journal::Writer;
 use towpath_patterns::saga::{Action, Call, Coordinator, Saga};
@@ -30,8 +33,32 @@ const BATCH: usize = 256;
 /// Syncs that are timed, before and after the sagas.
 const SYNCS: usize = 200;
 
+/// Steps when nobody says how many, and with `--quick`.
+const STEPS_IN_ALL: [usize; 2] = [1_000_000, 10_000];
+
+/// What is measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many sagas at once.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+    at_once: Vec<usize>,
+    /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
+    #[arg(long)]
+    steps: Option<usize>,
+    /// A hundredth of the work: shows that everything still runs.
+    #[arg(long)]
+    quick: bool,
+    /// A folder on the disk that is meant; that for temporary files without it.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Also measures duroxide and durare. Builds them first, with a SQLite of theirs: some minutes.
+    #[arg(long)]
+    peers: bool,
+}
+
 /// What came of one number of sagas.
 struct Row {
+    engine: &'static str,
     at_once: usize,
     steps: usize,
     took: Duration,
@@ -39,17 +66,19 @@ struct Row {
     p99: Duration,
 }
 
-pub(crate) fn run(at_once: &[usize], steps: usize, dir: Option<PathBuf>) -> Result<(), String> {
-    let dir = dir.unwrap_or_else(std::env::temp_dir).join(format!("saga-{}", std::process::id()));
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let peers = if options.peers { Some(peers::binary()?) } else { None };
+    let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = dir.join(format!("saga-{}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let measured = measure(at_once, steps, &dir);
+    let measured = measure(options, peers.as_deref(), &dir);
     std::fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let (rows, before, after) = measured?;
-    println!("| sagas at once | durable steps/s | p50 of a step | p99 of a step |");
-    println!("|---:|---:|---:|---:|");
-    for Row { at_once, steps, took, p50, p99 } in rows {
+    println!("| engine | sagas at once | durable steps/s | p50 of a step | p99 of a step |");
+    println!("|---|---:|---:|---:|---:|");
+    for Row { engine, at_once, steps, took, p50, p99 } in rows {
         let rate = steps as f64 / took.as_secs_f64();
-        println!("| {at_once} | {rate:.0} | {p50:.2?} | {p99:.2?} |");
+        println!("| {engine} | {at_once} | {rate:.0} | {p50:.2?} | {p99:.2?} |");
     }
     println!();
     for (when, [p50, p99]) in [("before", before), ("after", after)] {
@@ -60,7 +89,8 @@ pub(crate) fn run(at_once: &[usize], steps: usize, dir: Option<PathBuf>) -> Resu
 
 type Measured = (Vec<Row>, [Duration; 2], [Duration; 2]);
 
-fn measure(at_once: &[usize], steps: usize, dir: &Path) -> Result<Measured, String> {
+fn measure(options: &Options, peers: Option<&Path>, dir: &Path) -> Result<Measured, String> {
+    let steps = options.steps.unwrap_or(STEPS_IN_ALL[usize::from(options.quick)]);
     let before = syncs(dir).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -68,10 +98,17 @@ fn measure(at_once: &[usize], steps: usize, dir: &Path) -> Result<Measured, Stri
         .build()
         .map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
-    for &at_once in at_once {
+    for &at_once in &options.at_once {
         let journal = dir.join(format!("{at_once}"));
         let row = runtime.block_on(one(at_once, steps, &journal));
         rows.push(row.map_err(|error| error.to_string())?);
+        for engine in peers::ENGINES {
+            let Some(binary) = peers else { break };
+            match peers::one(binary, engine, at_once, steps, dir) {
+                Ok(row) => rows.push(row),
+                Err(error) => eprintln!("no row: {error}"),
+            }
+        }
     }
     let after = syncs(dir).map_err(|error| error.to_string())?;
     Ok((rows, before, after))
@@ -136,7 +173,8 @@ async fn one(at_once: usize, steps: usize, journal: &Path) -> Result<Row, BoxErr
     let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     times.sort_unstable();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-    Ok(Row { at_once, steps: rounds * at_once * STEPS, took: ran, p50: at(0.5), p99: at(0.99) })
+    let steps = rounds * at_once * STEPS;
+    Ok(Row { engine: "towpath", at_once, steps, took: ran, p50: at(0.5), p99: at(0.99) })
 }
 
 /// What the disk needs to make one page durable: the median and the 99th of a hundred.
