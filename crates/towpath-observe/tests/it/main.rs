@@ -1,0 +1,4 @@
+//! What the crate promises, from outside.
+
+mod headers;
+mod w3c;
