@@ -109,7 +109,7 @@ fn two_parents_are_none() {
         format!("00-{TRACE}-{PARENT}-01"),
     );
     let sent = one(&[("traceparent", first), ("traceparent", &second)]);
-    assert!(sent.trace != TRACE && sent.trace != &first[3..35]);
+    assert!(sent.trace != TRACE && sent.trace != first[3..35]);
 }
 
 #[test]
