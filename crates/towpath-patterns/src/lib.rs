@@ -14,6 +14,7 @@ pub mod saga;
 pub mod shadow;
 #[cfg(feature = "xes")]
 pub mod xes;
+pub mod yaml;
 
 #[doc(hidden)]
 pub use towpath_macros::machine as __machine;

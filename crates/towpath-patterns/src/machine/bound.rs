@@ -13,8 +13,8 @@ use std::marker::PhantomData;
 use std::time::SystemTime;
 
 use super::instance::{Event, Machine, State, Verdict};
-use super::names::hint;
 use super::table::{Outcome, StateId, Table};
+use crate::yaml::hint;
 
 /// Looks at the data of an instance, at an event and at the time.
 type GuardFn<D, E> = fn(&D, &E, SystemTime) -> bool;

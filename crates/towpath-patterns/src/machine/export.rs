@@ -115,8 +115,10 @@ fn actions(arm: &Arm) -> String {
 /// A span of time in its largest unit: `30d`, `90s`, `250ms`.
 pub(crate) fn span(span: Duration) -> String {
     let millis = span.as_millis();
-    let unit =
-        super::span::UNITS.iter().rev().find(|(_, size)| millis.is_multiple_of(u128::from(*size)));
+    let unit = crate::yaml::span::UNITS
+        .iter()
+        .rev()
+        .find(|(_, size)| millis.is_multiple_of(u128::from(*size)));
     match unit {
         Some((unit, size)) if millis > 0 => format!("{}{unit}", millis / u128::from(*size)),
         _ => format!("{millis}ms"),

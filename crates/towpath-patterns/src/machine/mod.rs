@@ -108,10 +108,8 @@ mod export;
 mod instance;
 
 pub mod keyed;
-mod names;
 pub mod order;
 pub mod purchase;
-mod span;
 mod table;
 mod yaml;
 
@@ -121,7 +119,7 @@ pub mod generated;
 pub use bound::{BindError, Bindings, Bound};
 pub use instance::{Event, Instance, Machine, Refused, State, Transition, Verdict};
 
+pub use crate::yaml::{LoadError, Place, Problem};
 pub use keyed::Keyed;
 pub use table::State as StateRow;
 pub use table::{Arm, EventId, Guard, Outcome, StateId, Table, Timeout};
-pub use yaml::{LoadError, Place, Problem};

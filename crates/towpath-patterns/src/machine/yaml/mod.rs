@@ -24,96 +24,18 @@
 //! itself; but if words are unknown, what would follow from them is not guessed.
 
 mod rules;
-mod tree;
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
 use super::check::Finding;
-use super::names::hint;
-use super::span;
 use super::table::{Draft, State, StateId, Table, Timeout};
-use tree::{Kind, Node, Word};
+use crate::yaml::{Kind, LoadError, Node, Place, Problem, Word, hint, span};
 
 /// Bytes of a file that are read. A table of 256 states and 256 events with a line for each pair is smaller.
 const BYTES_MAX: usize = 4 << 20;
 
 /// States, and events, that a table may have. What has more is several machines.
 const NAMES_MAX: usize = 256;
-
-/// Where something stands, both counted from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Line.
-    pub line: usize,
-    /// Column, in characters.
-    pub column: usize,
-}
-
-/// One thing that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where.
-    pub place: Place,
-    /// What, and what to do about it.
-    pub message: String,
-}
-
-impl Problem {
-    fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into() }
-    }
-}
-
-/// Why a file is not a table. Shows each problem with the line it is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    file: String,
-    lines: Vec<String>,
-    problems: Vec<Problem>,
-}
-
-impl LoadError {
-    /// What is wrong, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-
-    fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.place);
-        problems.dedup();
-        // Only the lines that are shown.
-        let line = |problem: &Problem| {
-            let line = text.lines().nth(problem.place.line - 1).unwrap_or_default();
-            line.chars().take(LINE_CHARS_MAX).collect()
-        };
-        let lines = problems.iter().map(line).collect();
-        Self { file: file.to_owned(), lines, problems }
-    }
-}
-
-/// Characters of a line that an error shows.
-const LINE_CHARS_MAX: usize = 120;
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (Problem { place, message }, line)) in
-            self.problems.iter().zip(&self.lines).enumerate()
-        {
-            let gap = if index == 0 { "" } else { "\n" };
-            write!(f, "{gap}{}:{}:{}: {message}", self.file, place.line, place.column)?;
-            if place.column <= line.chars().count() + 1 {
-                let number = place.line.to_string();
-                let indent = " ".repeat(number.len() + 2 + place.column);
-                write!(f, "\n  {number} | {line}\n  {indent}^")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for LoadError {}
 
 impl Table {
     /// Reads a table from YAML and checks it. `file` is the name that errors carry. The form is in the
@@ -131,7 +53,12 @@ impl Table {
             problems.push(Problem::new(Place { line: 1, column: 1 }, message));
             return Err(LoadError::new(file, text, problems));
         }
-        let table = match tree::parse(text) {
+        let table = match crate::yaml::parse(text) {
+            Ok(Node { place, kind: Kind::Empty }) => {
+                let message = "the file is empty; it begins with `machine: <name>`";
+                problems.push(Problem::new(place, message));
+                None
+            }
             Ok(root) => Loader { problems: &mut problems }.table(&root),
             Err(problem) => {
                 problems.push(problem);
@@ -234,7 +161,7 @@ impl Loader<'_> {
 
     fn word(&mut self, node: &Node, what: &str) -> Option<Word> {
         match &node.kind {
-            Kind::Scalar(text) => Some(Word { place: node.place, text: text.clone() }),
+            Kind::Scalar(text, _) => Some(Word { place: node.place, text: text.clone() }),
             _ => self.say(node.place, format!("here should be {what}, and this is {}", node.is())),
         }
     }
@@ -351,8 +278,8 @@ impl Loader<'_> {
 
     fn yes(&mut self, node: &Node) -> bool {
         match &node.kind {
-            Kind::Scalar(text) if text == "true" => true,
-            Kind::Scalar(text) if text == "false" => false,
+            Kind::Scalar(text, _) if text == "true" => true,
+            Kind::Scalar(text, _) if text == "false" => false,
             _ => self.say(node.place, "here is `true` or `false`").unwrap_or_default(),
         }
     }

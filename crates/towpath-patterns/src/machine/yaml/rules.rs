@@ -3,11 +3,10 @@
 //! What always holds: a pair takes its arms from one place, the nearest: where both are named, else from the state's `_`, else from
 //! the rules of `_`. Two places that are equally near are a problem, and so is a place from which no pair takes anything.
 
-use crate::machine::names::hint;
 use crate::machine::table::{Arm, Guard, Outcome, StateId};
 
-use super::tree::{Kind, Node, Word};
 use super::{Declared, Loader, Place};
+use crate::yaml::{Kind, Node, Word, hint};
 
 /// An arm and where it stands.
 #[derive(Clone, Debug)]
@@ -149,7 +148,7 @@ impl Loader<'_> {
         const FORM: &str = "an arm is `{to: State}`, `stay` or `{refuse: reason}`";
         let place = node.place;
         let placed = |arm| Some(Placed { arm, place });
-        if let Kind::Scalar(text) = &node.kind
+        if let Kind::Scalar(text, _) = &node.kind
             && text == "stay"
         {
             return placed(Arm { guards: Vec::new(), outcome: Outcome::Stay, actions: Vec::new() });

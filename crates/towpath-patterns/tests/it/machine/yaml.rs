@@ -180,12 +180,9 @@ fn what_is_no_table_at_all() {
     for (text, expected) in [
         ("", "1:1 the file is empty; it begins with `machine: <name>`"),
         ("- a\n- b\n", "1:1 a table is a mapping, and this is a list"),
-        (
-            "machine: a\n---\nmachine: b\n",
-            "3:1 a second document begins here; a file holds one table",
-        ),
-        ("machine: &a x\n", "1:13 anchors and tags are not for tables: write the value itself"),
-        ("machine: !!str x\n", "1:16 anchors and tags are not for tables: write the value itself"),
+        ("machine: a\n---\nmachine: b\n", "3:1 a second document begins here; a file holds one"),
+        ("machine: &a x\n", "1:13 anchors and tags are not read: write the value itself"),
+        ("machine: !!str x\n", "1:16 anchors and tags are not read: write the value itself"),
         ("[[1]: 2]: 3\n", "1:2 a key is a word, and this is a list"),
     ] {
         let found = all(text);

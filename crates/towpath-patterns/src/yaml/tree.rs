@@ -4,27 +4,32 @@
 //! it takes time and memory in proportion to the text, whoever wrote it.
 //!
 //! Why not serde: an error should point at the word that is wrong, also when each word alone was fine and only the table as a whole
-//! is not. Anchors, aliases and tags are refused: a table needs none, and they are what makes YAML dangerous to read.
+//! is not. Anchors, aliases and tags are refused: nobody needs them here, and they are what makes YAML dangerous to read.
 
 use granit_parser::{Event, Parser, Span};
 
 use super::{Place, Problem};
 
-/// How deep mappings and sequences nest. A table needs 6.
+/// How deep mappings and sequences nest. A table of a machine needs 6.
 const DEPTH_MAX: usize = 16;
 
 /// A node and where it begins.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub kind: Kind,
 }
 
-#[derive(Debug)]
-pub(super) enum Kind {
+/// What stands at a place.
+#[derive(Clone, Debug)]
+pub enum Kind {
     /// Nothing after the colon.
     Empty,
-    Scalar(String),
+    /// A word, and whether it was written without quotes: only then may it be a number, `true` or `false`.
+    Scalar(String, bool),
+    /// Items in their order.
     Sequence(Vec<Node>),
     /// Key and value; keys are scalars.
     Mapping(Vec<(Word, Node)>),
@@ -32,25 +37,30 @@ pub(super) enum Kind {
 
 /// A scalar with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Word {
-    pub(super) place: Place,
-    pub(super) text: String,
+pub struct Word {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub text: String,
 }
 
 impl Node {
     /// What it is, for an error.
-    pub(super) fn is(&self) -> &'static str {
+    pub fn is(&self) -> &'static str {
         match self.kind {
             Kind::Empty => "nothing",
-            Kind::Scalar(_) => "a word",
+            Kind::Scalar(..) => "a word",
             Kind::Sequence(_) => "a list",
             Kind::Mapping(_) => "a mapping",
         }
     }
 }
 
-/// Reads a text that is one document.
-pub(super) fn parse(text: &str) -> Result<Node, Problem> {
+/// Reads a text that is one document, or [nothing](Kind::Empty).
+///
+/// # Errors
+/// The first thing that is no YAML, or none that is read here.
+pub fn parse(text: &str) -> Result<Node, Problem> {
     let mut reader =
         Reader { events: Parser::new_from_str(text), last: Place { line: 1, column: 1 } };
     let mut root = None;
@@ -60,16 +70,13 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
             Event::StreamEnd => break,
             Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
             _ if root.is_some() => {
-                let message = "a second document begins here; a file holds one table";
+                let message = "a second document begins here; a file holds one";
                 return Err(Problem::new(place, message));
             }
             event => root = Some(reader.node(event, place, 0)?),
         }
     }
-    root.ok_or_else(|| {
-        let message = "the file is empty; it begins with `machine: <name>`";
-        Problem::new(Place { line: 1, column: 1 }, message)
-    })
+    Ok(root.unwrap_or(Node { place: Place { line: 1, column: 1 }, kind: Kind::Empty }))
 }
 
 struct Reader<'a> {
@@ -98,7 +105,7 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<Node, Problem> {
         if depth > DEPTH_MAX {
-            let message = format!("nests deeper than {DEPTH_MAX}; a table is flat");
+            let message = format!("nests deeper than {DEPTH_MAX}; such files are flat");
             return Err(Problem::new(place, message));
         }
         let (anchor, tag) = match &event {
@@ -109,14 +116,14 @@ impl<'a> Reader<'a> {
             _ => (0, false),
         };
         if anchor != 0 || tag {
-            let message = "anchors and tags are not for tables: write the value itself";
+            let message = "anchors and tags are not read: write the value itself";
             return Err(Problem::new(place, message));
         }
         let kind = match event {
             Event::Scalar(text, style, ..) => {
-                let empty = style == granit_parser::ScalarStyle::Plain
-                    && matches!(&*text, "" | "~" | "null");
-                if empty { Kind::Empty } else { Kind::Scalar(text.into_owned()) }
+                let plain = style == granit_parser::ScalarStyle::Plain;
+                let empty = plain && matches!(&*text, "" | "~" | "null");
+                if empty { Kind::Empty } else { Kind::Scalar(text.into_owned(), plain) }
             }
             Event::SequenceStart(..) => {
                 let mut items = Vec::new();
@@ -135,7 +142,7 @@ impl<'a> Reader<'a> {
                         break Kind::Mapping(entries);
                     }
                     let key = self.node(event, place, depth + 1)?;
-                    let Kind::Scalar(text) = key.kind else {
+                    let Kind::Scalar(text, _) = key.kind else {
                         let message = format!("a key is a word, and this is {}", key.is());
                         return Err(Problem::new(place, message));
                     };
@@ -152,7 +159,7 @@ impl<'a> Reader<'a> {
                 }
             }
             _ => {
-                let message = "aliases are not for tables: write the value itself";
+                let message = "aliases are not read: write the value itself";
                 return Err(Problem::new(place, message));
             }
         };
