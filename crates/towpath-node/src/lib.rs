@@ -1,0 +1,30 @@
+//! Networks of processes that a file declares: what a network file says, and what can be wrong with it.
+//!
+//! ```
+//! use towpath_node::{Registry, check, file::NetworkFile};
+//! # use towpath_node::{Component, Need, Port};
+//!
+//! let text = "
+//! version: 1
+//! name: shop
+//! channels:
+//!   orders: {capacity: 16}
+//! processes:
+//!   desk: {uses: load, out: orders}
+//!   till: {uses: log, in: order}
+//! ";
+//! # let registry = Registry::new()
+//! #     .with(Component::new("load", "makes messages").output(Port::new("out")))
+//! #     .with(Component::new("log", "writes messages down").input(Port::new("in").need(Need::Some)));
+//! let file = NetworkFile::read("shop.yaml", text, &[])?;
+//! let problems = check::check(&file, &registry).unwrap_err().to_string();
+//! assert!(problems.contains("shop.yaml:8:25: there is no channel `order`; did you mean `orders`?"), "{problems}");
+//! # Ok::<(), towpath_patterns::yaml::LoadError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod check;
+mod component;
+pub mod file;
+
+pub use component::{Component, Need, Port, Registry};

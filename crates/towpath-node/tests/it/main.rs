@@ -1,0 +1,4 @@
+//! What network files say, and what is told of those that are wrong.
+
+mod check;
+mod file;
