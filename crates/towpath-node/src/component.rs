@@ -1,9 +1,13 @@
-//! Components: what processes of a file can use, and the ports they have.
+//! Components: what processes of a file can use: the ports they have, and what they do.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use towpath::{BoxError, Ctx, Outcome, Work};
+use towpath_patterns::yaml::{self, Node, Problem};
+
+use crate::ports::Ports;
 
 /// How many channels a port takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,19 +66,61 @@ impl Port {
     }
 }
 
+/// What a process does, with its options in it.
+pub(crate) type Body = Arc<dyn for<'a> Fn(Ctx, &'a mut Ports) -> Doing<'a> + Send + Sync + 'static>;
+
+/// A process at work.
+pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
+
+type Make = Arc<dyn Fn(&Node) -> Result<Body, Problem> + Send + Sync>;
+
 /// What a process can use.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use serde::Deserialize;
+/// use towpath::{BoxError, Ctx};
+/// use towpath_node::{Component, Port, Ports};
+///
+/// #[derive(Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Shout {
+///     twice: bool,
+/// }
+///
+/// let shout = Component::new("shout", "makes words loud")
+///     .input(Port::new("in"))
+///     .output(Port::new("out"))
+///     .runs(|options: Shout| {
+///         async move |_: Ctx, ports: &mut Ports| {
+///             while let Some(word) = ports.recv("in").await {
+///                 let mark = if options.twice { "!!" } else { "!" };
+///                 let loud = word.map(|word| format!("{}{mark}", word.as_str().unwrap_or("?")).into());
+///                 ports.send("out", loud).await?;
+///             }
+///             Ok::<_, BoxError>(())
+///         }
+///     });
+/// assert_eq!(shout.inputs()[0].name(), "in");
+/// ```
+#[derive(Clone)]
 pub struct Component {
     name: Cow<'static, str>,
     about: Cow<'static, str>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    make: Option<Make>,
 }
 
 impl Component {
     /// A component without ports. `about` says in a few words what it does.
     pub fn new(name: impl Into<Cow<'static, str>>, about: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), about: about.into(), inputs: Vec::new(), outputs: Vec::new() }
+        Self {
+            name: name.into(),
+            about: about.into(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            make: None,
+        }
     }
 
     /// With one more input. The order counts for files that list channels.
@@ -89,6 +135,54 @@ impl Component {
     pub fn output(mut self, port: Port) -> Self {
         self.outputs.push(port);
         self
+    }
+
+    /// What a process does that uses it: from the options in its file to an async closure. It is called again when it failed, and
+    /// begins anew then; its channels stay as they are meanwhile.
+    ///
+    /// It returns when its inputs have ended, or its context has.
+    #[must_use]
+    pub fn runs<O, F, W, R>(self, make: F) -> Self
+    where
+        O: DeserializeOwned,
+        F: Fn(O) -> W + Send + Sync + 'static,
+        W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
+        R: Outcome<Value = ()>,
+    {
+        self.makes(move |options| Ok(make(options)))
+    }
+
+    /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right.
+    #[must_use]
+    pub fn makes<O, F, W, R>(mut self, make: F) -> Self
+    where
+        O: DeserializeOwned,
+        F: Fn(O) -> Result<W, Problem> + Send + Sync + 'static,
+        W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
+        R: Outcome<Value = ()>,
+    {
+        self.make = Some(Arc::new(move |options| {
+            let work = make(yaml::read(options)?)?;
+            let body: Body = Arc::new(move |ctx, ports| {
+                let doing = work.clone().begin(ctx, ports);
+                Box::pin(async move { doing.await.into_result() })
+            });
+            Ok(body)
+        }));
+        self
+    }
+
+    /// What a process with these options does.
+    ///
+    /// # Errors
+    /// What is wrong with the options.
+    pub(crate) fn body(&self, options: &Node) -> Result<Body, Problem> {
+        let Some(make) = &self.make else {
+            let message =
+                format!("component `{}` is known by name only and does nothing", self.name);
+            return Err(Problem::new(options.place, message));
+        };
+        make(options)
     }
 
     /// What files call it.
@@ -111,6 +205,23 @@ impl Component {
         &self.outputs
     }
 }
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, inputs, outputs, .. } = self;
+        f.debug_struct("Component")
+            .field("name", name)
+            .field("inputs", inputs)
+            .field("outputs", outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The options of a component that has none.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct NoOptions {}
 
 /// The components that there are, by name.
 #[derive(Clone, Default)]

@@ -23,8 +23,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod assemble;
 pub mod check;
 mod component;
 pub mod file;
+mod ports;
 
-pub use component::{Component, Need, Port, Registry};
+pub use assemble::{Assembled, assemble};
+pub use component::{Component, Need, NoOptions, Port, Registry};
+pub use ports::{Input, Message, Output, Ports};
