@@ -7,7 +7,7 @@
 //! | problem | a channel that nobody sends to, that nobody receives from, or that two processes receive from |
 //! | problem | a process that nothing can reach |
 //! | warning | a circle of processes without a place for one message between them: they may all wait for each other |
-//! | warning | a process whose component can fail, and that does not say where its failures go |
+//! | warning | a process that may refuse messages, and does not say where they go |
 //!
 //! All of it is told at once, each at its place in the file.
 
@@ -73,6 +73,9 @@ pub fn check(file: &NetworkFile, registry: &Registry) -> Result<Checked, LoadErr
         Err(LoadError::new(&file.path, &file.text, problems))
     }
 }
+
+/// The port of what a process refuses.
+pub(crate) const ON_ERROR: &str = "on_error";
 
 struct Checker<'a> {
     file: &'a NetworkFile,
@@ -161,11 +164,11 @@ impl Checker<'_> {
             }
         }
         if let Some(channel) = &process.on_error {
-            let port = Port::new("on_error");
+            let port = Port::new(ON_ERROR);
             if let Some(channel) = self.channel(channel) {
                 self.connect(index, Direction::Out, &port, channel);
             }
-        } else if !component.inputs().is_empty() {
+        } else if component.can_refuse() {
             let message = format!(
                 "`{}` does not say where messages go that it cannot handle: add `on_error: <channel>`",
                 process.name.text

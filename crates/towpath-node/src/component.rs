@@ -108,6 +108,7 @@ pub struct Component {
     about: Cow<'static, str>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    refuses: bool,
     make: Option<Make>,
 }
 
@@ -119,6 +120,7 @@ impl Component {
             about: about.into(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            refuses: false,
             make: None,
         }
     }
@@ -134,6 +136,13 @@ impl Component {
     #[must_use]
     pub fn output(mut self, port: Port) -> Self {
         self.outputs.push(port);
+        self
+    }
+
+    /// It may [refuse](Ports::refuse) messages, so its processes should say where those go.
+    #[must_use]
+    pub fn refuses(mut self) -> Self {
+        self.refuses = true;
         self
     }
 
@@ -193,6 +202,11 @@ impl Component {
     /// What it does, in a few words.
     pub fn about(&self) -> &str {
         &self.about
+    }
+
+    /// Whether it may refuse messages.
+    pub fn can_refuse(&self) -> bool {
+        self.refuses
     }
 
     /// Ports that it receives from.

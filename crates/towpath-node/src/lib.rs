@@ -25,10 +25,14 @@
 
 mod assemble;
 pub mod check;
+mod command;
 mod component;
+mod components;
 pub mod file;
 mod ports;
+mod real;
 
 pub use assemble::{Assembled, assemble};
+pub use command::main;
 pub use component::{Component, Need, NoOptions, Port, Registry};
 pub use ports::{Input, Message, Output, Ports};

@@ -1,15 +1,18 @@
 //! What a process of a network file is lent: its channels, by the names of its component's ports.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use towpath::{Receiver, SendError, Sender, Traced, TrySendError, select};
 
-use crate::file::Full;
+use crate::{check::ON_ERROR, file::Full};
 
 /// What goes through the channels of a network file: JSON, under the headers it was sent with.
 pub type Message = Traced<Value>;
@@ -55,6 +58,23 @@ impl Ports {
             Some(output) => output.send(message).await,
             None => Ok(()),
         }
+    }
+
+    /// Gives up a message: sends it with the reason to where the file says that such messages go (`on_error`). Without that it is
+    /// gone, and the file was warned of it.
+    ///
+    /// # Errors
+    /// The message comes back, with its reason, when those who received there have gone.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn refuse(
+        &self,
+        message: Message,
+        why: impl fmt::Display,
+    ) -> Result<(), SendError<Message>> {
+        let refused = message.map(|body| json!({"error": why.to_string(), "message": body}));
+        self.send(ON_ERROR, refused).await
     }
 
     /// Whether the file gave this output a channel.

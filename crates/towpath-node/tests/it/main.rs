@@ -1,5 +1,6 @@
 //! What network files say, and what is told of those that are wrong.
 
 mod check;
+mod command;
 mod file;
 mod run;
