@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod dispatch;
 pub mod fault;
 mod leb128;
 pub mod limit;
