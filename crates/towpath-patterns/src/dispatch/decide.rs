@@ -19,13 +19,17 @@ use std::{
 };
 
 use super::{
-    BadPolicy, Counters, Ended, Event, Grid, Input, Lease, Offer, Passed, Point, Policy, Stage,
+    BadPolicy, Counters, Ended, Event, Found, Grid, Input, Lease, Offer, Passed, Point, Policy,
+    Stage,
     assign::{self, Edge},
     state::{Asked, Driver, Hold, Phase, Place, Places, Rider, Slab},
 };
 
 /// Timers that are handled in a row, so that a new policy for thousands of riders does not stop everything else.
 const TIMERS_AT_ONCE: usize = 256;
+
+/// Riders whose distances differ by less stand in the same place: at the exit of a stadium, with one address.
+const SAME_PLACE_M: f64 = 0.5;
 
 /// Drivers that are weighed for each of the riders who are matched together.
 const CANDIDATES: usize = 8;
@@ -296,7 +300,7 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
         };
         let near = self.seeking.nearest(&driver.at, self.policy.near_m, |it| may(it).is_some());
         let found = match near {
-            Some(found) => Some((found.number, found.distance_m)),
+            Some(found) => Some((self.oldest_beside(found, driver, may), found.distance_m)),
             None => self.backup.iter().find_map(|&(_, _, rider)| {
                 let distance_m = may(rider)?.pickup.distance_m(&driver.at);
                 (distance_m <= self.policy.wide_m).then_some((rider, distance_m))
@@ -307,6 +311,24 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
             let stage = if is_backup { Stage::Backup } else { Stage::Near };
             self.offer(now, rider, slot, stage, distance_m);
         }
+    }
+
+    /// Of those who stand where `found` stands, the one who came first.
+    fn oldest_beside<'a>(
+        &'a self,
+        found: Found,
+        driver: &Driver<R, D>,
+        may: impl Fn(u32) -> Option<&'a Rider<R>>,
+    ) -> u32 {
+        let (mut rider, radius_m) = (found.number, found.distance_m + SAME_PLACE_M);
+        while let Some(number) = may(rider).map(|it| it.number)
+            && let Some(older) = self
+                .seeking
+                .nearest(&driver.at, radius_m, |it| may(it).is_some_and(|it| it.number < number))
+        {
+            rider = older.number;
+        }
+        rider
     }
 
     /// Asks a driver, or makes the match when drivers are not asked.
@@ -348,6 +370,7 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
         let offer = Self::told(now, &rider, driver, &asked);
         driver.hold = Hold::Riding { rider: Some(rider.id.clone()), lease: asked.lease };
         driver.last_match = asked.lease;
+        driver.last_rider = None;
         self.places.insert(rider.id, Place::Riding(asked.driver));
         *match asked.stage {
             Stage::Near => &mut self.counters.matched_near,

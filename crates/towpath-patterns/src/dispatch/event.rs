@@ -137,7 +137,8 @@ pub enum Event<R, D> {
         /// Why.
         why: Ended,
     },
-    /// A match ends before the ride did, by the driver. For the rider, who may ask again.
+    /// A match ends before the ride did, by the driver. For the rider, who may ask again, and for the driver, who may have said that he goes
+    /// home before he heard of the match.
     Lost {
         /// Who has no driver any more.
         rider: R,
@@ -178,7 +179,7 @@ pub enum Passed {
 }
 
 /// Why a request ended without a match.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Ended {
     /// No driver was found in time.

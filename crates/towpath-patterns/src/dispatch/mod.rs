@@ -104,6 +104,9 @@ mod event;
 mod geo;
 mod grid;
 mod policy;
+pub mod replay;
+#[cfg(feature = "csv")]
+pub mod rides;
 mod run;
 mod state;
 

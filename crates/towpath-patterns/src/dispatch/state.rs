@@ -138,8 +138,10 @@ pub(super) struct Driver<R, D> {
     /// Has said nothing for long.
     pub(super) is_silent: bool,
     pub(super) hold: Hold<R>,
-    /// The last match that he has accepted.
+    /// His last match.
     pub(super) last_match: Lease,
+    /// Whose ride it was, when he has said that he is free since.
+    pub(super) last_rider: Option<R>,
     /// When he is to be looked at next.
     pub(super) due: Option<Instant>,
 }

@@ -95,6 +95,7 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
             is_silent: false,
             hold: Hold::None,
             last_match: 0,
+            last_rider: None,
             due: None,
         });
         self.driver_slots.insert(report.driver.clone(), slot);
@@ -137,7 +138,17 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
                 driver.is_free = false;
                 self.lose(slot, Passed::Refused);
             }
-            _ => self.counters.reports_old += u64::from(!is_news),
+            _ => {
+                self.counters.reports_old += u64::from(!is_news);
+                // That he is free again has overtaken this: nobody was driven.
+                if driver.last_match == seen
+                    && let Some(rider) = driver.last_rider.take()
+                {
+                    let (driver, lease, why) = (driver.key.clone(), seen, Passed::Refused);
+                    self.counters.lost += 1;
+                    self.said.push_back(Event::Lost { rider, driver, lease, why });
+                }
+            }
         }
     }
 
@@ -159,10 +170,10 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
     /// A driver has brought his rider where he wanted to go.
     fn end_ride(&mut self, slot: u32) {
         let Some(driver) = self.drivers.get_mut(slot) else { return };
-        if let Hold::Riding { rider: Some(rider), .. } =
-            std::mem::replace(&mut driver.hold, Hold::None)
-        {
+        let hold = std::mem::replace(&mut driver.hold, Hold::None);
+        if let Hold::Riding { rider: Some(rider), .. } = hold {
             self.places.remove(&rider);
+            driver.last_rider = Some(rider);
         }
     }
 

@@ -268,7 +268,11 @@ fn a_driver_may_give_a_match_up() {
          Ada 2 1 100 accepts     -> Bob=Ada 1 near 0ms
          Ada 3 1 100 refuses     -> Bob lost Ada Refused
          Bob asks 0
-         Ada 4 1 100 free        -> Bob>Ada 2 near 100m",
+         Ada 4 1 100 free        -> Bob>Ada 2 near 100m
+         Ada 5 2 100 accepts     -> Bob=Ada 2 near 0ms
+         Ada 7 2 100 free
+         Ada 6 2 100 refuses     -> Bob lost Ada Refused
+         Ada 6 2 100 refuses",
     );
 }
 
