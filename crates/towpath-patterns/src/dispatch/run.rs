@@ -52,6 +52,7 @@ pub(super) async fn keep<R, D>(
         let (is_telling, has_room) = (decider.events() > 0, decider.events() < UNTOLD_MAX);
         select! {
             _ = ctx.done() => break,
+            () = out.closed() => break,
             policy = policies.recv() => match policy {
                 Some(policy) => decider.on(rt::now(), Input::Policy(policy)),
                 None => inbox.policies = None,

@@ -3,3 +3,4 @@
 mod grid;
 mod line;
 mod rules;
+mod schedules;
