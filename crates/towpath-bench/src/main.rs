@@ -12,7 +12,7 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@
 
 mod bus;
 mod cells;
+mod dispatch;
 #[cfg(feature = "durable")]
 mod durable;
 mod go;
@@ -124,6 +125,8 @@ enum Action {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Riders and drivers of a city, beside a lock with an R-tree or a map.
+    Dispatch(dispatch::Options),
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
     /// A hundred thousand device shadows.
@@ -159,6 +162,7 @@ fn main() -> ExitCode {
         Action::Saga { at_once, steps, quick, dir } => {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
+        Action::Dispatch(options) => dispatch::run(&options),
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
