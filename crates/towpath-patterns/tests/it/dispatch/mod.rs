@@ -2,5 +2,7 @@
 
 mod grid;
 mod line;
+#[cfg(feature = "csv")]
+mod rides;
 mod rules;
 mod schedules;
