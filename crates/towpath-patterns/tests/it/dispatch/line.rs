@@ -377,7 +377,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn nobody_is_given_twice_and_everybody_is_answered(
         first in 0_usize..4,

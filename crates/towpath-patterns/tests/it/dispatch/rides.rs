@@ -37,7 +37,7 @@ fn a_day_of_new_york_is_answered_in_time() {
     Sim::new().schedules(3).stall(Duration::ZERO).max_steps(5_000_000).test(
         "dispatch::rides::a_day_of_new_york_is_answered_in_time",
         move || {
-            let replay = Replay::new(evening.clone()).fold(day).drivers(60).speed(60.0);
+            let replay = Replay::new(evening.clone()).fold(day / 24).drivers(200).speed(60.0);
             async move {
                 scope(&Ctx::root(), |s| async move {
                     let (out, mut events) = bounded(EVENTS);
