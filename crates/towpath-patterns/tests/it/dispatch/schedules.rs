@@ -109,7 +109,9 @@ async fn city(strict: bool) -> Result<(), BoxError> {
         let (reports, on_line) = bounded(LINE);
         let dispatched = dispatch.clone();
         // It ends when the dispatcher does.
-        s.spawn("line", move |_| async move { drop(line(on_line, dispatched).await) });
+        s.spawn("line", move |_| async move {
+            let _ = line(on_line, dispatched).await;
+        });
         let mut told = Vec::new();
         for name in 0..DRIVERS {
             let (tell, heard) = unbounded();
