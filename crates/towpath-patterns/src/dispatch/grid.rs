@@ -9,8 +9,8 @@
 //!
 //! How it is built: the sphere is cut into bands of equal height and each band into cells about as wide as they are high. A cell hashes to one
 //! of 65,536 lists by the low bits of its band and column, so that a city's cells have lists of their own and far cells that share one are
-//! told apart by a comparison. Lists are links between places, in one vector. A search looks at the box around a circle that grows by a
-//! cell at a time, each cell once, and ends when what it has found is inside the circle.
+//! told apart by a comparison. Lists are links between places, in one vector. A search looks at the box around a circle that grows by half
+//! until something is found, and then once more to where that is; each cell once.
 //!
 //! Distances are compared as straight lines through a unit sphere: three multiplications and no trigonometry, right at the poles
 //! and over the date line.
@@ -33,6 +33,9 @@ const LOOKS_MIN: usize = 256;
 
 /// Boxes are larger than their circles by this, a tenth of a millimetre: far more than what is lost in rounding.
 const SLACK_DEG: f64 = 1e-9;
+
+/// Added to the distance of what was found, so that a circle of that size surely has it.
+const SLACK_M: f64 = 0.001;
 
 /// Added to a longitude, so that half around the earth to the west of everywhere is still positive.
 const TURNS_DEG: f64 = 900.0;
@@ -256,7 +259,12 @@ impl Grid {
         let mut seen: Option<Window> = None;
         let mut circle_m = 0.0;
         while seen.is_none() || (circle_m < radius_m && enough > chord2_of(circle_m)) {
-            circle_m = radius_m.min(circle_m + step_m);
+            // As far as what was found, or else half as far again.
+            let next_m = match enough {
+                f64::INFINITY => circle_m * 1.5 + step_m,
+                enough => distance_of(enough) + SLACK_M,
+            };
+            circle_m = radius_m.min(next_m);
             let window = self.window(center, circle_m);
             for band in window.south..=window.north {
                 for (from, to) in self.unseen(center, band, &window, seen.as_ref()) {
