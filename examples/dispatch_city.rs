@@ -92,11 +92,8 @@ async fn day(replay: Replay, policy: Policy) -> Result<(Tally, u64), BoxError> {
 
 fn print(title: &str, tally: &Tally, backup: u64) {
     println!("{title}");
-    println!(
-        "  {} riders, {} matched, {backup} through the backup queue",
-        tally.requests,
-        tally.matches()
-    );
+    let (riders, matches) = (tally.requests, tally.matches());
+    println!("  {riders} riders, {matches} matched; {backup} came into the backup queue");
     for stage in [Stage::Near, Stage::Wide, Stage::Backup] {
         let matched = tally.matched.get(&stage).map_or(&[][..], |it| it);
         if !matched.is_empty() {
@@ -134,8 +131,10 @@ async fn main() -> Result<(), BoxError> {
     let gathered = Policy { gather: Duration::from_millis(300), ..at_once };
     let (tally, backup) = day(replay, gathered).await?;
     print("gathered for 300 ms", &tally, backup);
-    println!(
-        "data: NYC Taxi & Limousine Commission trip records, as sampled in the seaborn data collection"
-    );
+    if is_real {
+        println!(
+            "data: NYC Taxi & Limousine Commission trip records, as sampled in the seaborn data collection"
+        );
+    }
     Ok(())
 }
