@@ -30,7 +30,7 @@
 //!     dispatch.report(ada(2, offer.lease, Says::Accept)?).await?;
 //!     let Some(Event::Matched(matched)) = events.recv().await else { panic!("she takes him") };
 //!     assert_eq!((matched.rider, matched.driver, matched.stage), ("Bob", "Ada", Stage::Near));
-//!     assert_eq!(matched.distance_m.round(), 690.0);
+//!     assert_eq!(matched.distance_m.round(), 689.0);
 //!     Ok(())
 //! })
 //! .await
