@@ -13,6 +13,7 @@
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 //! `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@
 
 mod bus;
 mod cells;
+mod dispatch;
 #[cfg(feature = "durable")]
 mod durable;
 mod fault;
@@ -114,6 +116,22 @@ enum Action {
     Fault(fault::Options),
     /// Durable steps of sagas a second, on a real disk.
     Saga(saga::Options),
+    Saga {
+        /// How many sagas at once.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+        at_once: Vec<usize>,
+        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
+        #[arg(long)]
+        steps: Option<usize>,
+        /// A hundredth of the work: shows that everything still runs.
+        #[arg(long)]
+        quick: bool,
+        /// A folder on the disk that is meant; that for temporary files without it.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Riders and drivers of a city, beside a lock with an R-tree or a map.
+    Dispatch(dispatch::Options),
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
     /// A hundred thousand device shadows.
@@ -148,6 +166,10 @@ fn main() -> ExitCode {
         Action::Bus(options) => bus::run(&options),
         Action::Fault(options) => fault::run(&options),
         Action::Saga(options) => saga::run(&options),
+        Action::Saga { at_once, steps, quick, dir } => {
+            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
+        }
+        Action::Dispatch(options) => dispatch::run(&options),
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {

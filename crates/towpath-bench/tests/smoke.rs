@@ -142,3 +142,19 @@ fn state_machines() {
         assert!(table.contains(line), "{line} is missing in {table}");
     }
 }
+
+#[test]
+fn dispatch() {
+    let rows = table("dispatch");
+    for load in ["full", "scarce"] {
+        for kind in ["towpath", "towpath, asked", "Mutex, rstar", "Mutex, HashMap"] {
+            let row = rows.iter().find(|row| row[1] == load && row[2] == kind);
+            let row = row.unwrap_or_else(|| panic!("no {kind} {load}: {rows:?}"));
+            let part = |cell: &str| cell.strip_suffix(" %").and_then(|it| it.parse::<f64>().ok());
+            let (matched, late) = (part(&row[8]), part(&row[9]));
+            let all = matched.zip(late).map(|(matched, late)| matched + late);
+            assert!(all.is_some_and(|all| (all - 100.0).abs() < 0.2), "{row:?}");
+        }
+    }
+    assert!(rows.iter().any(|row| row[1] == "Grid"), "{rows:?}");
+}

@@ -42,8 +42,14 @@ pub(crate) fn build_examples() -> PathBuf {
 /// Runs a program of `folder` that must end well, and returns what it printed.
 pub(crate) fn run(folder: &Path, name: &str) -> String {
     let program = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    let mut command = Command::new(program);
     // A panic that a story is about would print it, pages long.
-    let output = Command::new(program).env_remove("RUST_BACKTRACE").output().unwrap();
+    command.env_remove("RUST_BACKTRACE");
+    if name == "dispatch_city" {
+        // Without data it has a city of its own, which is the same on every machine.
+        command.env("TOWPATH_DATA", "none");
+    }
+    let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} failed: {}\n{errors}", output.status);
     String::from_utf8(output.stdout).unwrap()

@@ -1,6 +1,7 @@
 //! The patterns, on real threads and disks and in the simulator.
 
 mod bus;
+mod dispatch;
 mod fault;
 mod limit;
 mod log;
