@@ -5,6 +5,9 @@
 //! - An instance is in one place: idle here, with its holder, or retired; it is moved, so it cannot be in two.
 //! - No more are made than somebody waits for or the size asks for; while the factory fails, one at a time.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},

@@ -266,7 +266,8 @@ async fn a_failing_factory_is_not_overrun() {
     let attempts = Arc::default();
     let yard = Down(Arc::clone(&attempts));
     scope(&Ctx::root(), |s| async move {
-        let options = Options { wait_max: Duration::from_secs(1000), ..options() };
+        let sizing = Policy { tick: Duration::from_secs(100), ..Policy::default() };
+        let options = Options { wait_max: Duration::from_secs(1000), sizing, ..options() };
         let pool = Pool::start(&s, "down", yard, options);
         let borrowers: Vec<_> = (0..5)
             .map(|_| {
@@ -300,7 +301,7 @@ async fn what_is_idle_for_long_is_closed() {
         let both = (pool.lend(s.ctx()).await?, pool.lend(s.ctx()).await?);
         drop(both);
         assert_eq!(pool.snapshot().idle, 2);
-        rt::sleep(LONG).await;
+        rt::sleep(Duration::from_secs(90)).await;
         let snapshot = pool.snapshot();
         assert_eq!((snapshot.idle, snapshot.counts.expired, snapshot.size), (1, 1, 1));
         assert_eq!(books.closed.load(SeqCst), 1);
@@ -322,7 +323,7 @@ async fn warm_from_the_start_and_never_old() {
         let lease = pool.lend(s.ctx()).await?;
         assert_eq!((lease.uses(), pool.snapshot().counts.hits), (1, 1));
         drop(lease);
-        rt::sleep(LONG).await;
+        rt::sleep(Duration::from_secs(120)).await;
         let snapshot = pool.snapshot();
         assert!(snapshot.counts.old >= 2, "{snapshot:?}");
         let begun = rt::now();
