@@ -10,7 +10,7 @@
 //!   customer ◀──channel──▶ clerk          lease and folder are tied to the channel
 //! ```
 
-use std::{path::PathBuf, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use towpath::{BoxError, Ctx, bounded, rt, scope};
@@ -83,8 +83,10 @@ async fn conversation(pool: &Warm, ctx: &Ctx) -> Result<PathBuf, BoxError> {
         s.spawn("clerk", move |_| async move { while said.recv().await.is_some() {} });
         Ok(())
     });
-    let ended = talk.await.map_err(|error| error.to_string());
-    println!("{before} lent; {}; {} lent", ended.unwrap_err(), pool.snapshot().lent);
+    if let Err(error) = talk.await {
+        let why = error.source().map(ToString::to_string).unwrap_or_default();
+        println!("{before} lent; {error}: {why}; {} lent", pool.snapshot().lent);
+    }
     Ok(folder)
 }
 

@@ -70,9 +70,9 @@ async fn main() -> Result<(), BoxError> {
     .await?;
 
     // ANCHOR: replay
-    // A request every 50 seconds that takes two; from a log, it would be yours.
+    // Every 15 minutes somebody needs one for ten seconds. From a log, it would be yours.
     let log = (1..2_000)
-        .map(|n| Request { at: Duration::from_secs(50 * n), lasts: Duration::from_secs(2) });
+        .map(|n| Request { at: Duration::from_secs(900 * n), lasts: Duration::from_secs(10) });
     let making = Duration::from_millis(80);
     let kept = replay(log.clone(), making, &mut KeepAlive(Duration::from_secs(600)));
     let sizing = Sizing::new(Policy::default());

@@ -127,6 +127,8 @@ const PAUSES_KEPT: f64 = 500.0;
 const PAUSES_MIN: f64 = 10.0;
 /// Service times and rates of a minute ago count half.
 const HALF_LIFE: Duration = Duration::from_secs(60);
+/// Less than this of an instance is none: a rate that fades never gets to 0.
+const NEEDED_MIN: f64 = 0.01;
 /// What an idle instance costs for a tick, in misses, where the thrift is 0.
 ///
 /// Where it begins matters little, as the thrift is moved; this one and a margin of 1.5 are about as generous (`bench pool`).
@@ -183,7 +185,7 @@ impl Sizing {
         let lasts = self.services.quantile(quantile).unwrap_or(0) as f64 / 1e6;
         let rate = self.rate.tick(tally.arrivals, tick, lasts);
         let margin = self.policy.margin * (-self.thrift).exp();
-        let needed = (lasts * rate * margin).ceil() as usize;
+        let needed = (lasts * rate * margin - NEEDED_MIN).ceil().max(0.0) as usize;
         let expected = self.forecast.tick(tally.peak, PRICE * self.thrift.exp());
         let size = needed.max(expected).clamp(min.min(max), max);
         Plan { size, needed, expected, margin }
