@@ -9,12 +9,11 @@ use super::{
     gate::{Gate, Side},
     line::{Node, Phase},
     list::List,
-    lock::Lock,
     meet::Meet,
     op::{RecvOp, ReserveOp, SendOp, Step},
     recv::Receiving,
     ring::{Push, Ring},
-    tied::{Going, RECEIVERS, SEALED, SENDERS, Tied},
+    tied::{Aside, Going, RECEIVERS, SEALED, SENDERS},
     turnstile::Turnstile,
     wait::{Core, Line},
     watch::SetCore,
@@ -43,7 +42,7 @@ pub(crate) struct Chan<T> {
     /// so that a receiver takes one word.
     pub(super) kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
     /// What few channels need.
-    aside: OnceLock<Box<Aside>>,
+    pub(super) aside: OnceLock<Box<Aside>>,
     /// The receivers have gone, or the senders were shut out.
     left: AtomicBool,
     /// Which sides have gone and are done, see `tied.rs`.
@@ -54,14 +53,6 @@ pub(crate) struct Chan<T> {
     /// Whether each side sees a stream.
     send_linger: Linger,
     recv_linger: Linger,
-}
-
-/// What few channels need; made for the first who does.
-pub(super) struct Aside {
-    /// Senders that wait for the receivers' end, for nothing else.
-    leaving: Turnstile,
-    /// What goes with the channel.
-    pub(super) tied: Lock<Tied>,
 }
 
 // SAFETY: the queues are `Send` and `Sync` for `T: Send`, and `kept` is reached by one end alone. Attacked by `it::streams`
@@ -172,16 +163,6 @@ impl<T> Chan<T> {
             }
         }
         self.tell_leaving();
-    }
-
-    pub(super) fn aside(&self) -> &Aside {
-        self.aside.get_or_init(|| {
-            Box::new(Aside { leaving: Turnstile::new(0), tied: Lock::new(Tied::default()) })
-        })
-    }
-
-    pub(super) fn aside_if_any(&self) -> Option<&Aside> {
-        self.aside.get().map(|aside| &**aside)
     }
 
     /// Where senders wait for the end of the receivers.

@@ -15,7 +15,7 @@
 //!
 //! No unsafe code here.
 
-use super::{chan::Chan, drain::drain, lock::Lock};
+use super::{chan::Chan, drain::drain, lock::Lock, turnstile::Turnstile};
 use crate::sync::{Ordering, fence};
 
 /// No sender is left.
@@ -29,14 +29,31 @@ const BOTH: u8 = SENDERS | RECEIVERS;
 
 type Resource = Box<dyn Send>;
 
+/// What few channels need; made for the first who does.
+pub(super) struct Aside {
+    /// Senders that wait for the receivers' end, for nothing else.
+    pub(super) leaving: Turnstile,
+    tied: Lock<Tied>,
+}
+
 /// Resources of a channel; there only if it has had any.
 #[derive(Default)]
-pub(super) struct Tied {
+struct Tied {
     while_open: Vec<Resource>,
     to_the_end: Vec<Resource>,
 }
 
 impl<T> Chan<T> {
+    pub(super) fn aside(&self) -> &Aside {
+        self.aside.get_or_init(|| {
+            Box::new(Aside { leaving: Turnstile::new(0), tied: Lock::new(Tied::default()) })
+        })
+    }
+
+    pub(super) fn aside_if_any(&self) -> Option<&Aside> {
+        self.aside.get().map(|aside| &**aside)
+    }
+
     /// Keeps `resource` until both sides have gone.
     pub(crate) fn tie<R: Send + 'static>(&self, resource: R) {
         // Whoever calls has an end, so the end is yet to come and will look here.
