@@ -407,10 +407,10 @@ impl<F: Factory> Pool<F> {
         let now = rt::now();
         let mut stock = self.0.shared.stock();
         let item = stock.take(now, is_hit)?;
-        let (is_old, others_wait) = (stock.is_aged(&item, now), stock.waiting > 0);
+        let (is_old, is_short) = (stock.is_aged(&item, now), stock.is_short());
         drop(stock);
-        if others_wait {
-            // They may have counted on this one.
+        if is_short {
+            // Somebody who waits has counted on this one.
             self.0.ring();
         }
         Some((Lease::new(self.0.clone(), item), is_old))
@@ -434,9 +434,11 @@ impl<F: Factory> Pool<F> {
         let began = rt::now();
         let until = *until.get_or_insert_with(|| later(began, shared.wait_max));
         let end = ctx.deadline().map_or(until, |deadline| deadline.min(until));
-        shared.stock().wait(began, end, first)?;
+        let is_short = shared.stock().wait(began, end, first)?;
         let _waiting = Waiting(shared);
-        self.0.ring();
+        if is_short {
+            self.0.ring();
+        }
         select! { biased;
             permit = shared.available.acquire(1) => match permit {
                 Ok(permit) => {

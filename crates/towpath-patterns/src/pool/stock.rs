@@ -97,7 +97,8 @@ impl<I> Stock<I> {
         self.useful() + self.retired.len() + self.closing
     }
 
-    /// Lends the one that was used last. `None`: it was taken away when the pool stopped. `first`: of this borrower.
+    /// Lends the one that was used last. `None`: it was taken away when the pool stopped. `first`: of this borrower. Those who
+    /// wait may have counted on it, see [`is_short`](Self::is_short).
     pub(super) fn take(&mut self, now: Instant, first: bool) -> Option<Item<I>> {
         let mut item = self.idle.pop_back()?;
         (item.since, item.uses) = (now, item.uses + 1);
@@ -109,13 +110,18 @@ impl<I> Stock<I> {
         Some(item)
     }
 
-    /// Somebody finds nothing idle and wants to wait until `until`.
+    /// Whether the process should look: there is something to be made.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting > 0 && self.to_make(self.failing.as_ref().map_or(0, |it| it.failures)) > 0
+    }
+
+    /// Somebody finds nothing idle and wants to wait until `until`. Whether the process should look.
     pub(super) fn wait(
         &mut self,
         now: Instant,
         until: Instant,
         first: bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         let refused = if self.phase != Phase::Open {
             Some(Refused::Stopped)
         } else if self.waiting >= self.options.waiting_max {
@@ -135,7 +141,7 @@ impl<I> Stock<I> {
             return Err(refused);
         }
         self.waiting += 1;
-        Ok(())
+        Ok(self.is_short())
     }
 
     /// Whether an instance has lived long enough.

@@ -31,7 +31,7 @@ fn only_what_is_wanted_is_made() {
     assert_eq!(stock.to_make(0), 0);
     let wait =
         |stock: &mut Stock<u32>| stock.wait(now, now + Duration::from_secs(1), true).unwrap();
-    (0..6).for_each(|_| wait(&mut stock));
+    (0..6).for_each(|_| assert!(wait(&mut stock), "the process should look"));
     assert_eq!((stock.to_make(0), stock.to_make(1)), (2, 1), "two at once, or one to try");
     stock.making = 2;
     assert_eq!((stock.to_make(0), stock.to_make(1)), (0, 0));
