@@ -129,9 +129,7 @@ impl<F: Factory> Keeper<F> {
             let again = self.not_before.map(towpath::at);
             select! {
                 _ = ctx.done() => return Some(bell),
-                rung = bell.recv() => if rung.is_none() {
-                    return None;
-                },
+                rung = bell.recv() => rung?,
                 end = told.recv() => self.ended(end),
                 _ = tick.recv() => self.tick(),
                 () = again => self.not_before = None,
@@ -165,7 +163,7 @@ impl<F: Factory> Keeper<F> {
     /// Closes and makes what is to be.
     fn work(&mut self) {
         loop {
-            let Some(instance) = self.shared.stock().to_close() else { break };
+            let Some(instance) = self.shared.stock().next_to_close() else { break };
             self.close(instance);
         }
         if self.not_before.is_some() {

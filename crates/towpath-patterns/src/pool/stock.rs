@@ -260,7 +260,7 @@ impl<I> Stock<I> {
     }
 
     /// The next to be closed; it counts as being closed until [`closing`](Self::closing) is counted down.
-    pub(super) fn to_close(&mut self) -> Option<I> {
+    pub(super) fn next_to_close(&mut self) -> Option<I> {
         let instance = self.retired.pop_front()?;
         self.closing += 1;
         Some(instance)

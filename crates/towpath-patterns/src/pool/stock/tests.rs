@@ -74,7 +74,7 @@ fn age_and_uses_and_idleness() {
         let item = stock.take(now, true).unwrap();
         assert_eq!(matches!(stock.give_back(item, now, false), Fate::Retired), is_last);
     }
-    assert_eq!((stock.to_close(), stock.counts.old), (Some(1), 1));
+    assert_eq!((stock.next_to_close(), stock.counts.old), (Some(1), 1));
     stock.closing -= 1;
 
     make(&mut stock, 2, now);
@@ -83,11 +83,11 @@ fn age_and_uses_and_idleness() {
     stock.size = 2;
     assert!(!stock.expire(now + 99 * second), "as many as there should be");
     assert!(stock.expire(now + 100 * second), "but not so old");
-    assert_eq!((stock.to_close(), stock.counts.old), (Some(2), 2));
+    assert_eq!((stock.next_to_close(), stock.counts.old), (Some(2), 2));
     stock.size = 0;
     assert!(!stock.expire(now + 119 * second));
     assert!(stock.expire(now + 120 * second));
-    assert_eq!((stock.to_close(), stock.counts.expired), (Some(3), 1));
+    assert_eq!((stock.next_to_close(), stock.counts.expired), (Some(3), 1));
 }
 
 /// Everything that may happen, in any order: each instance is in one place, and there are never too many.
@@ -112,7 +112,7 @@ fn the_books_balance() {
                 0 => stock.making += stock.to_make(random(2) as u32),
                 1 if stock.making > 0 => {
                     born += 1;
-                    drop(stock.join(born, now));
+                    let _ = stock.join(born, now);
                 }
                 2 if stock.making > 0 => stock.making -= 1, // it failed
                 3 | 4 => lent.extend(stock.take(now, true)),
@@ -121,9 +121,9 @@ fn the_books_balance() {
                 7 | 8 if !lent.is_empty() => {
                     let item = lent.swap_remove(random(lent.len() as u64) as usize);
                     let is_broken = random(4) == 0;
-                    drop(stock.give_back(item, now, is_broken));
+                    let _ = stock.give_back(item, now, is_broken);
                 }
-                9 => closing.extend(stock.to_close()),
+                9 => closing.extend(stock.next_to_close()),
                 10 => {
                     if let Some(instance) = closing.pop() {
                         stock.closing -= 1;
