@@ -14,6 +14,7 @@
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 //! `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `pool/` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod limit;
 mod link;
 mod machine;
 mod peers;
+mod pool;
 mod report;
 mod runner;
 mod saga;
@@ -134,6 +136,8 @@ enum Action {
     Dispatch(dispatch::Options),
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
+    /// Borrowing from warm pools, beside others, and real load against their policies.
+    Pool(pool::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -171,6 +175,7 @@ fn main() -> ExitCode {
         }
         Action::Dispatch(options) => dispatch::run(&options),
         Action::Limit(options) => limit::run(&options),
+        Action::Pool(options) => pool::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

@@ -125,6 +125,15 @@ fn limits_and_shadows() {
 }
 
 #[test]
+fn pools() {
+    // With or without the real load, whose rows have a ninth column.
+    let rows = table("pool");
+    let loans: Vec<_> = rows.iter().filter(|row| row.len() == 9).collect();
+    assert_eq!(loans.len(), 3 * 4, "{rows:?}");
+    assert!(loans.iter().all(|row| row[3].parse::<f64>().is_ok_and(|rate| rate > 0.0)), "{rows:?}");
+}
+
+#[test]
 fn unknown_names_are_refused() {
     for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {
         let status = Command::new(BENCH).args(args).output().expect("the bench starts").status;

@@ -1,4 +1,5 @@
 //! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows, dispatch.
+//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, warm pools, device shadows.
 //!
 //! Each pattern is processes and channels that a user could have written. It takes receivers, gives senders, lives in a
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
@@ -11,6 +12,7 @@ mod leb128;
 pub mod limit;
 pub mod log;
 pub mod machine;
+pub mod pool;
 pub mod saga;
 pub mod shadow;
 #[cfg(feature = "xes")]

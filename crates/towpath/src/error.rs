@@ -24,6 +24,17 @@ pub enum TryRecvError {
     Closed,
 }
 
+/// The channel is closed, so nothing is tied to it any more; here is what was to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TieError<R>(pub R);
+
+impl<R> TieError<R> {
+    /// What was not tied.
+    pub fn into_inner(self) -> R {
+        self.0
+    }
+}
+
 /// The receivers are gone, so no place can be reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReserveError;
@@ -89,6 +100,20 @@ impl<T> Error for SendError<T> {
         Some(&Gone)
     }
 }
+
+impl<R> fmt::Debug for TieError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TieError(..)")
+    }
+}
+
+impl<R> fmt::Display for TieError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the channel is closed; release the resource, or tie it to another")
+    }
+}
+
+impl<R> Error for TieError<R> {}
 
 /// What is behind every error of a sender whose receivers are gone, so that a scope can tell it from others: it often
 /// only echoes the failure of the process that had them.

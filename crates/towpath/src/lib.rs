@@ -81,7 +81,7 @@ pub mod sync {
 
 pub use channel::{Permit, Receiver, Sender, SharedReceiver, bounded, rendezvous, unbounded};
 pub use ctx::{CancelOnDrop, Canceller, Cause, Ctx, Done};
-pub use error::{ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};
+pub use error::{ReserveError, SendError, TieError, TryRecvError, TryReserveError, TrySendError};
 pub use failure::{BoxError, Error};
 pub use headers::Headers;
 pub use network::Network;

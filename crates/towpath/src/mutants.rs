@@ -144,6 +144,8 @@ mod chosen {
         closed_tells_nobody => sim,
         /// The receivers' end and the first who waits for it miss each other.
         closed_without_fence => loom("closed_is_told"),
+        /// The end of a channel and whoever ties something to it miss each other.
+        tied_without_fence => loom("tied_or_given_back"),
         /// A sender that came too late for a place can be overtaken again and again.
         meet_late_again => sim,
         /// A meeting channel takes one message too many.

@@ -6,6 +6,7 @@ mod fault;
 mod limit;
 mod log;
 mod machine;
+mod pool;
 mod saga;
 mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]

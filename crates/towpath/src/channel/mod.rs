@@ -28,11 +28,34 @@
 //! received next. And since only the sending task itself may let go of its message, [`try_recv`](Receiver::try_recv)
 //! that finds a task waiting to send answers `Empty` once and has the message at a later call.
 
+//!
+//! # Resources
+//!
+//! What belongs to a conversation can be tied to its channel: a file, a sandbox, a temporary folder, a lease. It is a value that
+//! releases itself when it is dropped, and the channel drops it, exactly once, in whatever order the ends go:
+//!
+//! | tied with | dropped when | messages in the queue |
+//! |---|---|---|
+//! | [`tie`](Sender::tie) | both sides have gone | have been received, or dropped, before |
+//! | [`tie_while_open`](Sender::tie_while_open) | one side has gone, or a network shut the senders out | receivers went: dropped before; senders went: still to be received |
+//!
+//! - An end goes when its owner drops it: by returning, by a panic, by being cancelled. A permit, a waiting operation and an arm of
+//!   a select borrow their end, and a [`SelectSet`](crate::SelectSet) owns its receivers, so none of them outlives it.
+//! - It is dropped by whoever drops the last end of a side, inside that drop, after the other side has been told; the
+//!   youngest first, those of `tie_while_open` before those of `tie`, all of them even when one panics. Who sees the end may see it
+//!   a moment before the release. To wait for the release, let the resource say so: put a [`Sender`] into it.
+//! - So its `drop` may wait for those on the other side of the channel, but not for whoever drops this end, and in a task not for long.
+//!   What takes time is handed over to a process that has it.
+//! - To use it meanwhile, tie an `Arc` and keep a `Weak`: nobody can hold on to it by mistake.
+//!
+//! Not released: what is tied to a channel whose end was leaked (`mem::forget`), or is kept by that very resource.
+
 mod permit;
 mod receiver;
 mod sender;
 #[cfg(feature = "futures")]
 mod streams;
+mod tied;
 
 pub use permit::{Permit, Reserving};
 pub use receiver::{Receiver, SharedReceiver};

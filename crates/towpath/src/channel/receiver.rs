@@ -28,7 +28,7 @@ pub struct Receiver<T> {
 ///
 /// When the last one is dropped the channel closes.
 pub struct SharedReceiver<T> {
-    end: RecvEnd<T, true>,
+    pub(super) end: RecvEnd<T, true>,
 }
 
 macro_rules! receiving {

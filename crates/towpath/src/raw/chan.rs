@@ -13,13 +13,14 @@ use super::{
     op::{RecvOp, ReserveOp, SendOp, Step},
     recv::Receiving,
     ring::{Push, Ring},
+    tied::{Aside, Going, RECEIVERS, SEALED, SENDERS},
     turnstile::Turnstile,
     wait::{Core, Line},
     watch::SetCore,
 };
 use crate::{
     rt::{Op, sim},
-    sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence},
+    sync::{AtomicBool, AtomicU8, AtomicUsize, Ordering, UnsafeCell, fence},
 };
 
 /// Below this capacity sender and receiver meet at nearly every message, and handing over under one lock is faster
@@ -40,10 +41,12 @@ pub(crate) struct Chan<T> {
     /// What `poll_recv` keeps between its calls: the exclusive receiving end's own, reached through `&mut` on it. Here
     /// so that a receiver takes one word.
     pub(super) kept: UnsafeCell<Option<Pin<Box<Receiving<'static, T>>>>>,
-    /// Senders that wait for the receivers' end, for nothing else; made for the first of them.
-    leaving: OnceLock<Box<Turnstile>>,
+    /// What few channels need.
+    pub(super) aside: OnceLock<Box<Aside>>,
     /// The receivers have gone, or the senders were shut out.
     left: AtomicBool,
+    /// Which sides have gone and are done, see `tied.rs`.
+    pub(super) gone: AtomicU8,
     /// How tasks on each side wait.
     send_patience: Patience,
     recv_patience: Patience,
@@ -96,8 +99,9 @@ impl<T> Chan<T> {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             kept: UnsafeCell::new(None),
-            leaving: OnceLock::new(),
+            aside: OnceLock::new(),
             left: AtomicBool::new(false),
+            gone: AtomicU8::new(0),
             send_patience: Patience::new(),
             recv_patience: Patience::new(),
             send_linger: Linger::new(),
@@ -143,6 +147,7 @@ impl<T> Chan<T> {
     /// value back; what is queued is still received, and then the end. That the senders really go later, or the
     /// receivers, changes nothing more. Attacked by `loom::seal_*`.
     pub(crate) fn seal(&self) {
+        let _going = Going { chan: self, side: SEALED };
         match &self.queue {
             Queue::Meet(meet) => meet.seal(),
             // In this order: who sees that the senders are gone sees a queue that nothing enters any more.
@@ -162,7 +167,7 @@ impl<T> Chan<T> {
 
     /// Where senders wait for the end of the receivers.
     pub(super) fn leaving(&self) -> &Turnstile {
-        let line = self.leaving.get_or_init(|| Box::new(Turnstile::new(0)));
+        let line = &self.aside().leaving;
         // With the one in `tell_leaving`: a line that was made too late to be told is made by one who sees the end.
         fence(Ordering::SeqCst);
         line
@@ -178,8 +183,8 @@ impl<T> Chan<T> {
     fn tell_leaving(&self) {
         self.left.store(true, Ordering::Release);
         mutant!(closed_without_fence, fence(Ordering::SeqCst), ());
-        if let Some(line) = self.leaving.get() {
-            line.tell_all(|| mutant!(closed_tells_nobody, true, false));
+        if let Some(aside) = self.aside_if_any() {
+            aside.leaving.tell_all(|| mutant!(closed_tells_nobody, true, false));
         }
     }
 
@@ -197,6 +202,7 @@ impl<T> Chan<T> {
         if self.senders.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
+        let _going = Going { chan: self, side: SENDERS };
         match &self.queue {
             Queue::Meet(meet) => meet.close_senders(),
             Queue::Ring(ring) => ring.gate.close_senders(),
@@ -225,6 +231,7 @@ impl<T> Chan<T> {
         if self.receivers.fetch_sub(1, Ordering::SeqCst) != 1 {
             return false;
         }
+        let _going = Going { chan: self, side: RECEIVERS };
         match &self.queue {
             Queue::Meet(meet) => meet.close_receivers(|| self.tell_leaving()),
             Queue::Ring(ring) => {

@@ -24,7 +24,7 @@
 //! | `models.rs` | what models alone reach of `slot.rs` | `loom::slot_*` |
 //! | `pin.rs` | pin projections | `it::cancel` |
 //!
-//! `backoff.rs` has no unsafe code: how long to look before parking.
+//! `backoff.rs` (how long to look before parking) and `tied.rs` (what goes with a channel) have no unsafe code.
 #![expect(
     unsafe_code,
     reason = "the home of unsafe code; each block argues, the table above says who attacks it"
@@ -53,6 +53,7 @@ pub(crate) mod ring;
 pub(crate) mod seen;
 pub(crate) mod send;
 pub(crate) mod slot;
+pub(crate) mod tied;
 pub(crate) mod tree;
 pub(crate) mod turn;
 pub(crate) mod turns;

@@ -27,6 +27,7 @@ mod smoke;
 mod streams;
 mod stress;
 mod supervisor;
+mod tied;
 mod time;
 mod traced;
 mod traits;

@@ -29,6 +29,7 @@ mod ring;
 mod seal;
 mod select;
 mod slot;
+mod tied;
 
 use std::{
     future::Future,

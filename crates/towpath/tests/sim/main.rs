@@ -15,5 +15,6 @@ mod rt;
 mod scope;
 mod selects;
 mod supervisor;
+mod tied;
 mod time;
 mod tools;
