@@ -27,7 +27,6 @@
 //! Two consequences for a rendezvous with tasks. A message that was handed to a receive which is then dropped is
 //! received next. And since only the sending task itself may let go of its message, [`try_recv`](Receiver::try_recv)
 //! that finds a task waiting to send answers `Empty` once and has the message at a later call.
-
 //!
 //! # Resources
 //!
