@@ -10,6 +10,7 @@ mod leb128;
 pub mod limit;
 pub mod log;
 pub mod machine;
+pub mod matcher;
 pub mod saga;
 pub mod shadow;
 #[cfg(feature = "xes")]
