@@ -134,3 +134,36 @@ pub fn rules_of_all(
 ) -> Vec<Rules<Paper>> {
     Way::ALL.map(|way| way.rules(deadline, settle, tolerance)).into()
 }
+
+/// The papers of a log, in the order of their time; keyed by the item, known by their place in its trace. What is dated before `since` is
+/// taken as of then: vendors date their papers by hand, a few of them decades off.
+///
+/// # Errors
+/// Those of the log; [`ErrorKind::NotALog`](crate::xes::ErrorKind::NotALog) when a trace lacks its name, or a paper its time.
+#[cfg(feature = "xes")]
+pub fn papers<R: std::io::BufRead>(
+    log: &mut crate::xes::Log<R>,
+    since: Duration,
+) -> Result<Vec<(Stream, super::Part<std::sync::Arc<str>, Paper>)>, crate::xes::Error> {
+    use crate::xes::{ErrorKind, error};
+    let lacks = |number: usize, what| {
+        let what = format!("trace {number} of the log lacks {what}; mend the file");
+        error(ErrorKind::NotALog, 0, what)
+    };
+    let mut papers = Vec::new();
+    let mut number = 0;
+    while let Some(trace) = log.next_trace()? {
+        number += 1;
+        let name = trace.name().ok_or_else(|| lacks(number, "its name"))?;
+        let key = std::sync::Arc::<str>::from(name);
+        for (event, id) in trace.events.iter().zip(1..) {
+            let Some((stream, what)) = event.name().and_then(Paper::of_activity) else { continue };
+            let seconds = event.seconds().ok_or_else(|| lacks(number, "the time of a paper"))?;
+            let at = Duration::from_secs(seconds.try_into().unwrap_or(0)).max(since);
+            papers.push((stream, super::Part { key: key.clone(), id, what, at, body: () }));
+        }
+    }
+    // Stable: what happened in one minute stays in the order of its trace.
+    papers.sort_by_key(|(_, part)| part.at);
+    Ok(papers)
+}

@@ -5,6 +5,7 @@ mod fault;
 mod limit;
 mod log;
 mod machine;
+mod matcher;
 mod saga;
 mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
