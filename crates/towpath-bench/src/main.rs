@@ -12,7 +12,7 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `matcher/` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod instructions;
 mod limit;
 mod link;
 mod machine;
+mod matcher;
 mod peers;
 mod report;
 mod runner;
@@ -126,6 +127,8 @@ enum Action {
     },
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
+    /// Three streams matched by key, beside a map under locks.
+    Matcher(matcher::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -160,6 +163,7 @@ fn main() -> ExitCode {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
         Action::Limit(options) => limit::run(&options),
+        Action::Matcher(options) => matcher::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

@@ -1,4 +1,5 @@
-//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows.
+//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows,
+//! a matcher of streams.
 //!
 //! Each pattern is processes and channels that a user could have written. It takes receivers, gives senders, lives in a
 //! scope, and runs unchanged in the simulator. State machines do no I/O.

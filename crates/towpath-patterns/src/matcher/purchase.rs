@@ -11,7 +11,8 @@
 //! | [`Way::Consignment`] | goods, and no invoice on this level |
 //!
 //! In each there is one order. What the vendor writes may come at any time, before the order too. A cancellation undoes the last goods
-//! receipt or invoice; that of a cleared invoice undoes the clearing with it. A deleted item is an order that is undone.
+//! receipt or invoice; that of a cleared invoice undoes the clearing with it. A deleted or blocked item is an
+//! order that is undone, until it is reactivated.
 //!
 //! Amounts are compared if they are there: goods received with invoices, within a tolerance. The log has none, and does not say
 //! which item matches in which way.
@@ -68,7 +69,7 @@ impl Paper {
         Some(match activity {
             "Vendor creates invoice" | "Vendor creates debit memo" => is(Self::Vendor),
             "Create Purchase Order Item" | "Reactivate Purchase Order Item" => is(Self::Order),
-            "Delete Purchase Order Item" => undo(Self::Order),
+            "Delete Purchase Order Item" | "Block Purchase Order Item" => undo(Self::Order),
             "Record Goods Receipt" => is(Self::Receipt),
             "Cancel Goods Receipt" => undo(Self::Receipt),
             "Record Invoice Receipt" | "Record Subsequent Invoice" => is(Self::Invoice),

@@ -25,14 +25,14 @@ fn what() -> impl Strategy<Value = What<Paper>> {
     ];
     prop_oneof![
         12 => (kind.clone(), 0..8_i64).prop_map(|(kind, amount)| What::Is { kind, amount }),
-        1 => (0..12_u64).prop_map(|id| What::Undo { id }),
-        1 => kind.prop_map(|kind| What::UndoLast { kind }),
+        2 => (0..24_u64).prop_map(|id| What::Undo { id }),
+        2 => kind.prop_map(|kind| What::UndoLast { kind }),
     ]
 }
 
 fn stream() -> impl Strategy<Value = Stream> {
-    let part = (0..3_u8, 0..12_u64, what(), 0..4_u64);
-    proptest::collection::vec(part, 0..24).prop_map(|parts| {
+    let part = (0..5_u8, 0..24_u64, what(), 0..4_u64);
+    proptest::collection::vec(part, 0..16).prop_map(|parts| {
         let mut at = 0;
         let timed = parts.into_iter().map(|(key, id, what, later)| {
             at += later;
@@ -122,7 +122,7 @@ fn merged(streams: &[Stream]) -> Vec<(u64, Part<u8, Paper>)> {
 fn random_streams_reach_every_outcome() {
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..1_000 {
         let streams = proptest::collection::vec(stream(), STREAMS);
         let streams = streams.new_tree(&mut runner).unwrap().current();
         for told in (Brute { within: 20, settle: 2 }).told(&merged(&streams)).values().flatten() {

@@ -104,7 +104,7 @@ fn each_way_matches_what_it_should() {
         ("O G I C", ["=", "=", "=", billed]),
         ("V O G I C", ["=", "=", "=", billed]),
         ("O I G C", ["Invoice before Receipt", "=", "=", billed]),
-        ("O I C", [no_goods, no_goods, "=", billed]),
+        ("O I C", [no_goods, no_goods, "=", no_goods]),
         ("O G", [no_invoice, no_invoice, no_invoice, "="]),
         (
             "O G I",
@@ -115,7 +115,7 @@ fn each_way_matches_what_it_should() {
                 .try_into()
                 .unwrap(),
         ),
-        ("O G G- I C", [no_goods, no_goods, "=", billed]),
+        ("O G G- I C", [no_goods, no_goods, "=", no_goods]),
         ("O G I C I- I C", ["=", "=", "=", billed]),
         ("O G G I I C C", ["=", "=", "=", "2 of Invoice, 0 at most"]),
         ("O O-", ["0"; 4]),
@@ -209,10 +209,37 @@ fn name(difference: &Difference<Paper>) -> String {
         Difference::Uneven { has_of, has_by, .. } if has_of > has_by => "not cleared".to_owned(),
         Difference::Uneven { .. } => "cleared without invoice".to_owned(),
         Difference::Early { kind, before } => format!("{kind:?} before {before:?}"),
-        Difference::UndidNothing { kind, .. } => format!("cancelled nothing: {kind:?}"),
+        Difference::UndidNothing { kind: Some(kind), .. } => format!("cancelled nothing: {kind:?}"),
         other => format!("{other}"),
     }
 }
+
+/// What is found under each way, and what is first wrong with those that do not match.
+const EXPECTED: [(&str, &str); 4] = [
+    (
+        "4449 matched, 7402 not, 122 void, 1858 papers late",
+        "487 Invoice before Receipt, 2697 Invoice missing, 35 Order missing, 520 Receipt missing, \
+         2 cancelled nothing: Invoice, 3 cancelled nothing: Order, \
+         1 cancelled nothing: Receipt, 1045 cleared without invoice, 2612 not cleared",
+    ),
+    (
+        "5003 matched, 6848 not, 122 void, 2044 papers late",
+        "2662 Invoice missing, 35 Order missing, 520 Receipt missing, 2 cancelled nothing: Invoice, \
+         3 cancelled nothing: Order, 3 cancelled nothing: Receipt, \
+         1037 cleared without invoice, 2586 not cleared",
+    ),
+    (
+        "5142 matched, 6705 not, 126 void, 2077 papers late",
+        "2930 Invoice missing, 29 Order missing, 3 cancelled nothing: Invoice, \
+         3 cancelled nothing: Order, 9 cancelled nothing: Receipt, \
+         1045 cleared without invoice, 2686 not cleared",
+    ),
+    (
+        "2903 matched, 8952 not, 118 void, 1976 papers late",
+        "36 Order missing, 522 Receipt missing, 6 cancelled nothing: Receipt, \
+         391 cleared without invoice, 7997 too many of Invoice",
+    ),
+];
 
 /// All of the log, under each of the four ways, since it does not say which item is which.
 #[test]
@@ -230,8 +257,8 @@ fn a_year_of_purchase_orders() {
     for paper in sorted {
         by_item.entry(paper.1.key.clone()).or_default().push(paper);
     }
-    assert_eq!((all.len(), by_item.len()), (0, 0));
-    for way in Way::ALL {
+    assert_eq!((all.len(), by_item.len()), (154_643, 11_973));
+    for (way, expected) in Way::ALL.into_iter().zip(EXPECTED) {
         let rules = way.rules(DEADLINE, SETTLE, Tolerance::EXACT);
         let matcher = Matcher::new(rules).event_time(all.len());
         let watch = matcher.watch();
@@ -253,6 +280,10 @@ fn a_year_of_purchase_orders() {
             assert_eq!(ends[item], by_hand(way, papers), "{item} in {way:?}");
         }
         let Counters { matched, unmatched, void, late, duplicates, hurried, .. } = watch.snapshot();
-        println!("{way:?} {matched} {unmatched} {void} {late} {duplicates} {hurried} {reasons:?}");
+        assert_eq!((duplicates, hurried), (0, 0), "{way:?}");
+        let reasons: Vec<_> =
+            reasons.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let found = format!("{matched} matched, {unmatched} not, {void} void, {late} papers late");
+        assert_eq!((found.as_str(), reasons.join(", ").as_str()), expected, "{way:?}");
     }
 }
