@@ -235,7 +235,7 @@ impl Desk for Dashed {
 
 pub(super) fn dashed_scan(orders: u64, rate: Option<u64>) -> Result<Figures, String> {
     let clock = Clock(Instant::now());
-    let sets = Arc::new(DashMap::new());
+    let sets = Arc::new(DashMap::<u64, Set>::new());
     let closed = Arc::new(Mutex::new(Closed::default()));
     let (out, told) = mpsc::channel();
     let (swept, gone, say) = (sets.clone(), closed.clone(), out.clone());
@@ -245,7 +245,7 @@ pub(super) fn dashed_scan(orders: u64, rate: Option<u64>) -> Result<Figures, Str
         let mut orders = Vec::new();
         for mut it in swept.iter_mut() {
             let order = *it.key();
-            let set: &mut Set = it.value_mut();
+            let set = it.value_mut();
             if let Some(told) = set.expire(now, deadline) {
                 say.send(told).expect("somebody listens");
                 orders.push(order);

@@ -95,6 +95,17 @@ impl State {
     /// Reacts to an event: appends the records that follow, which are applied already.
     pub fn take(&mut self, event: Event, moment: Moment<'_>, out: &mut Vec<Record>) -> Taken {
         let before = out.len();
+        match self.hear(event, moment, out) {
+            Taken::Noted => {}
+            other => return other,
+        }
+        self.go_on(moment, out);
+        if out.len() > before { Taken::Noted } else { Taken::Ignored }
+    }
+
+    /// As [`take`](Self::take), but whatever follows from the event waits for the next [`Tick`](Event::Tick): for who must not be called
+    /// now.
+    pub fn hear(&mut self, event: Event, moment: Moment<'_>, out: &mut Vec<Record>) -> Taken {
         match event {
             Event::Tick => {}
             Event::Answer { step, undo, attempt, verdict } => {
@@ -126,8 +137,7 @@ impl State {
                 }
             }
         }
-        self.go_on(moment, out);
-        if out.len() > before { Taken::Noted } else { Taken::Ignored }
+        Taken::Noted
     }
 
     /// The call that is under way.
