@@ -1,7 +1,7 @@
 //! The matcher's process: streams in, outputs out, and a clock for deadlines.
 //!
-//! Messages, the timer and the context are polled by hand and not as arms of a `select!`: what the set of streams has taken is then
-//! handled, and cannot lose against another arm.
+//! Streams, timer and context are polled by hand: the streams take turns, and of one that has something some more is taken without looking
+//! at the others. So what a wait costs is shared by a burst.
 
 use std::{
     error, fmt,
@@ -12,15 +12,20 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use towpath::{
-    Cause, Ctx, Receiver, Sender, TrySendError, rt, select,
-    select::{Key as StreamKey, SelectSet},
-};
+use towpath::{Cause, Ctx, Receiver, Sender, TryRecvError, TrySendError, rt, select};
 
 use super::{Counters, Input, Key, Kind, Matcher, Output, ahead::Ahead, state::State};
+
+/// Inputs that are taken from one stream before the others, the clock and the context are looked at again.
+///
+/// Some tens of microseconds of work: what comes by another stream meanwhile waits no longer than that.
+const BURST: usize = 32;
+
+/// Bursts after which other tasks of the same thread have a turn, however much there is to do.
+const TURN: usize = 64;
 
 /// Why a matcher ended before its streams did. Sets that were open are gone; feed the streams again.
 #[derive(Clone, Debug)]
@@ -149,41 +154,43 @@ impl<K: Key, T: Kind> Matcher<K, T> {
         out: Sender<Output<K, T, B>>,
     ) -> Result<Counters, Error> {
         let mut telling = Telling { shared: self.shared, told: Counters::default() };
-        let mut set = SelectSet::new();
-        let keys: Vec<StreamKey> = streams.into_iter().map(|stream| set.recv(stream)).collect();
-        let mut ahead = self.ahead_max.map(|most| Ahead::new(keys.len(), most));
+        let mut streams = Streams::new(streams);
+        let mut ahead = self.ahead_max.map(|most| Ahead::new(streams.all.len(), most));
         let mut state = State::new(self.rules, self.choose, self.limits);
         let begun = rt::now();
-        let arrival = || rt::now().saturating_duration_since(begun);
-        while !set.is_empty() {
+        while streams.open > 0 {
             let due = if ahead.is_none() { state.next_due() } else { None };
-            let timer = due.and_then(|due| begun.checked_add(due)).map(towpath::at);
-            let news = next(&ctx, &mut set, timer).await?;
-            let stream = |key| keys.iter().position(|it| *it == key).unwrap_or_default();
-            match (news, &mut ahead) {
-                (Some((_, Some(Input::Part(mut part)))), None) => {
-                    part.at = arrival();
-                    expire(&mut state, part.at, &ctx, &out).await?;
-                    state.take(part.at, part);
-                }
-                (Some((key, Some(Input::Part(part)))), Some(ahead)) => {
-                    ahead.put(stream(key), part.at, part);
-                    merged(&mut state, ahead, &ctx, &out).await?;
-                }
-                (Some((key, Some(Input::Clock(at)))), Some(ahead)) => {
-                    ahead.clock(stream(key), at);
-                    merged(&mut state, ahead, &ctx, &out).await?;
-                }
-                (Some((key, None)), Some(ahead)) => {
-                    ahead.end(stream(key));
-                    merged(&mut state, ahead, &ctx, &out).await?;
-                }
-                (Some((_, Some(Input::Clock(_)) | None)) | None, None) => {
-                    expire(&mut state, arrival(), &ctx, &out).await?;
-                }
-                (None, Some(_)) => {}
+            let timer = due.and_then(|due| begun.checked_add(due));
+            let first = streams.wait(&ctx, timer).await?;
+            let now = rt::now().saturating_duration_since(begun);
+            if ahead.is_none() {
+                expire(&mut state, now, &ctx, &out).await?;
             }
-            tell(&mut state, &ctx, &out).await?;
+            let mut left = BURST;
+            let mut next = first;
+            while let Some((stream, news)) = next {
+                match (news, &mut ahead) {
+                    (Some(Input::Part(mut part)), None) => {
+                        part.at = now;
+                        state.take(now, part);
+                    }
+                    (Some(Input::Part(part)), Some(ahead)) => ahead.put(stream, part.at, part),
+                    (Some(Input::Clock(at)), Some(ahead)) => ahead.clock(stream, at),
+                    (Some(Input::Clock(_)), None) => {}
+                    (None, ahead) => {
+                        streams.end(stream);
+                        if let Some(ahead) = ahead {
+                            ahead.end(stream);
+                        }
+                    }
+                }
+                if let Some(ahead) = &mut ahead {
+                    merged(&mut state, ahead, &ctx, &out).await?;
+                }
+                tell(&mut state, &ctx, &out).await?;
+                left -= 1;
+                next = if left > 0 { streams.more(stream) } else { None };
+            }
             let hurried = ahead.as_ref().map_or(0, |ahead| ahead.hurried);
             telling.tell(Counters { hurried, ..state.counters() });
         }
@@ -195,32 +202,75 @@ impl<K: Key, T: Kind> Matcher<K, T> {
     }
 }
 
-type News<K, T, B> = Option<(StreamKey, Option<Input<K, T, B>>)>;
+/// What a stream brings; `None` at its end.
+type News<X> = Option<X>;
 
-/// The next message or end of a stream; `None` when it is time.
-async fn next<K, T, B>(
-    ctx: &Ctx,
-    set: &mut SelectSet<Input<K, T, B>>,
-    timer: Option<towpath::After>,
-) -> Result<News<K, T, B>, Error> {
-    let (mut done, mut news, mut timer) = (pin!(ctx.done()), pin!(set.next()), pin!(timer));
-    poll_fn(|cx| {
-        if ctx.is_done()
-            && let Poll::Ready(cause) = done.as_mut().poll(cx)
-        {
-            return Poll::Ready(Err(Error::Ended(cause)));
+/// The streams, each in its place until it ends.
+struct Streams<X> {
+    all: Vec<Option<Receiver<X>>>,
+    open: usize,
+    /// Who is looked at first.
+    first: usize,
+    /// Bursts since others had a turn.
+    bursts: usize,
+}
+
+impl<X> Streams<X> {
+    fn new(streams: Vec<Receiver<X>>) -> Self {
+        let open = streams.len();
+        Self { all: streams.into_iter().map(Some).collect(), open, first: 0, bursts: 0 }
+    }
+
+    fn end(&mut self, stream: usize) {
+        self.open -= usize::from(self.all[stream].take().is_some());
+    }
+
+    /// What else a stream has; `None`: nothing now.
+    fn more(&mut self, stream: usize) -> Option<(usize, News<X>)> {
+        match self.all[stream].as_mut()?.try_recv() {
+            Ok(input) => Some((stream, Some(input))),
+            Err(TryRecvError::Closed) => Some((stream, None)),
+            Err(TryRecvError::Empty) => None,
         }
-        if let Poll::Ready(news) = news.as_mut().poll(cx) {
-            return Poll::Ready(Ok(Some(news)));
-        }
-        if let Some(timer) = timer.as_mut().as_pin_mut()
-            && timer.poll(cx).is_ready()
-        {
-            return Poll::Ready(Ok(None));
-        }
-        done.as_mut().poll(cx).map(|cause| Err(Error::Ended(cause)))
-    })
-    .await
+    }
+
+    /// Waits for any stream; `None` when it is time.
+    async fn wait(
+        &mut self,
+        ctx: &Ctx,
+        timer: Option<Instant>,
+    ) -> Result<Option<(usize, News<X>)>, Error> {
+        let (mut done, mut timer) = (pin!(ctx.done()), pin!(timer.map(towpath::at)));
+        poll_fn(|cx| {
+            if ctx.is_done()
+                && let Poll::Ready(cause) = done.as_mut().poll(cx)
+            {
+                return Poll::Ready(Err(Error::Ended(cause)));
+            }
+            if self.bursts >= TURN {
+                self.bursts = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let many = self.all.len();
+            for stream in (self.first..many).chain(0..self.first) {
+                let Some(receiver) = &mut self.all[stream] else { continue };
+                if let Poll::Ready(news) = receiver.poll_recv(cx) {
+                    self.first = (stream + 1) % many;
+                    self.bursts += 1;
+                    return Poll::Ready(Ok(Some((stream, news))));
+                }
+            }
+            self.bursts = 0;
+            if let Some(timer) = timer.as_mut().as_pin_mut()
+                && timer.poll(cx).is_ready()
+            {
+                return Poll::Ready(Ok(None));
+            }
+            done.as_mut().poll(cx).map(|cause| Err(Error::Ended(cause)))
+        })
+        .await
+    }
 }
 
 /// Closes all sets whose time has come.

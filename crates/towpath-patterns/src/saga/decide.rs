@@ -232,7 +232,9 @@ impl State {
         let quarantine = how.is_death() && deaths >= m.plan.deaths;
         let pause = match patience {
             Some(it) if !matches!(how, How::Crashed | How::Stopped) => {
-                millis(it.backoff.pause(tries + deaths, m.chance))
+                let pause = millis(it.backoff.pause(tries + deaths, m.chance));
+                // By chance none at all; but a suspect is called by the gate, and so not at once.
+                pause.max(u64::from(how.is_death()))
             }
             // Later than now, or it would be called again at once.
             _ if how == How::Stopped => 1,

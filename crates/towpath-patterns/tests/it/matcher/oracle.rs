@@ -145,6 +145,36 @@ fn random_streams_reach_every_outcome() {
     }
 }
 
+/// More than is taken in one go, all of it there before the matcher looks.
+#[test]
+fn a_long_queue_loses_nothing() {
+    const LONG: u64 = 1_000;
+    let told = scope(&Ctx::root(), |s| async move {
+        let mut receivers = Vec::new();
+        for stream in 0..STREAMS as u64 {
+            let (tx, rx) = towpath::unbounded();
+            for id in 0..LONG {
+                tx.send(Input::from(Part::new(0_u8, LONG * stream + id, Paper::Payment))).await?;
+            }
+            receivers.push(rx);
+        }
+        let (out, mut told) = bounded(PLACES);
+        let matcher = Matcher::new(rules(9, 1)).parts_max(STREAMS * LONG as usize);
+        s.spawn("matcher", |ctx| matcher.run(ctx, receivers, out));
+        let Some(Output::Unmatched { set, .. }) = told.recv().await else { panic!("no set") };
+        assert!(told.recv().await.is_none());
+        Ok(set)
+    });
+    let mut ids: Vec<_> =
+        towpath::block_on(told).unwrap().parts.iter().map(|part| part.id).collect();
+    for stream in 0..STREAMS as u64 {
+        let of_stream = ids.iter().filter(|id| **id / LONG == stream);
+        assert!(of_stream.is_sorted(), "a stream is in order");
+    }
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..STREAMS as u64 * LONG));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

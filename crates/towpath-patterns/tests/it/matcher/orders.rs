@@ -263,6 +263,7 @@ fn a_year_of_purchase_orders() {
         let matcher = Matcher::new(rules).event_time(all.len());
         let watch = matcher.watch();
         let told = matched(matcher, all.clone());
+        assert_eq!(watch.snapshot().parts, all.len() as u64, "{way:?}");
         let mut ends: BTreeMap<Arc<str>, (bool, u64)> = BTreeMap::new();
         let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
         for output in &told {
