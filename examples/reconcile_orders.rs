@@ -34,9 +34,14 @@ const CALLS: usize = 16;
 const KEYS: usize = 1_000;
 
 const DAY: Duration = Duration::from_secs(86_400);
-const DEADLINE: Duration = Duration::from_secs(90 * 86_400);
+
+/// How long an item may take, and for how long one that matches waits for more deliveries.
+type Days = (u32, u32);
 /// Whoever delivers twice does so within a month.
-const SETTLE: Duration = Duration::from_secs(30 * 86_400);
+const SMALL_DAYS: Days = (90, 30);
+/// In the real log rent is one item with a delivery a month.
+const REAL_DAYS: Days = (365, 60);
+
 /// 2018-01-01, the first day of the real log.
 const SINCE: Duration = Duration::from_secs(1_514_764_800);
 
@@ -69,7 +74,7 @@ const SMALL_LOG: [(&str, u32, Paper, Option<i64>); 28] = [
     ("chairs", 28, Paper::Invoice, Some(20_000)),
     ("chairs", 29, Paper::Clearing, Some(0)),
     ("screens", 30, Paper::Order, Some(0)),
-    ("lamps", 80, Paper::Invoice, Some(10_150)), // once more, long after
+    ("lamps", 95, Paper::Invoice, Some(10_150)), // once more, long after
 ];
 
 type Papers = Vec<(Stream, Part<Arc<str>, Paper>)>;
@@ -86,9 +91,9 @@ fn small_log() -> Papers {
 }
 
 /// Starts a matcher that is fed by three departments.
-fn reconcile(s: &Scope, way: Way, all: Papers) -> Receiver<Output<Arc<str>, Paper>> {
+fn reconcile(s: &Scope, way: Way, days: Days, all: Papers) -> Receiver<Output<Arc<str>, Paper>> {
     let (out, told) = bounded(PAPERS);
-    let rules = way.rules(DEADLINE, SETTLE, Tolerance { amount: 0, per_mille: 20 });
+    let rules = way.rules(days.0 * DAY, days.1 * DAY, Tolerance { amount: 0, per_mille: 20 });
     let matcher = Matcher::new(rules).event_time(all.len());
     let mut by_stream = Stream::ALL.map(|_| Vec::new());
     for (stream, part) in all {
@@ -156,7 +161,7 @@ async fn story(s: Scope, folder: &Path) -> Result<(), BoxError> {
     let (diary, mut said) = towpath::unbounded();
     s.spawn("office", |ctx| office(ctx, at_office, diary));
     let (sagas, hand_over) = start_sagas(&s, folder, &calls).await?;
-    let mut told = reconcile(&s, Way::ThreeWayBefore, small_log());
+    let mut told = reconcile(&s, Way::ThreeWayBefore, SMALL_DAYS, small_log());
     let mut ids = Vec::new();
     while let Some(output) = told.recv().await {
         let (id, what) = match &output {
@@ -224,7 +229,7 @@ async fn count(file: &Path) -> Result<(), BoxError> {
     for way in Way::ALL {
         let all = all.clone();
         let counts = scope(&Ctx::root(), |s| async move {
-            let mut told = reconcile(&s, way, all);
+            let mut told = reconcile(&s, way, REAL_DAYS, all);
             let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
             while let Some(output) = told.recv().await {
                 let what = match output {
