@@ -13,7 +13,7 @@ use towpath::{BoxError, Ctx, Receiver, bounded, rt, scope, select, unbounded};
 use towpath_journal::{Lsn, Options};
 use towpath_patterns::{
     matcher::{HandOver, HandOverError, Matcher, Output, Part, Rules},
-    saga::{self, Action, Call, Coordinator, Effect, Handle, Outcome, Saga},
+    saga::{self, Action, Backoff, Call, Coordinator, Effect, Handle, Outcome, Saga},
 };
 use towpath_sim::{Sim, choose, disk, net, node::Cluster};
 
@@ -28,6 +28,13 @@ const PLACES: usize = 2;
 const SEGMENT: u64 = 1 << 12;
 /// The kind of the records that are effects.
 const EFFECT: u16 = 9;
+/// A schedule may starve the clerk for longer than a call waits, and nobody is to give up.
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(10),
+    factor: 2,
+    max: Duration::from_millis(80),
+    attempts: 1_000,
+};
 /// Orders; every second one lacks its goods.
 const ORDERS: u64 = 6;
 
@@ -59,7 +66,7 @@ async fn office(scope: &towpath::Scope, disk: &disk::Disk) -> Result<(HandOver, 
         clerk(ctx, at_clerk).await;
         Ok::<_, BoxError>(())
     });
-    let correct = Action::new("correct", &calls).timeout(Duration::from_secs(3));
+    let correct = Action::new("correct", &calls).timeout(Duration::from_secs(3)).retry(BACKOFF);
     let definition = Saga::new("correction").quarantine_after(1_000).action(correct);
     let writer = options().open_on(sim_disk(disk), "sagas")?;
     let coordinator = Coordinator::new().define(definition).unfinished_max(2);

@@ -1,18 +1,20 @@
 //! The three-way match of purchase orders: each way by itself, and all of a real company's log.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use towpath::{BoxError, Ctx, bounded, scope};
+use towpath::{BoxError, Ctx, bounded, rt, scope, select};
+use towpath_journal::Writer;
 use towpath_patterns::{
     matcher::{
-        Counters, Difference, Matcher, Output, Part, Tolerance, What,
+        Counters, Difference, HandOver, Matcher, Output, Part, Tolerance, What,
         purchase::{Paper, Stream, Way, papers, rules_of_all},
     },
+    saga::{self, Action, Call, Coordinator, Outcome, Saga},
     xes::Log,
 };
 
@@ -287,4 +289,92 @@ fn a_year_of_purchase_orders() {
         let found = format!("{matched} matched, {unmatched} not, {void} void, {late} papers late");
         assert_eq!((found.as_str(), reasons.join(", ").as_str()), expected, "{way:?}");
     }
+}
+
+/// Differences of the log that become sagas in the test below: enough for many at once.
+const HANDED: usize = 500;
+/// Calls of those sagas on their way.
+const CALLS: usize = 64;
+
+/// Payment is stopped, somebody is asked, and every third will not correct anything: then payment is allowed again. In the end it is
+/// stopped for those whose saga is completed, and for nobody else.
+#[test]
+fn differences_of_the_log_become_sagas_that_compensate() {
+    let file = log_file();
+    if !file.exists() {
+        println!("not run: {} is not here; TOWPATH_DATA names the folder", file.display());
+        return;
+    }
+    let all = papers(&mut Log::open(&file).unwrap(), SINCE).unwrap();
+    let rules = Way::ThreeWayBefore.rules(DEADLINE, SETTLE, Tolerance::EXACT);
+    let told = matched(Matcher::new(rules).event_time(all.len()), all);
+    let differences = told.into_iter().filter_map(|output| match output {
+        Output::Unmatched { set, differences, .. } => {
+            Some((format!("{}/{:016x}", set.key, set.fingerprint()), name(&differences[0])))
+        }
+        _ => None,
+    });
+    let differences: BTreeMap<String, String> = differences.take(HANDED).collect();
+    assert_eq!(differences.len(), HANDED, "ids differ");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let (completed, stopped) = towpath::block_on(scope(&Ctx::root(), |s| async move {
+        let (calls, mut at_office) = bounded::<Call>(CALLS);
+        let stopped = Arc::new(Mutex::new(BTreeSet::new()));
+        let books = Arc::clone(&stopped);
+        s.spawn("office", move |ctx| async move {
+            let mut asked = 0;
+            loop {
+                let call = select! { call = at_office.recv() => call, _ = ctx.done() => None };
+                let Some(call) = call else { return };
+                let id = call.saga().to_owned();
+                match call.action() {
+                    "stop payment" => _ = books.lock().unwrap().insert(id),
+                    "allow payment" => _ = books.lock().unwrap().remove(&id),
+                    _ => {
+                        asked += 1;
+                        if asked % 3 == 0 {
+                            call.refuse("it is right as it is");
+                            continue;
+                        }
+                    }
+                }
+                call.done(*b"");
+            }
+        });
+        let action = |name: &str| Action::new(name, &calls);
+        let correction = Saga::new("correction")
+            .step(action("stop payment"), action("allow payment"))
+            .action(action("ask"));
+        let writer = Writer::open(path.join("sagas"))?;
+        let sagas = Coordinator::new().define(correction).start(&s, "sagas", writer).await?;
+        let writer = Writer::open(path.join("differences"))?;
+        let hand_over = HandOver::start(&s, "hand over", writer, sagas.clone(), "correction");
+        let hand_over = hand_over.await?;
+        for (id, what) in &differences {
+            hand_over.tell(id, what.clone().into_bytes()).await?;
+            // A stream that is fed again tells again.
+            hand_over.tell(id, what.clone().into_bytes()).await?;
+        }
+        let mut completed = BTreeSet::new();
+        for id in differences.keys() {
+            let outcome = loop {
+                match sagas.outcome(id).await {
+                    Err(saga::Error::Unknown { .. }) => rt::sleep(Duration::from_millis(1)).await,
+                    outcome => break outcome?,
+                }
+            };
+            match outcome {
+                Outcome::Completed { .. } => _ = completed.insert(id.clone()),
+                Outcome::Compensated { step, .. } => assert_eq!(step, 1),
+                Outcome::DeadLettered { .. } => panic!("{id}: {outcome:?}"),
+            }
+        }
+        s.cancel("that is all");
+        let stopped = stopped.lock().unwrap().clone();
+        Ok((completed, stopped))
+    }))
+    .unwrap();
+    assert_eq!(completed.len(), HANDED - HANDED / 3);
+    assert_eq!(stopped, completed);
 }

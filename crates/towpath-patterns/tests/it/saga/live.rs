@@ -612,19 +612,9 @@ fn checkpoints_let_go_of_what_is_finished_and_released() {
     });
 }
 
+/// The error says who has the journal and what to do, and the first goes on undisturbed.
 #[test]
 fn two_coordinators_of_one_journal_cannot_be() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = Writer::open(dir.path()).unwrap();
-    let second = Writer::open(dir.path()).err().unwrap();
-    assert_eq!(second.kind(), ErrorKind::Locked);
-    drop(first);
-    assert!(Writer::open(dir.path()).is_ok());
-}
-
-/// The same with one at work: the error says who has the journal and what to do, and the first goes on undisturbed.
-#[test]
-fn a_second_coordinator_is_refused_while_the_first_works() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
     let refused = towpath::block_on(scope(&Ctx::root(), |s| async move {
@@ -640,6 +630,7 @@ fn a_second_coordinator_is_refused_while_the_first_works() {
     }))
     .unwrap();
     assert_eq!(refused.kind(), ErrorKind::Locked);
+    assert!(Writer::open(dir.path()).is_ok(), "the first has ended");
     let words = Error::from(refused).to_string();
     assert!(words.contains("another writer") && words.contains("end it"), "{words}");
 }
