@@ -20,7 +20,7 @@ use towpath_journal::Writer;
 use towpath_patterns::{
     matcher::{
         HandOver, Matcher, Output, Part, Tolerance, What,
-        purchase::{Paper, Stream, Way, papers},
+        purchase::{Paper, Papers, Stream, Way, papers},
     },
     saga::{self, Action, Call, Coordinator, Handle, Keys, Outcome, Saga},
     xes::Log,
@@ -76,8 +76,6 @@ const SMALL_LOG: [(&str, u32, Paper, Option<i64>); 28] = [
     ("screens", 30, Paper::Order, Some(0)),
     ("lamps", 95, Paper::Invoice, Some(10_150)), // once more, long after
 ];
-
-type Papers = Vec<(Stream, Part<Arc<str>, Paper>)>;
 
 fn small_log() -> Papers {
     let papers = SMALL_LOG.iter().zip(1..).map(|((item, day, kind, amount), id)| {

@@ -17,9 +17,9 @@
 //! Amounts are compared if they are there: goods received with invoices, within a tolerance. The log has none, and does not say
 //! which item matches in which way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{Rules, Tolerance, What};
+use super::{Part, Rules, Tolerance, What};
 
 /// What papers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +136,9 @@ pub fn rules_of_all(
     Way::ALL.map(|way| way.rules(deadline, settle, tolerance)).into()
 }
 
+/// Papers of many items, each with the stream that brings it.
+pub type Papers = Vec<(Stream, Part<Arc<str>, Paper>)>;
+
 /// The papers of a log, in the order of their time; keyed by the item, known by their place in its trace. What is dated before `since` is
 /// taken as of then: vendors date their papers by hand, a few of them decades off.
 ///
@@ -145,7 +148,7 @@ pub fn rules_of_all(
 pub fn papers<R: std::io::BufRead>(
     log: &mut crate::xes::Log<R>,
     since: Duration,
-) -> Result<Vec<(Stream, super::Part<std::sync::Arc<str>, Paper>)>, crate::xes::Error> {
+) -> Result<Papers, crate::xes::Error> {
     use crate::xes::{ErrorKind, error};
     let lacks = |number: usize, what| {
         let what = format!("trace {number} of the log lacks {what}; mend the file");
@@ -156,12 +159,12 @@ pub fn papers<R: std::io::BufRead>(
     while let Some(trace) = log.next_trace()? {
         number += 1;
         let name = trace.name().ok_or_else(|| lacks(number, "its name"))?;
-        let key = std::sync::Arc::<str>::from(name);
+        let key = Arc::<str>::from(name);
         for (event, id) in trace.events.iter().zip(1..) {
             let Some((stream, what)) = event.name().and_then(Paper::of_activity) else { continue };
             let seconds = event.seconds().ok_or_else(|| lacks(number, "the time of a paper"))?;
             let at = Duration::from_secs(seconds.try_into().unwrap_or(0)).max(since);
-            papers.push((stream, super::Part { key: key.clone(), id, what, at, body: () }));
+            papers.push((stream, Part { key: key.clone(), id, what, at, body: () }));
         }
     }
     // Stable: what happened in one minute stays in the order of its trace.
