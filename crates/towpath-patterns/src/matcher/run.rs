@@ -140,6 +140,8 @@ impl Drop for Telling {
 impl<K: Key, T: Kind> Matcher<K, T> {
     /// Runs until all streams have ended and everything was told. A stream is known by its place in `streams`.
     ///
+    /// That the outputs end says nothing by itself: they also do when it was stopped. Whether everything was told is what this returns.
+    ///
     /// When `out` is full it waits, and then so do the streams. So whoever receives the outputs must not wait for room in a stream.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ async fn match_all(scope: &towpath::Scope, hand_over: &HandOver) -> Result<Vec<S
     let ((orders, at_orders), (goods, at_goods)) = (bounded(PLACES), bounded(PLACES));
     let (out, mut told) = bounded(PLACES);
     let matcher = Matcher::new(rules).event_time(100);
-    scope.spawn("matcher", |ctx| matcher.run(ctx, vec![at_orders, at_goods], out));
+    let matching = scope.spawn("matcher", |ctx| matcher.run(ctx, vec![at_orders, at_goods], out));
     scope.spawn("orders", |_| async move {
         for key in 0..ORDERS {
             orders.send(Part::new(key, 1, Paper::Order).at(at(key)).into()).await?;
@@ -105,6 +105,8 @@ async fn match_all(scope: &towpath::Scope, hand_over: &HandOver) -> Result<Vec<S
             ids.push(id);
         }
     }
+    // The outputs end also when the matcher was stopped.
+    matching.await?;
     ids.sort();
     Ok(ids)
 }
