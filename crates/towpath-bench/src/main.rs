@@ -15,6 +15,7 @@
 //! `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `pool/` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `matcher/` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod instructions;
 mod limit;
 mod link;
 mod machine;
+mod matcher;
 mod peers;
 mod pool;
 mod report;
@@ -138,6 +140,8 @@ enum Action {
     Limit(limit::Options),
     /// Borrowing from warm pools, beside others, and real load against their policies.
     Pool(pool::Options),
+    /// Three streams matched by key, beside a map under locks.
+    Matcher(matcher::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -176,6 +180,7 @@ fn main() -> ExitCode {
         Action::Dispatch(options) => dispatch::run(&options),
         Action::Limit(options) => limit::run(&options),
         Action::Pool(options) => pool::run(&options),
+        Action::Matcher(options) => matcher::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

@@ -134,6 +134,13 @@ fn pools() {
 }
 
 #[test]
+fn matchers() {
+    let rows = table("matcher");
+    assert_eq!(rows.len(), 2 * 5, "{rows:?}");
+    assert!(rows.iter().all(|row| row[3].parse::<f64>().is_ok_and(|rate| rate > 0.0)));
+}
+
+#[test]
 fn unknown_names_are_refused() {
     for args in [&["run", "--libs", "nobody"][..], &["run", "--cells", "no/such/*"]] {
         let status = Command::new(BENCH).args(args).output().expect("the bench starts").status;

@@ -105,6 +105,12 @@ impl Event {
     pub fn time(&self) -> Option<&str> {
         self.get("time:timestamp")
     }
+
+    /// When it happened, in seconds since 1970, fractions left out; `None` if it does not say, or not as
+    /// `2018-01-02T12:53:00+00:00`.
+    pub fn seconds(&self) -> Option<i64> {
+        seconds(self.time()?)
+    }
 }
 
 impl Trace {
@@ -121,6 +127,39 @@ impl Trace {
 
 fn get<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
     attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &*attribute.value)
+}
+
+/// RFC 3339, as XES asks for.
+fn seconds(text: &str) -> Option<i64> {
+    let number = |from: usize, len: usize| {
+        let digits = text.get(from..from + len)?;
+        digits.bytes().all(|it| it.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?
+    };
+    let marks = text.bytes().zip(0..).filter(|(_, at)| [4, 7, 10, 13, 16].contains(at));
+    if !marks.map(|(mark, _)| mark).eq(*b"--T::") {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    let zone = text.get(19..)?.trim_start_matches(|it: char| it == '.' || it.is_ascii_digit());
+    let east = match zone.as_bytes() {
+        b"Z" => 0,
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let from = text.len() - 5;
+            let ahead = number(from, 2)? * 3_600 + number(from + 3, 2)? * 60;
+            if *sign == b'+' { ahead } else { -ahead }
+        }
+        _ => return None,
+    };
+    let is_right = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24;
+    if !is_right || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second - east)
 }
 
 /// What kind of thing is wrong with a log.
@@ -352,7 +391,7 @@ impl Element {
     }
 }
 
-fn error(kind: ErrorKind, at: u64, what: impl Into<String>) -> Error {
+pub(crate) fn error(kind: ErrorKind, at: u64, what: impl Into<String>) -> Error {
     Error { kind, at, what: what.into(), source: None }
 }
 

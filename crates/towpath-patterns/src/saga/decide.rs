@@ -95,6 +95,17 @@ impl State {
     /// Reacts to an event: appends the records that follow, which are applied already.
     pub fn take(&mut self, event: Event, moment: Moment<'_>, out: &mut Vec<Record>) -> Taken {
         let before = out.len();
+        match self.hear(event, moment, out) {
+            Taken::Noted => {}
+            other => return other,
+        }
+        self.go_on(moment, out);
+        if out.len() > before { Taken::Noted } else { Taken::Ignored }
+    }
+
+    /// As [`take`](Self::take), but whatever follows from the event waits for the next [`Tick`](Event::Tick): for who must not be called
+    /// now.
+    pub fn hear(&mut self, event: Event, moment: Moment<'_>, out: &mut Vec<Record>) -> Taken {
         match event {
             Event::Tick => {}
             Event::Answer { step, undo, attempt, verdict } => {
@@ -126,8 +137,7 @@ impl State {
                 }
             }
         }
-        self.go_on(moment, out);
-        if out.len() > before { Taken::Noted } else { Taken::Ignored }
+        Taken::Noted
     }
 
     /// The call that is under way.
@@ -222,7 +232,9 @@ impl State {
         let quarantine = how.is_death() && deaths >= m.plan.deaths;
         let pause = match patience {
             Some(it) if !matches!(how, How::Crashed | How::Stopped) => {
-                millis(it.backoff.pause(tries + deaths, m.chance))
+                let pause = millis(it.backoff.pause(tries + deaths, m.chance));
+                // By chance none at all; but a suspect is called by the gate, and so not at once.
+                pause.max(u64::from(how.is_death()))
             }
             // Later than now, or it would be called again at once.
             _ if how == How::Stopped => 1,

@@ -30,6 +30,7 @@ use super::keep::{Batch, Found, Written, remember};
 use super::pace::Pace;
 use super::plan::{Millis, millis};
 use super::record::{How, Record};
+use super::state::State;
 use super::table::{Live, Table};
 
 /// Notices and requests that are looked at before a batch goes to the journal, each.
@@ -126,6 +127,9 @@ pub(super) struct Run {
     scope: Option<Scope>,
     records: Vec<Record>,
 }
+
+/// What becomes of an event: [`State::take`] or [`State::hear`].
+type Reaction = fn(&mut State, Event, Moment<'_>, &mut Vec<Record>) -> Taken;
 
 /// Why a saga goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,7 +301,7 @@ impl Run {
             Notice::Written(written) => self.written(written?),
             Notice::Cancelled { slot, life, reason } => {
                 if self.table.same(slot, life).is_some() {
-                    self.take(slot, Event::Cancel(reason), &[]);
+                    self.tell_saga(slot, Event::Cancel(reason));
                 }
             }
         }
@@ -426,6 +430,22 @@ impl Run {
 
     /// Hands an event to a saga, and its records to the batch.
     fn take(&mut self, slot: u32, event: Event, effects: &[Effect]) -> Taken {
+        self.take_by(State::take, slot, event, effects)
+    }
+
+    /// Tells a saga something from outside. It hears of it at once; what follows passes the same gate as after a timer: who stands in a line
+    /// keeps its place there, and a suspect waits until others are out of the way.
+    fn tell_saga(&mut self, slot: u32, event: Event) -> Taken {
+        let taken = self.take_by(State::hear, slot, event, &[]);
+        // Whoever is called goes on when that is answered.
+        let goes_on = |live: &Live| !live.queued && live.state.call().is_none();
+        if taken == Taken::Noted && self.table.get(slot).is_some_and(goes_on) {
+            self.rouse(slot, self.table.life(slot), Wake::Tick);
+        }
+        taken
+    }
+
+    fn take_by(&mut self, how: Reaction, slot: u32, event: Event, effects: &[Effect]) -> Taken {
         let now = self.clock.now();
         let life = self.table.life(slot);
         let Some(live) = self.table.get_mut(slot) else { return Taken::Ignored };
@@ -433,7 +453,7 @@ impl Run {
         let moment = Moment { plan: &defined.saga.plan, now, chance: rt::random() };
         let mut records = mem::take(&mut self.records);
         let was_held = live.state.is_held();
-        let taken = live.state.take(event, moment, &mut records);
+        let taken = how(&mut live.state, event, moment, &mut records);
         if live.state.call().is_none() {
             live.patience = Millis::MAX;
         }

@@ -7,6 +7,7 @@ mod limit;
 mod log;
 mod machine;
 mod pool;
+mod matcher;
 mod saga;
 mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]

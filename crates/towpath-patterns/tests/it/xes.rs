@@ -43,6 +43,34 @@ fn traces_and_events_are_read_with_their_attributes() {
     assert_eq!(traces[1], Trace::default());
 }
 
+/// Checked against `date -u -d ... +%s`.
+#[test]
+fn times_are_seconds_since_1970() {
+    let seconds = |text: &str| {
+        let key = "time:timestamp".to_owned();
+        let attributes = vec![towpath_patterns::xes::Attribute { key, value: text.to_owned() }];
+        towpath_patterns::xes::Event { attributes }.seconds()
+    };
+    for (text, expected) in [
+        ("1970-01-01T00:00:00Z", Some(0)),
+        ("2018-01-02T12:53:00+00:00", Some(1_514_897_580)),
+        ("2018-01-02T12:53:00.250+01:00", Some(1_514_893_980)),
+        ("2018-01-02T12:53:00-00:30", Some(1_514_899_380)),
+        ("1948-01-26T22:59:00+00:00", Some(-692_067_660)),
+        ("2000-02-29T23:59:59Z", Some(951_868_799)),
+        ("2100-03-01T00:00:00Z", Some(4_107_542_400)),
+        ("2018-13-02T12:53:00Z", None),
+        ("2018-01-02T24:53:00Z", None),
+        ("2018-01-02 12:53:00Z", None),
+        ("2018-01-02T12:53:00", None),
+        ("2018-01-02T12:53:00+0100", None),
+        ("2018-01-0éT12:53:00Z", None),
+        ("", None),
+    ] {
+        assert_eq!(seconds(text), expected, "{text}");
+    }
+}
+
 #[test]
 fn a_file_is_read_gzipped_or_not() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,6 @@ use towpath::{Ctx, Receiver, bounded, select};
 use super::super::handle::{Filter, History};
 use super::super::keep::records;
 use super::super::record::KINDS;
-use super::super::state::State;
 use super::*;
 
 /// An outcome is told once.
@@ -149,7 +148,7 @@ impl Run {
                 None => Err(Error::Unknown { id: Arc::clone(id) }),
             };
         };
-        Ok(match self.take(slot, event, &[]) {
+        Ok(match self.tell_saga(slot, event) {
             Taken::Noted => Accepted::New,
             Taken::Ignored => Accepted::Before,
             Taken::TooLate => Accepted::TooLate,

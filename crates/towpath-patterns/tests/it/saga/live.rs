@@ -296,6 +296,48 @@ fn poison_goes_to_quarantine_and_its_neighbours_do_not() {
     });
 }
 
+/// A saga hears a signal at once, and what follows from it waits: who has one death left is called while no other suspect is.
+#[test]
+fn a_signal_does_not_lead_a_suspect_past_the_others() {
+    check("saga::live::a_signal_does_not_lead_a_suspect_past_the_others", |disk| async move {
+        let (tx, mut rx) = bounded::<Call>(PLACES);
+        let (cooking, mut in_hand) = bounded::<()>(PLACES);
+        let saga = Saga::new("order").quarantine_after(2).action(action("cook", &tx));
+        life(&disk, Coordinator::new().define(saga), move |sagas, s| async move {
+            s.spawn("kitchen", move |ctx| async move {
+                loop {
+                    let call = select! { call = rx.recv() => call, _ = ctx.done() => None };
+                    let Some(call) = call else { return };
+                    if call.attempt() == 1 {
+                        drop(call);
+                        continue;
+                    }
+                    let _ = cooking.send(()).await;
+                    rt::sleep(SECOND).await;
+                    while let Ok(other) = rx.try_recv() {
+                        assert_eq!(other.attempt(), 1, "{other:?} beside {call:?}");
+                    }
+                    call.done(*b"");
+                }
+            });
+            for id in ["soup", "rice"] {
+                sagas.start("order", id, *b"").await?;
+            }
+            for dedup in ["1", "2"] {
+                in_hand.recv().await.ok_or("nobody cooks")?;
+                for id in ["soup", "rice"] {
+                    sagas.signal(id, "hurry", dedup, *b"").await?;
+                }
+            }
+            for id in ["soup", "rice"] {
+                assert!(completed(&sagas.outcome(id).await?));
+            }
+            Ok(())
+        })
+        .await
+    });
+}
+
 #[test]
 fn a_dead_letter_is_told_kept_and_resumed_by_hand() {
     check("saga::live::a_dead_letter_is_told_kept_and_resumed_by_hand", |disk| async move {
@@ -570,14 +612,27 @@ fn checkpoints_let_go_of_what_is_finished_and_released() {
     });
 }
 
+/// The error says who has the journal and what to do, and the first goes on undisturbed.
 #[test]
 fn two_coordinators_of_one_journal_cannot_be() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Writer::open(dir.path()).unwrap();
-    let second = Writer::open(dir.path()).err().unwrap();
-    assert_eq!(second.kind(), ErrorKind::Locked);
-    drop(first);
-    assert!(Writer::open(dir.path()).is_ok());
+    let path = dir.path().to_owned();
+    let refused = towpath::block_on(scope(&Ctx::root(), |s| async move {
+        let (tx, rx) = bounded(PLACES);
+        let define = |tx| Coordinator::new().define(Saga::new("order").action(action("pay", tx)));
+        let sagas = define(&tx).start(&s, "sagas", Writer::open(&path)?).await?;
+        sagas.start("order", "7", *b"").await?;
+        let second = Writer::open(&path).err().ok_or("two writers of one journal")?;
+        worker(&s, rx, |call| call.done(*b""));
+        assert!(completed(&sagas.outcome("7").await?));
+        s.cancel("that is all");
+        Ok(second)
+    }))
+    .unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Locked);
+    assert!(Writer::open(dir.path()).is_ok(), "the first has ended");
+    let words = Error::from(refused).to_string();
+    assert!(words.contains("another writer") && words.contains("end it"), "{words}");
 }
 
 #[test]
