@@ -61,7 +61,7 @@ pub(super) struct Desk<Req, Resp> {
     /// Ends when the last worker has.
     over: Canceller,
     pub(super) counts: Counts,
-    pub(super) timeout: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 struct State<Req, Resp> {
@@ -140,7 +140,7 @@ impl<Req, Resp> Desk<Req, Resp> {
         if !state.open {
             drop(state);
             Counts::one(&self.counts.refused_stopped);
-            return Err(Refused::Stopped);
+            return Err(Self::turn_away(job, Refused::Stopped));
         }
         if state.in_hand < state.limit.get() {
             state.in_hand += 1;
@@ -152,9 +152,8 @@ impl<Req, Resp> Desk<Req, Resp> {
         let backlog = state.backlog();
         if deadline.is_some_and(|deadline| state.is_hopeless(now, deadline)) {
             drop(state);
-            drop(job);
             Counts::one(&self.counts.shed_hopeless);
-            return Err(Refused::Overloaded { retry_after: backlog });
+            return Err(Self::turn_away(job, Refused::Overloaded { retry_after: backlog }));
         }
         let (work, mut shed) = (state.mean(), Vec::new());
         let pushed = state.line.push(now, work, job, &mut shed);
@@ -166,9 +165,8 @@ impl<Req, Resp> Desk<Req, Resp> {
                 Ok(Admitted::Waits(place))
             }
             Err(job) => {
-                drop(job);
                 Counts::one(&self.counts.shed_full);
-                Err(Refused::Overloaded { retry_after: backlog })
+                Err(Self::turn_away(job, Refused::Overloaded { retry_after: backlog }))
             }
         }
     }
@@ -239,9 +237,23 @@ impl<Req, Resp> Desk<Req, Resp> {
         }
     }
 
-    /// Whether it was cut off: a call without an answer has not died by itself.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.ctx().is_done()
+    /// Why a call that was let in has no answer.
+    pub(super) fn unanswered(&self) -> Refused {
+        // Cut off, it has not died by itself.
+        if self.cut.ctx().is_done() { Refused::Stopped } else { Refused::Died }
+    }
+
+    /// A call's context, below this one.
+    pub(super) fn call_ctx(&self, ctx: &Ctx) -> (Ctx, Canceller) {
+        match self.timeout {
+            None => ctx.with_cancel(),
+            Some(timeout) => ctx.with_timeout(timeout).with_cancel(),
+        }
+    }
+
+    /// In which time what is here will have been done.
+    pub(super) fn backlog(&self) -> Duration {
+        self.lock().backlog()
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -256,6 +268,11 @@ impl<Req, Resp> Desk<Req, Resp> {
         snapshot.total_p99 = state.times.rough(0.99);
         snapshot.total_max = state.times.max();
         snapshot
+    }
+
+    fn turn_away(job: Job<Req, Resp>, why: Refused) -> Refused {
+        job.call.turn_away(why);
+        why
     }
 
     /// Tells those who have waited too long. Whoever waits counts it.

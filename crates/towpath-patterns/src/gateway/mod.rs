@@ -20,17 +20,23 @@
 mod adapt;
 mod call;
 mod desk;
+mod flight;
 mod handle;
+mod hedge;
 mod line;
 mod options;
 mod refused;
 mod snapshot;
 mod times;
+pub mod upstream;
 mod worker;
 
 pub use adapt::Adaptive;
 pub use call::Call;
+pub use flight::SingleFlight;
 pub use handle::Gateway;
+pub use hedge::{Hedge, HedgeSnapshot};
 pub use options::{Options, Patience};
 pub use refused::Refused;
 pub use snapshot::Snapshot;
+pub use upstream::Upstreams;
