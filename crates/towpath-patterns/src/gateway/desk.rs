@@ -216,7 +216,7 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.open = false;
         let waiting = state.line.take_all();
-        let go = state.go();
+        let go = state.go_now();
         drop(state);
         for job in waiting {
             job.call.refuse(Refused::Stopped);
@@ -230,6 +230,10 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.workers -= 1;
         let last = state.workers == 0;
+        if last {
+            // What was cut off there.
+            state.in_hand = 0;
+        }
         drop(state);
         if last {
             self.cut_off();
@@ -237,10 +241,16 @@ impl<Req, Resp> Desk<Req, Resp> {
         }
     }
 
-    /// Why a call that was let in has no answer.
-    pub(super) fn unanswered(&self) -> Refused {
-        // Cut off, it has not died by itself.
-        if self.cut.ctx().is_done() { Refused::Stopped } else { Refused::Died }
+    /// Why a call that was let in, with this context, has no answer.
+    pub(super) fn unanswered(&self, ctx: &Ctx) -> Refused {
+        // Cut off, or told to stop, it has not died by itself.
+        if self.cut.ctx().is_done() {
+            Refused::Stopped
+        } else if ctx.is_done() {
+            Refused::of(&ctx.cause())
+        } else {
+            Refused::Died
+        }
     }
 
     /// A call's context, below this one.
@@ -315,13 +325,14 @@ impl<Req, Resp> State<Req, Resp> {
         Some(job)
     }
 
-    /// So many workers are to be told, now, that there is nothing more.
+    /// So many workers are to be told, now, that there is nothing more. Not while a call is in hand: it may still be on its way, and must
+    /// not be overtaken.
     fn go(&mut self) -> usize {
-        if self.open || self.told || !self.line.is_empty() {
-            return 0;
-        }
-        self.told = true;
-        self.workers
+        if self.open || self.in_hand > 0 || !self.line.is_empty() { 0 } else { self.go_now() }
+    }
+
+    fn go_now(&mut self) -> usize {
+        if std::mem::replace(&mut self.told, true) { 0 } else { self.workers }
     }
 
     fn record(&mut self, done: &Done) {

@@ -213,7 +213,7 @@ where
             Part::Lead(ctx) => self.lead(ctx, &key, seat.flight, request),
         }
         let answer = select! { biased;
-            answer = rx.recv() => answer.unwrap_or_else(|| Err(shared.desk.unanswered())),
+            answer = rx.recv() => answer.unwrap_or_else(|| Err(shared.desk.unanswered(ctx))),
             cause = ctx.done() => {
                 let why = Refused::of(&cause);
                 waiting.leave(why);
@@ -316,12 +316,14 @@ struct Landing<K: Eq + Hash + Clone, Req, Resp: Clone> {
 }
 
 impl<K: Eq + Hash + Clone, Req, Resp: Clone> Landing<K, Req, Resp> {
-    /// Tells all who wait. Nobody does: it was counted when the last one left.
-    fn tell(&self, answer: Answer<Resp>, counts: bool) {
+    /// Tells all who wait. Nobody does: it was counted when the last one left. `None`: there is no answer.
+    fn tell(&self, answer: Option<Answer<Resp>>, counts: bool) {
         let flight = self.shared.lock().take(&self.key, self.number);
         let Some(flight) = flight else { return };
+        let desk = &self.shared.desk;
+        let answer = answer.unwrap_or_else(|| Err(desk.unanswered(flight.canceller.ctx())));
         if counts {
-            self.shared.desk.counts.ended(&answer);
+            desk.counts.ended(&answer);
         }
         for waiter in flight.waiters.into_values() {
             // There is room for one, and this is the one; if it is leaving, it does not want it.
@@ -332,13 +334,13 @@ impl<K: Eq + Hash + Clone, Req, Resp: Clone> Landing<K, Req, Resp> {
 
 impl<K: Eq + Hash + Clone, Req, Resp: Clone> Land<Resp> for Landing<K, Req, Resp> {
     fn land(self: Box<Self>, answer: Answer<Resp>, admitted: bool) {
-        self.tell(answer, admitted);
+        self.tell(Some(answer), admitted);
     }
 }
 
 impl<K: Eq + Hash + Clone, Req, Resp: Clone> Drop for Landing<K, Req, Resp> {
     fn drop(&mut self) {
         // After an answer there is no such flight any more.
-        self.tell(Err(self.shared.desk.unanswered()), self.made);
+        self.tell(None, self.made);
     }
 }

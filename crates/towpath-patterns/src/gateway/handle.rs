@@ -92,7 +92,7 @@ where
         };
         let mut waiting = Waiting { desk, place, canceller: Some(canceller) };
         let answer = select! { biased;
-            answer = rx.recv() => answer.unwrap_or_else(|| Err(desk.unanswered())),
+            answer = rx.recv() => answer.unwrap_or_else(|| Err(desk.unanswered(&ctx))),
             cause = ctx.done() => Err(Refused::of(&cause)),
         };
         waiting.ended(&answer);

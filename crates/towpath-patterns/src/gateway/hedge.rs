@@ -43,7 +43,8 @@ const RENEW: u64 = 64;
 ///
 /// # towpath::block_on(async {
 /// let hedge = Hedge::new(0.05);
-/// let price = hedge.call(&Ctx::root(), async |_ctx: Ctx, attempt: u32| Ok::<_, String>(100 + attempt));
+/// let ctx = Ctx::root();
+/// let price = hedge.call(&ctx, async |_ctx: Ctx, attempt: u32| Ok::<_, String>(100 + attempt));
 /// assert_eq!(price.await, Ok(100));
 /// # });
 /// ```

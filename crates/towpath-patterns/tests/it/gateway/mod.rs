@@ -1,3 +1,9 @@
 //! The gateway: callers, workers, and whoever leaves or dies in between.
+//!
+//! The simulated tests run a bounded number of schedules; for the night: `TOWPATH_SIM_SCHEDULES=100_000`, in a release build.
+
+mod flights;
+mod hedging;
 
 mod schedules;
+mod storm;
