@@ -368,11 +368,13 @@ impl<Req, Resp> State<Req, Resp> {
         self.time_for(self.line.len() + self.in_hand).unwrap_or(UNKNOWN)
     }
 
-    /// Whether a call that takes its place at the end now will not be begun before its deadline. In a crowded line it would be next.
+    /// Whether a call that takes its place at the end now will not have been done at its deadline, by what calls take on average. In a
+    /// crowded line it would be next.
+    ///
+    /// Why: without this, a queue as long as callers are patient is all of calls that end just too late, and nobody is served.
     fn is_hopeless(&self, now: Instant, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(now);
         !self.line.is_crowded(now, self.mean())
-            && self
-                .time_for(self.line.len())
-                .is_some_and(|wait| wait > deadline.saturating_duration_since(now))
+            && self.time_for(self.line.len() + 1).is_some_and(|wait| wait + self.mean() > left)
     }
 }

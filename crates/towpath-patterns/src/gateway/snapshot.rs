@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub left: u64,
     /// Calls that were refused because the queue was full.
     pub shed_full: u64,
-    /// Calls that were refused because there was no chance to begin them before their deadline.
+    /// Calls that were refused because there was no chance to have them done before their deadline.
     pub shed_hopeless: u64,
     /// Calls that were let in, waited in a crowded queue, and were refused after all.
     pub shed_stale: u64,

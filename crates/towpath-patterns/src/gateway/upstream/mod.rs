@@ -27,6 +27,8 @@
 
 mod host;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::{
     error, fmt,

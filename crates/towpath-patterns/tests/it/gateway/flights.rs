@@ -67,7 +67,7 @@ async fn the_work_ends_with_the_last_who_waits() {
             let told = told.clone();
             async move {
                 call.ctx().done().await;
-                drop(told.try_send(()));
+                told.try_send(()).ok();
             }
         });
         let flights = SingleFlight::new(gateway.clone());

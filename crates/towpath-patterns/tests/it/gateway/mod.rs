@@ -4,6 +4,8 @@
 
 mod flights;
 mod hedging;
-
+mod live;
+mod overload;
 mod schedules;
 mod storm;
+mod upstreams;
