@@ -54,6 +54,7 @@ pub(super) struct Host<H> {
     /// What calls take, in seconds, and when the last one told.
     latency: Option<(f64, Instant)>,
     failures: u32,
+    failed_at: Instant,
     ejected: Option<Instant>,
     /// How many times as long the next ejection is, less one; and when the last has ended.
     strikes: u32,
@@ -86,6 +87,7 @@ impl<H> Host<H> {
             limit,
             latency: None,
             failures: 0,
+            failed_at: now,
             ejected: None,
             strikes: 0,
             back: now,
@@ -143,8 +145,10 @@ impl<H> Host<H> {
                 / health.slow_start.as_secs_f64();
             if share.is_nan() { 1.0 } else { share.clamp(COLD, 1.0) }
         });
-        // A host that fails is quick about it, and would draw all calls.
-        (self.in_flight + 1) as f64 * took * f64::from(1 + self.failures) / warmth
+        // A host that fails is quick about it, and would draw all calls. But it is tried again, or nobody would know.
+        let fresh = now.saturating_duration_since(self.failed_at) < MEMORY;
+        let failures = if fresh { self.failures } else { 0 };
+        (self.in_flight + 1) as f64 * took * (1.0 + f64::from(failures)) / warmth
     }
 
     pub(super) fn has_latency(&self) -> bool {
@@ -179,6 +183,7 @@ impl<H> Host<H> {
             }
             Verdict::Failed => {
                 self.failed += 1;
+                self.failed_at = now;
                 self.failures = self.failures.saturating_add(1);
                 self.failures >= health.failures && self.ejected.is_none()
             }

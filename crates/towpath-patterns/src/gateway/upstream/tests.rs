@@ -211,6 +211,23 @@ fn a_new_host_is_loaded_slowly() {
     assert!((350..650).contains(&warm), "a quarter, in the end: {warm}");
 }
 
+/// One that has only ever failed, while the others are idle.
+#[test]
+fn a_host_that_has_failed_is_tried_again() {
+    let (mut pool, start) = pool(2, Health::default());
+    fail(&mut pool, start, 0, 1);
+    let mut chance = chances();
+    let mut tried = |now| {
+        (0..20).any(|_| {
+            let (id, host) = pool.pick(now, chance(), None).unwrap();
+            pool.done(now, id, Duration::ZERO, Verdict::GivenUp);
+            host == 0
+        })
+    };
+    assert!(!tried(start + secs(1)));
+    assert!(tried(start + secs(10)));
+}
+
 /// A host that fails at once is quick: without a word about failures it would have all the calls.
 #[test]
 fn a_black_hole_does_not_draw_the_calls() {
