@@ -16,6 +16,7 @@
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `pool/` and `shadow.rs` measure crates above the channels, each with a
 //! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `matcher/` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `gateway_core.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod dispatch;
 #[cfg(feature = "durable")]
 mod durable;
 mod fault;
+mod gateway_core;
 mod go;
 mod histogram;
 mod instructions;
@@ -142,6 +144,8 @@ enum Action {
     Pool(pool::Options),
     /// Three streams matched by key, beside a map under locks.
     Matcher(matcher::Options),
+    /// Calls through the gateway, beside tokio's channels and tower's layers; and too many of them.
+    GatewayCore(gateway_core::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -181,6 +185,7 @@ fn main() -> ExitCode {
         Action::Limit(options) => limit::run(&options),
         Action::Pool(options) => pool::run(&options),
         Action::Matcher(options) => matcher::run(&options),
+        Action::GatewayCore(options) => gateway_core::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::List => {
             list();

@@ -10,6 +10,7 @@
 pub mod bus;
 pub mod dispatch;
 pub mod fault;
+pub mod gateway;
 mod leb128;
 pub mod limit;
 pub mod log;

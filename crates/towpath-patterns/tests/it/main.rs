@@ -3,6 +3,7 @@
 mod bus;
 mod dispatch;
 mod fault;
+mod gateway;
 mod limit;
 mod log;
 mod machine;
