@@ -122,20 +122,6 @@ enum Action {
     Fault(fault::Options),
     /// Durable steps of sagas a second, on a real disk.
     Saga(saga::Options),
-    Saga {
-        /// How many sagas at once.
-        #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
-        at_once: Vec<usize>,
-        /// Steps to do with each number of sagas. [default: 1000000, or 10000 with --quick]
-        #[arg(long)]
-        steps: Option<usize>,
-        /// A hundredth of the work: shows that everything still runs.
-        #[arg(long)]
-        quick: bool,
-        /// A folder on the disk that is meant; that for temporary files without it.
-        #[arg(long)]
-        dir: Option<PathBuf>,
-    },
     /// Riders and drivers of a city, beside a lock with an R-tree or a map.
     Dispatch(dispatch::Options),
     /// Readers of limits that change, beside locks.
@@ -178,9 +164,6 @@ fn main() -> ExitCode {
         Action::Bus(options) => bus::run(&options),
         Action::Fault(options) => fault::run(&options),
         Action::Saga(options) => saga::run(&options),
-        Action::Saga { at_once, steps, quick, dir } => {
-            saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
-        }
         Action::Dispatch(options) => dispatch::run(&options),
         Action::Limit(options) => limit::run(&options),
         Action::Pool(options) => pool::run(&options),

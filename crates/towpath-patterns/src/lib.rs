@@ -1,7 +1,5 @@
-//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows, dispatch.
-//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, warm pools, device shadows.
-//! What systems of processes are made of, packaged: errors as messages, state machines, sagas, a bus, limits, device shadows,
-//! a matcher of streams.
+//! What systems of processes are made of, packaged: errors as messages, state machines and sagas; a gateway, dispatch, warm pools, a bus,
+//! limits, device shadows, a matcher of streams.
 //!
 //! Each pattern is processes and channels that a user could have written. It takes receivers, gives senders, lives in a
 //! scope, and runs unchanged in the simulator. State machines do no I/O.
@@ -15,8 +13,8 @@ mod leb128;
 pub mod limit;
 pub mod log;
 pub mod machine;
-pub mod pool;
 pub mod matcher;
+pub mod pool;
 pub mod saga;
 pub mod shadow;
 #[cfg(feature = "xes")]

@@ -7,8 +7,8 @@ mod gateway;
 mod limit;
 mod log;
 mod machine;
-mod pool;
 mod matcher;
+mod pool;
 mod saga;
 mod shadow;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
