@@ -142,7 +142,7 @@ mod tests {
             line.push(start, work, n, &mut shed).unwrap();
         }
         assert_eq!(line.pop(start + ms(99), work, &mut shed), Some(0));
-        assert_eq!(shed, []);
+        assert!(shed.is_empty());
         line.push(start + ms(97), work, 4, &mut shed).unwrap();
         line.push(start + ms(98), work, 5, &mut shed).unwrap();
         assert_eq!(line.pop(start + ms(100), work, &mut shed), Some(5));
