@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod fault;
+pub mod gateway;
 mod leb128;
 pub mod limit;
 pub mod log;

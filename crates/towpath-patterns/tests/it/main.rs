@@ -2,6 +2,7 @@
 
 mod bus;
 mod fault;
+mod gateway;
 mod limit;
 mod log;
 mod machine;

@@ -1,0 +1,179 @@
+//! The way to a gateway.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use towpath::{Canceller, Ctx, Scope, bounded, process::Name, select};
+
+use super::{
+    Options, Refused, Snapshot,
+    call::{Answer, Call, Reply},
+    desk::{Admitted, Desk},
+    line::Place,
+    snapshot::Counts,
+    worker,
+};
+
+/// A call is answered once.
+const REPLY_CAPACITY: usize = 1;
+
+/// The way to a gateway. Clones lead to the same one, which ends when the last is gone and what was asked is done.
+pub struct Gateway<Req, Resp> {
+    door: Arc<Door<Req, Resp>>,
+}
+
+/// Stops the gateway with the last handle.
+struct Door<Req, Resp>(Arc<Desk<Req, Resp>>);
+
+impl<Req, Resp> Drop for Door<Req, Resp> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl<Req, Resp> Gateway<Req, Resp>
+where
+    Req: Send + 'static,
+    Resp: Send + 'static,
+{
+    /// Starts its workers in a scope: each takes a call, runs what the handler makes of it, and takes the next. A handler that panics
+    /// costs its call, and the worker goes on.
+    ///
+    /// When the scope's context ends no more calls are taken, and those that are here have [`Options::drain`] to end.
+    ///
+    /// # Panics
+    /// Without a worker.
+    #[track_caller]
+    pub fn start<H, Fut>(scope: &Scope, name: impl Into<Name>, options: Options, handler: H) -> Self
+    where
+        H: Fn(Call<Req, Resp>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        assert!(
+            options.workers > 0,
+            "a gateway without workers answers nobody: give it 1 at least"
+        );
+        let name = name.into();
+        // A call in hand, and the word to go, for each worker.
+        let (tx, rx) = bounded(2 * options.workers);
+        let (tx, rx) = (tx.named(name.clone()), rx.into_shared());
+        let desk = Arc::new(Desk::new(&options, tx));
+        worker::start(scope, &name, &desk, rx, options.workers, options.drain, handler);
+        Self { door: Arc::new(Door(desk)) }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// The call's context is a child of `ctx`. It ends when `ctx` does, at the deadline, and when this future is dropped.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, the caller has left: a call that waits is taken out of the queue, one in hand is told by its context.
+    pub async fn call(&self, ctx: &Ctx, request: Req) -> Result<Resp, Refused> {
+        let desk = &*self.door.0;
+        let counts = &desk.counts;
+        if ctx.is_done() {
+            let why = Refused::of(&ctx.cause());
+            Counts::one(if why == Refused::Late { &counts.late } else { &counts.left });
+            return Err(why);
+        }
+        let (ctx, canceller) = match desk.timeout {
+            None => ctx.with_cancel(),
+            Some(timeout) => ctx.with_timeout(timeout).with_cancel(),
+        };
+        let (tx, mut rx) = bounded::<Answer<Resp>>(REPLY_CAPACITY);
+        let call = Call::new(request, ctx.clone(), Reply::new(tx));
+        let place = match desk.admit(call) {
+            Ok(Admitted::InHand) => None,
+            Ok(Admitted::Waits(place)) => Some(place),
+            Err(why) => {
+                let overloaded = matches!(why, Refused::Overloaded { .. });
+                Counts::one(if overloaded { &counts.shed_full } else { &counts.stopped });
+                return Err(why);
+            }
+        };
+        Counts::one(&counts.accepted);
+        let mut waiting = Waiting { desk, place, canceller: Some(canceller) };
+        let answer = select! { biased;
+            answer = rx.recv() => answer.unwrap_or_else(|| {
+                Err(if desk.is_cut() { Refused::Stopped } else { Refused::Died })
+            }),
+            cause = ctx.done() => Err(Refused::of(&cause)),
+        };
+        waiting.ended(&answer);
+        answer
+    }
+
+    /// Takes no more calls, and waits until those that are here have ended; when `ctx` ends before, they are cut off.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, it takes no more calls; those that are here go on.
+    pub async fn drain(&self, ctx: &Ctx) {
+        let desk = &*self.door.0;
+        desk.stop();
+        select! { biased;
+            _ = desk.over().done() => return,
+            _ = ctx.done() => desk.cut_off(),
+        }
+        desk.over().done().await;
+    }
+
+    /// How it stands.
+    pub fn snapshot(&self) -> Snapshot {
+        self.door.0.snapshot()
+    }
+}
+
+impl<Req, Resp> Clone for Gateway<Req, Resp> {
+    fn clone(&self) -> Self {
+        Self { door: self.door.clone() }
+    }
+}
+
+impl<Req, Resp> fmt::Debug for Gateway<Req, Resp> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("snapshot", &self.door.0.snapshot()).finish()
+    }
+}
+
+/// A caller that waits. Dropped before it has ended, the caller has left.
+struct Waiting<'a, Req, Resp> {
+    desk: &'a Desk<Req, Resp>,
+    place: Option<Place>,
+    canceller: Option<Canceller>,
+}
+
+impl<Req, Resp> Waiting<'_, Req, Resp> {
+    fn ended(&mut self, answer: &Answer<Resp>) {
+        let counts = &self.desk.counts;
+        Counts::one(match answer {
+            Ok(_) => &counts.answered,
+            Err(Refused::Late) => &counts.late,
+            Err(Refused::Left) => &counts.left,
+            Err(Refused::Stopped) => &counts.stopped,
+            Err(Refused::Overloaded { .. }) => &counts.shed_full,
+            Err(Refused::Died) => &counts.died,
+        });
+        self.canceller = None;
+        if let Err(Refused::Late | Refused::Left) = answer {
+            self.leave();
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.desk.leave(place);
+        }
+    }
+}
+
+impl<Req, Resp> Drop for Waiting<'_, Req, Resp> {
+    fn drop(&mut self) {
+        if let Some(canceller) = self.canceller.take() {
+            Counts::one(&self.desk.counts.left);
+            canceller.cancel("the caller has left");
+            self.leave();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Request and reply: callers, a bounded queue, and workers; no task for a caller that waits.
+//!
+//! ```
+//! use towpath::{Ctx, scope};
+//! use towpath_patterns::gateway::{Call, Gateway, Options};
+//!
+//! # towpath::block_on(async {
+//! scope(&Ctx::root(), |s| async move {
+//!     let doubling = Gateway::start(&s, "doubling", Options::new(2), async |call: Call<u32, u32>| {
+//!         let answer = 2 * call.request();
+//!         call.answer(answer);
+//!     });
+//!     assert_eq!(doubling.call(s.ctx(), 21).await, Ok(42));
+//!     Ok(())
+//! })
+//! .await
+//! # }).unwrap();
+//! ```
+
+mod call;
+mod desk;
+mod handle;
+mod line;
+mod options;
+mod refused;
+mod snapshot;
+mod worker;
+
+pub use call::Call;
+pub use handle::Gateway;
+pub use options::Options;
+pub use refused::Refused;
+pub use snapshot::Snapshot;

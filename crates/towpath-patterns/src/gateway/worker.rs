@@ -1,0 +1,119 @@
+//! The processes of a gateway: workers, and the one at the door who ends it.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use towpath::{Ctx, Scope, SharedReceiver, after, process::Name, rt, select};
+
+use super::{
+    Call, Refused,
+    desk::{Desk, Hand, Job},
+    snapshot::Counts,
+};
+
+/// Starts them.
+pub(super) fn start<Req, Resp, H, Fut>(
+    scope: &Scope,
+    name: &Name,
+    desk: &Arc<Desk<Req, Resp>>,
+    rx: SharedReceiver<Hand<Req, Resp>>,
+    workers: usize,
+    drain: Duration,
+    handler: H,
+) where
+    Req: Send + 'static,
+    Resp: Send + 'static,
+    H: Fn(Call<Req, Resp>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    for _ in 0..workers {
+        // Made here, so that a process that is never run counts as ended too.
+        let seat = Seat(desk.clone());
+        let (rx, handler) = (rx.clone(), handler.clone());
+        scope.spawn(name, move |_| work(seat, rx, handler));
+    }
+    let desk = desk.clone();
+    scope.spawn(name, move |ctx| door(ctx, desk, drain));
+}
+
+/// Waits until the scope is to end, and then for those who still work, for so long.
+async fn door<Req, Resp>(ctx: Ctx, desk: Arc<Desk<Req, Resp>>, drain: Duration) {
+    select! { biased;
+        _ = desk.over().done() => return,
+        _ = ctx.done() => desk.stop(),
+    }
+    select! { biased;
+        _ = desk.over().done() => {}
+        () = after(drain) => desk.cut_off(),
+    }
+}
+
+/// A worker's place, whose end is told however it comes.
+struct Seat<Req, Resp>(Arc<Desk<Req, Resp>>);
+
+impl<Req, Resp> Drop for Seat<Req, Resp> {
+    fn drop(&mut self) {
+        self.0.gone();
+    }
+}
+
+async fn work<Req, Resp, H, Fut>(
+    seat: Seat<Req, Resp>,
+    mut rx: SharedReceiver<Hand<Req, Resp>>,
+    handler: Arc<H>,
+) where
+    H: Fn(Call<Req, Resp>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let desk = &*seat.0;
+    let mut cut = pin!(desk.cut().done());
+    while let Some(Hand::Work(job)) = rx.recv().await {
+        let mut next = Some(job);
+        while let Some(Job { call, .. }) = next {
+            let began = rt::now();
+            if call.ctx().is_done() {
+                // Nobody waits for it: it is not worked on.
+                let why = Refused::of(&call.ctx().cause());
+                call.refuse(why);
+            } else if !handle(desk, &*handler, call, cut.as_mut()).await {
+                return;
+            }
+            next = desk.finished(rt::now().saturating_duration_since(began));
+        }
+    }
+}
+
+/// Runs the handler. False: it was cut off.
+async fn handle<Req, Resp, H, Fut>(
+    desk: &Desk<Req, Resp>,
+    handler: &H,
+    call: Call<Req, Resp>,
+    mut cut: Pin<&mut impl Future>,
+) -> bool
+where
+    H: Fn(Call<Req, Resp>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    // What a panic leaves behind half done is dropped, or the handler's own business, as with a lock that is poisoned.
+    let Ok(work) = catch_unwind(AssertUnwindSafe(|| handler(call))) else {
+        Counts::one(&desk.counts.panics);
+        return true;
+    };
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => cut.as_mut().poll(cx).map(|_| false),
+        Ok(Poll::Ready(())) => Poll::Ready(true),
+        Err(_) => {
+            Counts::one(&desk.counts.panics);
+            Poll::Ready(true)
+        }
+    })
+    .await
+}

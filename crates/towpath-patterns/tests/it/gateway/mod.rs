@@ -1,0 +1,3 @@
+//! The gateway: callers, workers, and whoever leaves or dies in between.
+
+mod schedules;
