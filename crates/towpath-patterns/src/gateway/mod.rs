@@ -20,6 +20,8 @@
 mod call;
 mod desk;
 mod handle;
+#[cfg(feature = "http")]
+pub mod http;
 mod line;
 mod options;
 mod refused;

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +16,8 @@ use super::{pulse::Request, upstream::Streamed};
 
 /// The body of a request, as it comes in: an error beyond the server's limits.
 pub struct Inbound {
-    body: Incoming,
+    /// `None`: there is nothing to come.
+    body: Option<Incoming>,
     /// Bytes that may still come.
     left: u64,
     /// When it has to be complete.
@@ -50,8 +51,13 @@ impl fmt::Display for BodyError {
 impl error::Error for BodyError {}
 
 impl Inbound {
-    pub(super) fn new(body: Incoming, bytes_max: u64, time: Duration) -> Self {
-        Self { body, left: bytes_max, until: rt::now() + time, timer: None }
+    pub(super) fn new(body: Incoming, bytes_max: u64, until: Instant) -> Self {
+        Self { body: Some(body), left: bytes_max, until, timer: None }
+    }
+
+    /// Of a request without one.
+    pub(super) fn none() -> Self {
+        Self { body: None, left: 0, until: rt::now(), timer: None }
     }
 
     /// All of it.
@@ -89,7 +95,8 @@ impl HttpBody for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let Some(left) = self.left.checked_sub(bytes) else {
@@ -111,11 +118,11 @@ impl HttpBody for Inbound {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Duration};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::{
-        self, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
         TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
     },
     uri::PathAndQuery,
@@ -31,8 +31,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Headers for one connection only, besides those that `Connection` names.
-const HOP_BY_HOP: &[HeaderName] =
-    &[TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
+static HOP_BY_HOP: [HeaderName; 8] =
+    [TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
 
 /// Why a request goes no further.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,8 +94,8 @@ pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Malformed
 pub fn headers_of(headers: &HeaderMap) -> Headers {
     let Some(parent) = headers.get(TRACEPARENT) else { return Headers::none() };
     let mut bytes = Vec::new();
-    let state = headers.get_all(TRACESTATE).iter().map(|value| (&TRACESTATE, value));
-    for (name, value) in std::iter::once((&TRACEPARENT, parent)).chain(state) {
+    let state = headers.get_all(TRACESTATE).iter().map(|value| (TRACESTATE, value));
+    for (name, value) in std::iter::once((TRACEPARENT, parent)).chain(state) {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());
@@ -194,7 +194,7 @@ fn strip(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }
@@ -225,7 +225,7 @@ fn add_via(headers: &mut HeaderMap, came_as: Version, via: &HeaderValue) {
     let name = via.as_bytes().strip_prefix(b"1.1").unwrap_or(via.as_bytes());
     let value = [version, name].concat();
     if let Ok(value) = HeaderValue::from_bytes(&value) {
-        headers.append(header::VIA, value);
+        headers.append(VIA, value);
     }
 }
 

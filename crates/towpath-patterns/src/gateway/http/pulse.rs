@@ -30,6 +30,10 @@ pub(super) struct Pulse {
     answering: AtomicU32,
     /// Of those, the ones that wait for somebody else than the client.
     waiting: AtomicU32,
+    /// It is being closed, and what still comes is thrown away.
+    lingering: AtomicBool,
+    /// The rest of a body was refused.
+    refused: AtomicBool,
     answered: AtomicU32,
     given_up: AtomicU32,
 }
@@ -67,6 +71,9 @@ impl Pulse {
             return Verdict::Resets;
         }
         let (requests, unsent) = (self.requests.load(Relaxed), self.unsent.load(Relaxed));
+        if self.lingering.load(Relaxed) && lasted(&self.moved) > 2 {
+            return Verdict::Stuck;
+        }
         let to_send = self.answering.load(Relaxed) > self.waiting.load(Relaxed);
         if (to_send || unsent) && lasted(&self.moved) > limits.write {
             return Verdict::Stuck;
@@ -77,11 +84,6 @@ impl Pulse {
             (false, 0) if !unsent && lasted(&self.since) > 1 => Verdict::Idle,
             _ => Verdict::Fine,
         }
-    }
-
-    /// Whether nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.requests.load(Relaxed) == 0 && !self.head.load(Relaxed) && !self.unsent.load(Relaxed)
     }
 
     /// Whether a client gave up too much; for HTTP/2, at every stream.
@@ -105,6 +107,26 @@ impl Pulse {
     /// All that was written has gone.
     pub(super) fn was_flushed(&self) {
         self.unsent.store(false, Relaxed);
+    }
+
+    /// A body was refused whose rest the client may still be sending.
+    pub(super) fn was_refused(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// It is being closed. Whether there may be input that nobody has read: closing a socket then would make the kernel reset the
+    /// connection, and the client might lose the answer that says why.
+    pub(super) fn lingers(&self) -> bool {
+        let lingers = self.head.load(Relaxed) || self.refused.load(Relaxed);
+        if lingers && !self.lingering.swap(true, Relaxed) {
+            self.was_written();
+        }
+        lingers
+    }
+
+    /// Requests under way.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Relaxed)
     }
 
     /// A head is complete. The request lasts until the guard is dropped.

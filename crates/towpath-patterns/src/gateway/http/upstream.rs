@@ -123,12 +123,14 @@ pub(super) struct Streamed {
     silence_max: Duration,
     /// Set at the first wait since something came.
     timer: Option<rt::Sleep>,
+    /// It ended in the middle.
+    broken: bool,
 }
 
 impl Streamed {
     /// The body of an answer. If all of it is there already, the connection goes home at once.
     pub(super) fn body(body: Incoming, link: Link, home: Home, silence_max: Duration) -> Body {
-        let mut streamed = Self { body, link: Some((link, home)), silence_max, timer: None };
+        let mut streamed = Self { body, link: Some((link, home)), silence_max, timer: None, broken: false };
         if streamed.body.is_end_stream() {
             streamed.end();
             return Body::empty();
@@ -149,9 +151,11 @@ impl Streamed {
                 streamed.end();
                 Body::empty()
             }
-            (_, Poll::Ready(Some(Err(_))) | Poll::Pending) => {
+            (_, Poll::Ready(Some(Err(_)))) => {
+                streamed.fail();
                 Body::streamed(None, Box::new(streamed))
             }
+            (_, Poll::Pending) => Body::streamed(None, Box::new(streamed)),
         }
     }
 
@@ -179,36 +183,44 @@ impl Streamed {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        if self.broken {
+            return Poll::Ready(Some(Err(CutShort)));
+        }
         match self.poll_next(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer = None;
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => self.fail(),
+            Poll::Ready(Some(Err(_))) => {
+                self.fail();
+                Poll::Ready(Some(Err(CutShort)))
+            }
             Poll::Ready(None) => {
                 self.end();
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 let timer = self.timer.get_or_insert_with(|| rt::sleep(self.silence_max));
-                match Pin::new(timer).poll(cx) {
-                    Poll::Ready(()) => self.fail(),
-                    Poll::Pending => Poll::Pending,
+                if Pin::new(timer).poll(cx).is_pending() {
+                    return Poll::Pending;
                 }
+                self.fail();
+                Poll::Ready(Some(Err(CutShort)))
             }
         }
     }
 
-    fn fail(&mut self) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+    /// The answer ends in the middle.
+    fn fail(&mut self) {
+        self.broken = true;
         if let Some((link, home)) = self.link.take() {
             drop(link);
             home.blame();
         }
-        Poll::Ready(Some(Err(CutShort)))
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.broken && self.body.is_end_stream()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -218,7 +230,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.is_end_stream() {
             self.end();
         }
     }

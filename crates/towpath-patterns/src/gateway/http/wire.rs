@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -17,6 +17,9 @@ use super::pulse::Pulse;
 
 /// How an HTTP/2 connection begins, RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes that are thrown away at once: on the stack, and more than a packet has.
+const LINGER_BYTES: usize = 2048;
 
 /// What a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,7 +173,19 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if !self.pulse.lingers() {
+            return Poll::Ready(Ok(()));
+        }
+        // Until the client has closed too, or the watcher has seen enough of it.
+        let mut waste = [0; LINGER_BYTES];
+        loop {
+            let mut buf = ReadBuf::new(&mut waste);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
