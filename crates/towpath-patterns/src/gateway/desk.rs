@@ -2,9 +2,13 @@
 //! called or dropped.
 //!
 //! What always holds:
-//! - Calls in hand (on the way to a worker, or with one) are never more than the limit was when the last of them was let in, so never
-//!   more than workers. So there is room for each in the channel to the workers.
-//! - Somebody waits in the line only while as many are in hand as the limit allows; whoever ends one in hand lets the next in.
+//! - A call is let into hand only while fewer are than the limit says, which is never more than there are workers. So there is room for
+//!   each in the channel to the workers. A limit that shrinks throws nobody out.
+//! - Somebody waits in the line only while as many are in hand as the limit allows; whoever ends one in hand lets the next in, and more
+//!   of them if the limit has grown.
+//!
+//! Why not a channel alone: a channel is first come, first served, and one cannot leave it. Workers that run dry wait at a channel all
+//! the same; who ends a call while others wait takes the next without one.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,10 +18,11 @@ use std::{
 use towpath::{Canceller, Ctx, Sender, rt};
 
 use super::{
-    Options, Refused, Snapshot,
+    Adaptive, Options, Refused, Snapshot,
     call::Call,
     line::{Line, Place},
     snapshot::Counts,
+    times::Times,
 };
 
 /// What goes to the workers.
@@ -39,6 +44,15 @@ pub(super) enum Admitted {
     Waits(Place),
 }
 
+/// What a worker has done.
+pub(super) struct Done {
+    pub(super) arrived: Instant,
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    /// Whether it says something about what calls take: it was worked on, and nobody gave it up.
+    pub(super) counts: bool,
+}
+
 pub(super) struct Desk<Req, Resp> {
     state: Mutex<State<Req, Resp>>,
     hand: Sender<Hand<Req, Resp>>,
@@ -53,26 +67,49 @@ pub(super) struct Desk<Req, Resp> {
 struct State<Req, Resp> {
     line: Line<Job<Req, Resp>>,
     in_hand: usize,
-    limit: usize,
+    limit: Limit,
     /// Whether calls are taken.
     open: bool,
     /// Whether the workers have been told to go.
     told: bool,
     workers: usize,
-    /// What a call takes in hand: a mean over about the last hundred.
-    work: Option<Duration>,
+    /// What a call takes in hand, in seconds: a mean over about the last hundred. `None` before the first.
+    work: Option<f64>,
+    /// What calls took in hand, and from when they came.
+    in_hand_times: Times,
+    times: Times,
+}
+
+enum Limit {
+    Fixed(usize),
+    Adaptive(Adaptive),
+}
+
+impl Limit {
+    fn get(&self) -> usize {
+        match self {
+            Self::Fixed(limit) => *limit,
+            Self::Adaptive(limit) => limit.get(),
+        }
+    }
 }
 
 impl<Req, Resp> Desk<Req, Resp> {
-    pub(super) fn new(options: &Options, hand: Sender<Hand<Req, Resp>>) -> Self {
+    pub(super) fn new(options: Options, hand: Sender<Hand<Req, Resp>>) -> Self {
+        let workers = options.workers;
         let state = State {
-            line: Line::new(options.queue),
+            line: Line::new(options.queue, options.patience),
             in_hand: 0,
-            limit: options.workers,
+            limit: match options.adaptive {
+                None => Limit::Fixed(workers),
+                Some(adaptive) => Limit::Adaptive(adaptive),
+            },
             open: true,
             told: false,
-            workers: options.workers,
+            workers,
             work: None,
+            in_hand_times: Times::new(),
+            times: Times::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -96,52 +133,82 @@ impl<Req, Resp> Desk<Req, Resp> {
 
     /// Lets a call in, or refuses it.
     pub(super) fn admit(&self, call: Call<Req, Resp>) -> Result<Admitted, Refused> {
-        let job = Job { call, arrived: rt::now() };
+        let now = rt::now();
+        let deadline = call.deadline();
+        let job = Job { call, arrived: now };
         let mut state = self.lock();
         if !state.open {
             drop(state);
+            Counts::one(&self.counts.refused_stopped);
             return Err(Refused::Stopped);
         }
-        if state.in_hand < state.limit {
+        if state.in_hand < state.limit.get() {
             state.in_hand += 1;
             drop(state);
+            Counts::one(&self.counts.accepted);
             self.send(Hand::Work(job));
             return Ok(Admitted::InHand);
         }
-        match state.line.push(job) {
-            Ok(place) => Ok(Admitted::Waits(place)),
+        let backlog = state.backlog();
+        if deadline.is_some_and(|deadline| state.is_hopeless(now, deadline)) {
+            drop(state);
+            drop(job);
+            Counts::one(&self.counts.shed_hopeless);
+            return Err(Refused::Overloaded { retry_after: backlog });
+        }
+        let (work, mut shed) = (state.mean(), Vec::new());
+        let pushed = state.line.push(now, work, job, &mut shed);
+        drop(state);
+        Self::refuse(shed, backlog);
+        match pushed {
+            Ok(place) => {
+                Counts::one(&self.counts.accepted);
+                Ok(Admitted::Waits(place))
+            }
             Err(job) => {
-                let retry_after = state.backlog();
-                drop(state);
                 drop(job);
-                Err(Refused::Overloaded { retry_after })
+                Counts::one(&self.counts.shed_full);
+                Err(Refused::Overloaded { retry_after: backlog })
             }
         }
     }
 
-    /// A worker has done with one, which took so long; the next for it, if there is one.
-    pub(super) fn finished(&self, took: Duration) -> Option<Job<Req, Resp>> {
+    /// A worker has ended one; the next for it, if there is one.
+    pub(super) fn finished(&self, done: &Done) -> Option<Job<Req, Resp>> {
         let mut state = self.lock();
+        state.record(done);
         state.in_hand -= 1;
-        state.worked(took);
-        let mine = state.next();
-        let go = state.told_now();
+        let (mut shed, backlog) = (Vec::new(), state.backlog());
+        let mine = state.next(done.ended, &mut shed);
+        let mut others = Vec::new();
+        while let Some(job) = state.next(done.ended, &mut shed) {
+            others.push(job);
+        }
+        let go = state.go();
         drop(state);
+        Self::refuse(shed, backlog);
+        for job in others {
+            self.send(Hand::Work(job));
+        }
         self.tell(go);
         mine
     }
 
-    /// A caller gives up its place. True: it still waited.
-    pub(super) fn leave(&self, place: Place) -> bool {
-        let job = self.lock().line.leave(place);
-        job.is_some()
+    /// A caller gives up its place, if it still waits.
+    pub(super) fn leave(&self, place: Place) {
+        let mut state = self.lock();
+        let job = state.line.leave(place);
+        let go = state.go();
+        drop(state);
+        drop(job);
+        self.tell(go);
     }
 
     /// Takes no more calls. What is here is still done.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.open = false;
-        let go = state.told_now();
+        let go = state.go();
         drop(state);
         self.tell(go);
     }
@@ -151,7 +218,7 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.open = false;
         let waiting = state.line.take_all();
-        let go = state.told_now();
+        let go = state.go();
         drop(state);
         for job in waiting {
             job.call.refuse(Refused::Stopped);
@@ -182,14 +249,30 @@ impl<Req, Resp> Desk<Req, Resp> {
         let state = self.lock();
         snapshot.waiting = state.line.len();
         snapshot.in_hand = state.in_hand;
-        snapshot.limit = state.limit;
+        snapshot.limit = state.limit.get();
+        snapshot.work_p50 = state.in_hand_times.rough(0.5);
+        snapshot.work_p99 = state.in_hand_times.rough(0.99);
+        snapshot.total_p50 = state.times.rough(0.5);
+        snapshot.total_p99 = state.times.rough(0.99);
+        snapshot.total_max = state.times.max();
         snapshot
+    }
+
+    /// Tells those who have waited too long. Whoever waits counts it.
+    fn refuse(shed: Vec<Job<Req, Resp>>, retry_after: Duration) {
+        for job in shed {
+            job.call.refuse(Refused::Overloaded { retry_after });
+        }
     }
 
     /// There is room for as many as can be in hand, and for as many words to go as there are workers. When the workers are gone it is
     /// dropped, which its caller sees.
     fn send(&self, hand: Hand<Req, Resp>) {
-        drop(self.hand.try_send(hand));
+        let sent = self.hand.try_send(hand);
+        debug_assert!(
+            !matches!(sent, Err(towpath::TrySendError::Full(_))),
+            "there is room for all"
+        );
     }
 
     fn tell(&self, workers: usize) {
@@ -205,18 +288,18 @@ impl<Req, Resp> Desk<Req, Resp> {
 }
 
 impl<Req, Resp> State<Req, Resp> {
-    /// The next one for a worker that has just ended one.
-    fn next(&mut self) -> Option<Job<Req, Resp>> {
-        if self.in_hand >= self.limit {
+    /// The next one to be worked on.
+    fn next(&mut self, now: Instant, shed: &mut Vec<Job<Req, Resp>>) -> Option<Job<Req, Resp>> {
+        if self.in_hand >= self.limit.get() {
             return None;
         }
-        let job = self.line.pop()?;
+        let job = self.line.pop(now, self.mean(), shed)?;
         self.in_hand += 1;
         Some(job)
     }
 
     /// So many workers are to be told, now, that there is nothing more.
-    fn told_now(&mut self) -> usize {
+    fn go(&mut self) -> usize {
         if self.open || self.told || !self.line.is_empty() {
             return 0;
         }
@@ -224,19 +307,44 @@ impl<Req, Resp> State<Req, Resp> {
         self.workers
     }
 
-    fn worked(&mut self, took: Duration) {
-        const WEIGHT: u32 = 100;
-        self.work = Some(match self.work {
-            None => took,
-            Some(mean) => (mean * (WEIGHT - 1) + took) / WEIGHT,
-        });
+    fn record(&mut self, done: &Done) {
+        /// The share that the last call has in the mean.
+        const SHARE: f64 = 0.01;
+        if !done.counts {
+            return;
+        }
+        let took = done.ended.saturating_duration_since(done.began);
+        let seconds = took.as_secs_f64();
+        self.work = Some(self.work.map_or(seconds, |mean| mean + SHARE * (seconds - mean)));
+        if let Limit::Adaptive(limit) = &mut self.limit {
+            limit.sample(done.ended, took, self.in_hand);
+        }
+        self.in_hand_times.record(done.ended, took);
+        self.times.record(done.ended, done.ended.saturating_duration_since(done.arrived));
+    }
+
+    /// What a call takes in hand.
+    fn mean(&self) -> Duration {
+        self.work.map_or(Duration::ZERO, Duration::from_secs_f64)
+    }
+
+    /// In which time so many calls are done, by Little's law.
+    fn time_for(&self, calls: usize) -> Option<Duration> {
+        self.work.map(|work| Duration::from_secs_f64(work * calls as f64 / self.limit.get() as f64))
     }
 
     /// In which time what is here will have been done.
     fn backlog(&self) -> Duration {
-        /// Before the first call has ended.
+        /// Before the first call has ended nothing is known; this is what people try.
         const UNKNOWN: Duration = Duration::from_secs(1);
-        let here = self.line.len() + self.in_hand;
-        self.work.map_or(UNKNOWN, |work| work.mul_f64(here as f64 / self.limit as f64))
+        self.time_for(self.line.len() + self.in_hand).unwrap_or(UNKNOWN)
+    }
+
+    /// Whether a call that takes its place at the end now will not be begun before its deadline. In a crowded line it would be next.
+    fn is_hopeless(&self, now: Instant, deadline: Instant) -> bool {
+        !self.line.is_crowded(now, self.mean())
+            && self
+                .time_for(self.line.len())
+                .is_some_and(|wait| wait > deadline.saturating_duration_since(now))
     }
 }

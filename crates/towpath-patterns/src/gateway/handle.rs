@@ -56,8 +56,9 @@ where
         // A call in hand, and the word to go, for each worker.
         let (tx, rx) = bounded(2 * options.workers);
         let (tx, rx) = (tx.named(name.clone()), rx.into_shared());
-        let desk = Arc::new(Desk::new(&options, tx));
-        worker::start(scope, &name, &desk, rx, options.workers, options.drain, handler);
+        let (workers, drain) = (options.workers, options.drain);
+        let desk = Arc::new(Desk::new(options, tx));
+        worker::start(scope, &name, &desk, rx, workers, drain, handler);
         Self { door: Arc::new(Door(desk)) }
     }
 
@@ -72,11 +73,9 @@ where
     /// Dropped before completion, the caller has left: a call that waits is taken out of the queue, one in hand is told by its context.
     pub async fn call(&self, ctx: &Ctx, request: Req) -> Result<Resp, Refused> {
         let desk = &*self.door.0;
-        let counts = &desk.counts;
         if ctx.is_done() {
-            let why = Refused::of(&ctx.cause());
-            Counts::one(if why == Refused::Late { &counts.late } else { &counts.left });
-            return Err(why);
+            Counts::one(&desk.counts.never_made);
+            return Err(Refused::of(&ctx.cause()));
         }
         let (ctx, canceller) = match desk.timeout {
             None => ctx.with_cancel(),
@@ -84,16 +83,10 @@ where
         };
         let (tx, mut rx) = bounded::<Answer<Resp>>(REPLY_CAPACITY);
         let call = Call::new(request, ctx.clone(), Reply::new(tx));
-        let place = match desk.admit(call) {
-            Ok(Admitted::InHand) => None,
-            Ok(Admitted::Waits(place)) => Some(place),
-            Err(why) => {
-                let overloaded = matches!(why, Refused::Overloaded { .. });
-                Counts::one(if overloaded { &counts.shed_full } else { &counts.stopped });
-                return Err(why);
-            }
+        let place = match desk.admit(call)? {
+            Admitted::InHand => None,
+            Admitted::Waits(place) => Some(place),
         };
-        Counts::one(&counts.accepted);
         let mut waiting = Waiting { desk, place, canceller: Some(canceller) };
         let answer = select! { biased;
             answer = rx.recv() => answer.unwrap_or_else(|| {
@@ -152,7 +145,7 @@ impl<Req, Resp> Waiting<'_, Req, Resp> {
             Err(Refused::Late) => &counts.late,
             Err(Refused::Left) => &counts.left,
             Err(Refused::Stopped) => &counts.stopped,
-            Err(Refused::Overloaded { .. }) => &counts.shed_full,
+            Err(Refused::Overloaded { .. }) => &counts.shed_stale,
             Err(Refused::Died) => &counts.died,
         });
         self.canceller = None;

@@ -17,6 +17,7 @@
 //! # }).unwrap();
 //! ```
 
+mod adapt;
 mod call;
 mod desk;
 mod handle;
@@ -26,10 +27,12 @@ mod line;
 mod options;
 mod refused;
 mod snapshot;
+mod times;
 mod worker;
 
+pub use adapt::Adaptive;
 pub use call::Call;
 pub use handle::Gateway;
-pub use options::Options;
+pub use options::{Options, Patience};
 pub use refused::Refused;
 pub use snapshot::Snapshot;

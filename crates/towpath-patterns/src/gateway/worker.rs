@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use towpath::{Ctx, Scope, SharedReceiver, after, process::Name, rt, select};
+use towpath::{Cause, Ctx, Scope, SharedReceiver, after, process::Name, rt, select};
 
 use super::{
     Call, Refused,
-    desk::{Desk, Hand, Job},
+    desk::{Desk, Done, Hand, Job},
     snapshot::Counts,
 };
 
@@ -76,27 +76,43 @@ async fn work<Req, Resp, H, Fut>(
     let mut cut = pin!(desk.cut().done());
     while let Some(Hand::Work(job)) = rx.recv().await {
         let mut next = Some(job);
-        while let Some(Job { call, .. }) = next {
+        while let Some(Job { call, arrived }) = next {
             let began = rt::now();
-            if call.ctx().is_done() {
+            let ctx = call.ctx().clone();
+            let ended = if ctx.is_done() {
                 // Nobody waits for it: it is not worked on.
-                let why = Refused::of(&call.ctx().cause());
-                call.refuse(why);
-            } else if !handle(desk, &*handler, call, cut.as_mut()).await {
-                return;
-            }
-            next = desk.finished(rt::now().saturating_duration_since(began));
+                call.refuse(Refused::of(&ctx.cause()));
+                Ended::Skipped
+            } else {
+                handle(desk, &*handler, call, cut.as_mut()).await
+            };
+            let counts = match ended {
+                Ended::Cut => return,
+                Ended::Panicked | Ended::Skipped => false,
+                // A deadline that has passed says that it takes at least so long; a caller that has left says nothing.
+                Ended::Well => !ctx.is_done() || matches!(ctx.cause(), Cause::DeadlineExceeded),
+            };
+            next = desk.finished(&Done { arrived, began, ended: rt::now(), counts });
         }
     }
 }
 
-/// Runs the handler. False: it was cut off.
+/// How a handler ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Well,
+    Panicked,
+    Skipped,
+    Cut,
+}
+
+/// Runs the handler.
 async fn handle<Req, Resp, H, Fut>(
     desk: &Desk<Req, Resp>,
     handler: &H,
     call: Call<Req, Resp>,
     mut cut: Pin<&mut impl Future>,
-) -> bool
+) -> Ended
 where
     H: Fn(Call<Req, Resp>) -> Fut,
     Fut: Future<Output = ()>,
@@ -104,15 +120,15 @@ where
     // What a panic leaves behind half done is dropped, or the handler's own business, as with a lock that is poisoned.
     let Ok(work) = catch_unwind(AssertUnwindSafe(|| handler(call))) else {
         Counts::one(&desk.counts.panics);
-        return true;
+        return Ended::Panicked;
     };
     let mut work = pin!(work);
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => cut.as_mut().poll(cx).map(|_| false),
-        Ok(Poll::Ready(())) => Poll::Ready(true),
+        Ok(Poll::Pending) => cut.as_mut().poll(cx).map(|_| Ended::Cut),
+        Ok(Poll::Ready(())) => Poll::Ready(Ended::Well),
         Err(_) => {
             Counts::one(&desk.counts.panics);
-            Poll::Ready(true)
+            Poll::Ready(Ended::Panicked)
         }
     })
     .await
