@@ -22,6 +22,7 @@ mod bus;
 mod cells;
 #[cfg(feature = "durable")]
 mod durable;
+mod gateway;
 mod go;
 mod histogram;
 mod instructions;
@@ -126,6 +127,9 @@ enum Action {
     },
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
+    /// One proxy in this process.
+    #[command(hide = true)]
+    GatewayServe(gateway::ServeOptions),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -161,6 +165,7 @@ fn main() -> ExitCode {
         }
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
+        Action::GatewayServe(options) => gateway::serve(&options),
         Action::List => {
             list();
             Ok(())

@@ -3,6 +3,8 @@
 mod bus;
 mod fault;
 mod gateway;
+#[cfg(feature = "http")]
+mod gateway_http;
 mod limit;
 mod log;
 mod machine;

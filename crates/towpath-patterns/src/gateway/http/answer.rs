@@ -53,6 +53,13 @@ pub(super) fn bad_body(why: BodyError) -> Response<Body> {
     response
 }
 
+/// 413, 408 or 400, and the connection is closed after it.
+impl From<BodyError> for Response<Body> {
+    fn from(why: BodyError) -> Self {
+        bad_body(why)
+    }
+}
+
 /// What is written to a client whose head does not come to its end, past hyper.
 pub(super) const HEAD_LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";

@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -279,7 +282,12 @@ pub(super) fn serve<H: Handler>(
     async move {
         Counts::one(&site.counts.requests);
         let head_only = request.method() == Method::HEAD;
-        let response = answered(&site, &caller, request).await;
+        let is_one = request.version() != http::Version::HTTP_2;
+        let mut response = answered(&site, &caller, request).await;
+        if is_one && site.stop.is_done() {
+            // Whether or not the watcher has noticed yet.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         site.counts.answered(response.status());
         Ok(response.map(|body| Reply::new(body, guard, head_only)))
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Body as _;
 use towpath::{Ctx, rt};
 
@@ -244,6 +244,8 @@ impl Inner {
         pick: Pick,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
+        // What the host speaks is between it and us.
+        parts.version = Version::HTTP_11;
         head::answer(&mut parts.headers, &self.via);
         let home = Home { pool: self.pool.clone(), pick };
         let body = Streamed::body(body, link, home, self.options.silence_max);

@@ -50,6 +50,8 @@ impl Handler for Workers {
             Err(Refused::Overloaded { retry_after }) => answer::overloaded(retry_after),
             Err(Refused::Stopped) => answer::overloaded(STOPPED_RETRY_AFTER),
             Err(Refused::Late) => answer::late(),
+            // It gave up as its context told it to.
+            Err(Refused::Died) if ctx.is_done() => answer::late(),
             Err(Refused::Left | Refused::Died) => answer::plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "not answered: a mistake of ours; tell us what you asked\n",
