@@ -12,7 +12,7 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `gateway/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -127,6 +127,8 @@ enum Action {
     },
     /// Readers of limits that change, beside locks.
     Limit(limit::Options),
+    /// Our reverse proxy beside nginx, HAProxy and Pingora.
+    Gateway(gateway::Options),
     /// One proxy in this process.
     #[command(hide = true)]
     GatewayServe(gateway::ServeOptions),
@@ -165,6 +167,7 @@ fn main() -> ExitCode {
         }
         Action::Limit(options) => limit::run(&options),
         Action::Shadow(options) => shadow::run(&options),
+        Action::Gateway(options) => gateway::run(&options),
         Action::GatewayServe(options) => gateway::serve(&options),
         Action::List => {
             list();

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         })),
         "towpath-shared" => shared(at, cores, Server::new(proxy).with_limits(limits)),
         #[cfg(towpath_proxies)]
-        "pingora" => return super::pingora::run(at, to, cores),
+        "pingora" => super::pingora::run(at, to, cores),
         _ => return Err(format!("`{what}` is no proxy of this build")),
     }
     .map_err(|error| error.to_string())

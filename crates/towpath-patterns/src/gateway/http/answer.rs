@@ -22,8 +22,10 @@ pub(super) fn plain(status: StatusCode, advice: &'static str) -> Response<Body> 
 
 /// There is too much to do.
 pub(super) fn overloaded(retry_after: Duration) -> Response<Body> {
-    let mut response =
-        plain(StatusCode::SERVICE_UNAVAILABLE, "overloaded: try again after the time in retry-after\n");
+    let mut response = plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded: try again after the time in retry-after\n",
+    );
     // Whole seconds, rounded up: 0 would invite everybody at once.
     let seconds = retry_after.as_millis().div_ceil(1000).max(1);
     let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
@@ -33,7 +35,10 @@ pub(super) fn overloaded(retry_after: Duration) -> Response<Body> {
 
 /// It would have come too late.
 pub(super) fn late() -> Response<Body> {
-    plain(StatusCode::GATEWAY_TIMEOUT, "not answered within the deadline: give more time, or ask for less\n")
+    plain(
+        StatusCode::GATEWAY_TIMEOUT,
+        "not answered within the deadline: give more time, or ask for less\n",
+    )
 }
 
 /// An upstream did not answer.
@@ -44,9 +49,15 @@ pub(super) fn bad_gateway() -> Response<Body> {
 /// A body that is not taken. The rest of it is not read, so the connection cannot be used again.
 pub(super) fn bad_body(why: BodyError) -> Response<Body> {
     let (status, advice) = match why {
-        BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large: send less\n"),
-        BodyError::Late => (StatusCode::REQUEST_TIMEOUT, "the body came too slowly: send it faster\n"),
-        BodyError::Broken => (StatusCode::BAD_REQUEST, "the body is no HTTP: look at its length or its chunks\n"),
+        BodyError::TooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large: send less\n")
+        }
+        BodyError::Late => {
+            (StatusCode::REQUEST_TIMEOUT, "the body came too slowly: send it faster\n")
+        }
+        BodyError::Broken => {
+            (StatusCode::BAD_REQUEST, "the body is no HTTP: look at its length or its chunks\n")
+        }
     };
     let mut response = plain(status, advice);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

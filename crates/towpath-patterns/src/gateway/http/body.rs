@@ -70,8 +70,7 @@ impl Inbound {
     pub async fn collect(mut self) -> Result<Bytes, BodyError> {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
-        while let Some(frame) =
-            std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
         {
             let Ok(data) = frame?.into_data() else { continue };
             if first.is_empty() && rest.is_empty() {
@@ -211,7 +210,9 @@ impl HttpBody for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Streamed(first, rest) => {
                 let ahead = first.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
-                rest.size_hint().exact().map_or_else(SizeHint::new, |it| SizeHint::with_exact(it + ahead))
+                rest.size_hint()
+                    .exact()
+                    .map_or_else(SizeHint::new, |it| SizeHint::with_exact(it + ahead))
             }
         }
     }

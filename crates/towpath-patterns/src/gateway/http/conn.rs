@@ -102,15 +102,13 @@ pub(super) async fn run<H: Handler>(
     }
     let mut wire = match &site.tls {
         None => Wire::plain(stream, pulse.clone()),
-        Some(Tls(tls)) => {
-            match wait(stop.as_mut(), limits.header_time, tls.accept(stream)).await {
-                Waited::Came(Ok(stream)) => Wire::tls(stream, pulse.clone()),
-                Waited::Came(Err(_)) | Waited::Over => {
-                    Counts::one(&site.counts.handshakes_failed);
-                    return;
-                }
+        Some(Tls(tls)) => match wait(stop.as_mut(), limits.header_time, tls.accept(stream)).await {
+            Waited::Came(Ok(stream)) => Wire::tls(stream, pulse.clone()),
+            Waited::Came(Err(_)) | Waited::Over => {
+                Counts::one(&site.counts.handshakes_failed);
+                return;
             }
-        }
+        },
     };
     if !rest(&mut wire, stop.as_mut(), limits.idle_time).await {
         return;
@@ -306,7 +304,8 @@ async fn answered<H: Handler>(
             return answer::plain(why.status(), why.advice());
         }
     };
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > limits.body_bytes_max) {
         caller.pulse.was_refused();
         return answer::bad_body(BodyError::TooLarge);
@@ -326,11 +325,9 @@ async fn answered<H: Handler>(
         return panicked(site);
     };
     let mut work = pin!(work);
-    let response = poll_fn(|cx| {
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-            Ok(polled) => polled,
-            Err(_) => Poll::Ready(panicked(site)),
-        }
+    let response = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(polled) => polled,
+        Err(_) => Poll::Ready(panicked(site)),
     })
     .await;
     if matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {

@@ -50,7 +50,10 @@ impl Counts {
     }
 
     pub(super) fn answered(&self, status: StatusCode) {
-        if let Some(count) = usize::from(status.as_u16() / 100).checked_sub(1).and_then(|class| self.answers.get(class)) {
+        if let Some(count) = usize::from(status.as_u16() / 100)
+            .checked_sub(1)
+            .and_then(|class| self.answers.get(class))
+        {
             Self::one(count);
         }
     }

@@ -10,8 +10,8 @@ use std::{net::IpAddr, time::Duration};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE, VIA,
     },
     uri::PathAndQuery,
 };
@@ -31,8 +31,16 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Headers for one connection only, besides those that `Connection` names.
-static HOP_BY_HOP: [HeaderName; 8] =
-    [TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
+static HOP_BY_HOP: [HeaderName; 8] = [
+    TRANSFER_ENCODING,
+    UPGRADE,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TE,
+    TRAILER,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+];
 
 /// Why a request goes no further.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,7 +148,12 @@ impl Client {
 /// Makes a request that came in one that goes out, over HTTP/1.1.
 ///
 /// `trusted`: who the client says it speaks for is kept, and the client added to it; otherwise it is replaced.
-pub(super) fn outbound<B>(request: &mut Request<B>, client: &Client, via: &HeaderValue, trusted: bool) {
+pub(super) fn outbound<B>(
+    request: &mut Request<B>,
+    client: &Client,
+    via: &HeaderValue,
+    trusted: bool,
+) {
     let came_as = request.version();
     *request.version_mut() = Version::HTTP_11;
     if request.uri().authority().is_some() {
@@ -204,7 +217,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter();
     let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     let names = names.map(<[u8]>::trim_ascii);
-    let names = names.filter(|it| !it.eq_ignore_ascii_case(b"close") && !it.eq_ignore_ascii_case(b"keep-alive"));
+    let names = names
+        .filter(|it| !it.eq_ignore_ascii_case(b"close") && !it.eq_ignore_ascii_case(b"keep-alive"));
     names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
 }
 
@@ -231,5 +245,8 @@ fn add_via(headers: &mut HeaderMap, came_as: Version, via: &HeaderValue) {
 
 /// Whether a request may be sent twice: doing it again asks for no more than doing it once, RFC 9110 section 9.2.2.
 pub(super) fn may_repeat(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    )
 }

@@ -63,7 +63,10 @@ impl Hosts {
                 let now = self.now_ms();
                 let load = |host: usize| {
                     let it = &self.hosts[host];
-                    (it.alone_until.load(Relaxed) > now || but == Some(host), it.requests.load(Relaxed))
+                    (
+                        it.alone_until.load(Relaxed) > now || but == Some(host),
+                        it.requests.load(Relaxed),
+                    )
                 };
                 let best = if load(two) < load(one) { two } else { one };
                 // Both may be bad choices; then whoever is not.

@@ -45,8 +45,10 @@ impl Pool {
     fn put(&self, host: usize, link: Link) {
         let now = rt::now();
         let mut rests = self.rests(host);
-        let stale = rests.front().filter(|it| now.saturating_duration_since(it.since) > self.rest_time);
-        let gone = if stale.is_some() || rests.len() >= self.rest_max { rests.pop_front() } else { None };
+        let stale =
+            rests.front().filter(|it| now.saturating_duration_since(it.since) > self.rest_time);
+        let gone =
+            if stale.is_some() || rests.len() >= self.rest_max { rests.pop_front() } else { None };
         rests.push_back(Rest { link, since: now });
         drop(rests);
         // Closed outside of the lock.

@@ -165,8 +165,8 @@ async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T
         if let Poll::Ready(value) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(value));
         }
-        let timer = timer
-            .get_or_insert_with(|| rt::sleep(deadline.saturating_duration_since(rt::now())));
+        let timer =
+            timer.get_or_insert_with(|| rt::sleep(deadline.saturating_duration_since(rt::now())));
         Pin::new(timer).poll(cx).map(|()| None)
     })
     .await

@@ -179,7 +179,8 @@ impl Request {
                 u32::from(stage == Stage::Waiting),
             )
         };
-        let ((answering_was, waiting_was), (answering, waiting)) = (counts(self.stage), counts(next));
+        let ((answering_was, waiting_was), (answering, waiting)) =
+            (counts(self.stage), counts(next));
         // Two's complement: adding the difference may take away.
         self.pulse.answering.fetch_add(answering.wrapping_sub(answering_was), Relaxed);
         self.pulse.waiting.fetch_add(waiting.wrapping_sub(waiting_was), Relaxed);
@@ -189,7 +190,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let left = if self.stage == Stage::Answered { &self.pulse.answered } else { &self.pulse.given_up };
+        let left =
+            if self.stage == Stage::Answered { &self.pulse.answered } else { &self.pulse.given_up };
         left.fetch_add(1, Relaxed);
         self.enter(Stage::Answered);
         self.pulse.unsent.store(true, Relaxed);

@@ -31,7 +31,8 @@ impl Tls {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<_, _>>()
             .map_err(|error| invalid("certificates", &error))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| invalid("private key", &error))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|error| invalid("private key", &error))?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))

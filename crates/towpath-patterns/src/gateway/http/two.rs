@@ -40,7 +40,8 @@ pub(super) async fn run<H: Handler>(
         move |request| conn::serve(&site, &caller, request)
     });
     let limits = &site.limits;
-    let mut builder = http2::Builder::new(Streams { scope: scope.clone(), counts: site.counts.clone() });
+    let mut builder =
+        http2::Builder::new(Streams { scope: scope.clone(), counts: site.counts.clone() });
     builder
         .timer(Clock)
         .max_concurrent_streams(limits.streams_max)

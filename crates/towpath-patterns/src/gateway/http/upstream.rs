@@ -130,7 +130,8 @@ pub(super) struct Streamed {
 impl Streamed {
     /// The body of an answer. If all of it is there already, the connection goes home at once.
     pub(super) fn body(body: Incoming, link: Link, home: Home, silence_max: Duration) -> Body {
-        let mut streamed = Self { body, link: Some((link, home)), silence_max, timer: None, broken: false };
+        let mut streamed =
+            Self { body, link: Some((link, home)), silence_max, timer: None, broken: false };
         if streamed.body.is_end_stream() {
             streamed.end();
             return Body::empty();

@@ -16,7 +16,9 @@ async fn count(asked: Asked) -> Response<Body> {
     }
 }
 
-fn server(change: impl FnOnce(&mut Limits)) -> Server<impl towpath_patterns::gateway::http::Handler> {
+fn server(
+    change: impl FnOnce(&mut Limits),
+) -> Server<impl towpath_patterns::gateway::http::Handler> {
     Server::new(count).with_limits(limits(change))
 }
 
@@ -74,10 +76,16 @@ fn bodies_beyond_the_limit_are_refused_however_they_are_sent() {
     run(|s| async move {
         let server = server(|_| {});
         let address = start(&s, &server);
-        let exact = format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 10000\r\n\r\n{}", "x".repeat(10_000));
+        let exact = format!(
+            "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 10000\r\n\r\n{}",
+            "x".repeat(10_000)
+        );
         assert!(talk(address, exact).await.ends_with("\r\n\r\n10000"));
         // The client sends on, and must see the answer all the same.
-        let announced = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n{}", "x".repeat(1_000_000));
+        let announced = format!(
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n{}",
+            "x".repeat(1_000_000)
+        );
         let mut client = Client::new(address).await;
         let (mut read, mut write) = client.0.split();
         let sent = async { drop(write.write_all(announced.as_bytes()).await) };
@@ -88,7 +96,9 @@ fn bodies_beyond_the_limit_are_refused_however_they_are_sent() {
         };
         patient(async { tokio::join!(sent, told) }).await;
         let chunks = format!("{:x}\r\n{}\r\n", 6000, "x".repeat(6000));
-        let chunked = format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{chunks}0\r\n\r\n");
+        let chunked = format!(
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{chunks}0\r\n\r\n"
+        );
         assert_eq!(status(&talk(address, chunked).await), 413);
         Ok(())
     });

@@ -6,7 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use towpath::Scope;
 use towpath_patterns::gateway::http::{Proxy, ProxyOptions, Server};
 
-use super::support::{Client, Does, Upstream, field, get, patient, run, start, status, talk, until};
+use super::support::{
+    Client, Does, Upstream, field, get, patient, run, start, status, talk, until,
+};
 
 /// A short answer.
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -43,10 +45,14 @@ fn all_ways_to_frame_an_answer_arrive() {
             let path = head.split(' ').nth(1).unwrap_or_default();
             let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
             match path {
-                "/chunked" => Does::Sends(format!("{chunked}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").into_bytes()),
+                "/chunked" => {
+                    Does::Sends(format!("{chunked}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").into_bytes())
+                }
                 "/empty" => Does::Sends(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()),
                 "/none" => Does::Sends(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
-                "/same" => Does::Sends(b"HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n".to_vec()),
+                "/same" => {
+                    Does::Sends(b"HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n".to_vec())
+                }
                 "/head" => Does::Sends(b"HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n".to_vec()),
                 "/end" => Does::Closes(b"HTTP/1.1 200 OK\r\n\r\nto the end".to_vec()),
                 "/old" => Does::Closes(b"HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nold".to_vec()),
@@ -82,7 +88,8 @@ fn large_bodies_pass_both_ways() {
     run(|s| async move {
         const SIZE: usize = 4 << 20;
         let (upstream, host) = Upstream::start(&s, |_, _, _| {
-            let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
+            let mut answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
             answer.resize(answer.len() + SIZE, b'y');
             Does::Sends(answer)
         })
@@ -90,11 +97,14 @@ fn large_bodies_pass_both_ways() {
         let address = start(&s, &proxy(&[host]));
         for framing in ["content-length", "transfer-encoding"] {
             let mut request = if framing == "content-length" {
-                let mut it = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
+                let mut it =
+                    format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {SIZE}\r\n\r\n")
+                        .into_bytes();
                 it.resize(it.len() + SIZE, b'x');
                 it
             } else {
-                let mut it = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+                let mut it =
+                    b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
                 for _ in 0..SIZE / 4096 {
                     it.extend_from_slice(b"1000\r\n");
                     it.resize(it.len() + 4096, b'x');
@@ -110,7 +120,11 @@ fn large_bodies_pass_both_ways() {
             let (head, body) = client.answer().await;
             assert_eq!((status(&head), body.len()), (200, SIZE));
             let sent = upstream.seen().bodies.pop().unwrap();
-            assert!(sent.len() == SIZE && sent.bytes().all(|it| it == b'x'), "{framing}: {}", sent.len());
+            assert!(
+                sent.len() == SIZE && sent.bytes().all(|it| it == b'x'),
+                "{framing}: {}",
+                sent.len()
+            );
         }
         assert_eq!(upstream.seen().connections, 1);
         Ok(())
@@ -125,7 +139,8 @@ fn a_connection_that_its_host_closed_meanwhile_costs_nothing() {
             Upstream::start(&s, |_, _, _| Does::Closes(OK.as_bytes().to_vec())).await;
         let address = start(&s, &proxy(&[host]));
         for method in ["GET", "POST", "GET", "POST"] {
-            let request = get("/").replace("GET", method).replace("host", "content-length: 0\r\nhost");
+            let request =
+                get("/").replace("GET", method).replace("host", "content-length: 0\r\nhost");
             assert_eq!(status(&talk(address, request).await), 200);
             // Until the end has reached the proxy's side; if it has not, a POST may be answered 502, and rightly.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -145,7 +160,8 @@ fn what_may_be_asked_twice_is_and_nothing_else() {
         })
         .await;
         let address = start(&s, &proxy(&[host]));
-        let post = get("/").replace("GET", "POST").replace("host", "content-length: 1\r\nhost") + "x";
+        let post =
+            get("/").replace("GET", "POST").replace("host", "content-length: 1\r\nhost") + "x";
         assert_eq!(status(&talk(address, get("/1")).await), 200);
         assert_eq!(status(&talk(address, get("/2")).await), 200);
         assert_eq!(upstream.seen().heads.len(), 3);
@@ -206,11 +222,13 @@ fn a_late_host_is_504_and_its_work_ends() {
     run(|s| async move {
         let (upstream, host) = Upstream::start(&s, |_, _, _| Does::Waits).await;
         let address = start(&s, &proxy(&[host]));
-        let said = talk(address, get("/").replace("host", "x-request-timeout-ms: 50\r\nhost")).await;
+        let said =
+            talk(address, get("/").replace("host", "x-request-timeout-ms: 50\r\nhost")).await;
         assert_eq!(status(&said), 504);
         upstream.has(|it| it.left == 1).await;
         // It was told how much was left.
-        let left: u64 = field(&upstream.seen().heads[0], "x-request-timeout-ms").unwrap().parse()?;
+        let left: u64 =
+            field(&upstream.seen().heads[0], "x-request-timeout-ms").unwrap().parse()?;
         assert!(left <= 50, "{left}");
         Ok(())
     });
@@ -242,14 +260,16 @@ fn an_answer_that_breaks_off_is_not_made_whole() {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense",
         ] {
-            let (_, host) = Upstream::start(&s, |_, _, _| Does::Closes(part.as_bytes().to_vec())).await;
+            let (_, host) =
+                Upstream::start(&s, |_, _, _| Does::Closes(part.as_bytes().to_vec())).await;
             let address = start(&s, &proxy(&[host]));
             let mut client = Client::new(address).await;
             client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
             let said = client.rest().await;
             // The end of the connection comes before the end of the body that was promised.
             assert!(!said.ends_with("0\r\n\r\n"), "{part:?}: {said:?}");
-            let length = field(&said, "content-length").map_or(usize::MAX, |it| it.parse().unwrap());
+            let length =
+                field(&said, "content-length").map_or(usize::MAX, |it| it.parse().unwrap());
             let body = said.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
             assert!(body < length, "{part:?}: {said:?}");
         }

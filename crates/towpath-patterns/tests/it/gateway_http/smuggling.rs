@@ -26,7 +26,11 @@ fn two_lengths_are_one_request() {
             format!("Transfer-Encoding:\tchunked\r\ncontent-length: {}", 5 + hidden.len()),
         ] {
             let before = upstream.seen().heads.len();
-            let said = talk(address, format!("POST /seen HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n0\r\n\r\n{hidden}")).await;
+            let said = talk(
+                address,
+                format!("POST /seen HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n0\r\n\r\n{hidden}"),
+            )
+            .await;
             assert_eq!((status(&said), said.matches("HTTP/1.1 ").count()), (200, 1), "{said:?}");
             let heads = upstream.seen().heads.split_off(before);
             assert_eq!(heads.len(), 1, "{heads:?}");
@@ -73,7 +77,13 @@ fn chunks_that_are_none_never_become_a_second_request() {
     run(|s| async move {
         let (upstream, host) = Upstream::answering(&s, OK).await;
         let address = start(&s, &proxy(host, |_| {}));
-        for chunks in ["-1\r\n", "1;x=\r\r\nab\r\n", "fffffffffffffffff\r\nx", "2\r\nabc\r\n0\r\n\r\n", "z\r\n"] {
+        for chunks in [
+            "-1\r\n",
+            "1;x=\r\r\nab\r\n",
+            "fffffffffffffffff\r\nx",
+            "2\r\nabc\r\n0\r\n\r\n",
+            "z\r\n",
+        ] {
             talk(address, format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunks}GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n")).await;
         }
         let heads = upstream.seen().heads;
@@ -95,7 +105,16 @@ fn headers_for_one_connection_stay_there() {
         )
         .await;
         let head = upstream.seen().heads.remove(0);
-        for gone in ["connection", "x-secret", "te", "upgrade", "keep-alive", "proxy-connection", "proxy-authorization", "content-length"] {
+        for gone in [
+            "connection",
+            "x-secret",
+            "te",
+            "upgrade",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authorization",
+            "content-length",
+        ] {
             assert_eq!(field(&head, gone), None, "{gone}: {head}");
         }
         let kept = [
@@ -110,7 +129,12 @@ fn headers_for_one_connection_stay_there() {
         for (name, value) in kept {
             assert_eq!(field(&head, name), Some(value), "{head}");
         }
-        for (name, value) in [("x-mine", None), ("keep-alive", None), ("x-yours", Some("2")), ("via", Some("1.1 towpath"))] {
+        for (name, value) in [
+            ("x-mine", None),
+            ("keep-alive", None),
+            ("x-yours", Some("2")),
+            ("via", Some("1.1 towpath")),
+        ] {
             assert_eq!(field(&said, name), value, "{said}");
         }
         Ok(())
@@ -121,7 +145,9 @@ fn headers_for_one_connection_stay_there() {
 fn who_a_client_speaks_for_is_believed_where_we_said_so() {
     run(|s| async move {
         let claim = "GET / HTTP/1.1\r\nhost: a\r\nvia: 1.0 before\r\nx-forwarded-for: 9.9.9.9\r\nx-forwarded-proto: https\r\nconnection: close\r\n\r\n";
-        for (trusted, chain, proto) in [(false, "127.0.0.1", "http"), (true, "9.9.9.9, 127.0.0.1", "https")] {
+        for (trusted, chain, proto) in
+            [(false, "127.0.0.1", "http"), (true, "9.9.9.9, 127.0.0.1", "https")]
+        {
             let (upstream, host) = Upstream::answering(&s, OK).await;
             let address = start(&s, &proxy(host, |options| options.trust_forwarded = trusted));
             talk(address, claim).await;
@@ -139,7 +165,11 @@ fn a_target_with_a_host_overrides_the_header() {
     run(|s| async move {
         let (upstream, host) = Upstream::answering(&s, OK).await;
         let address = start(&s, &proxy(host, |_| {}));
-        talk(address, "GET http://real/path?q HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n").await;
+        talk(
+            address,
+            "GET http://real/path?q HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n",
+        )
+        .await;
         let head = upstream.seen().heads.remove(0);
         assert!(head.starts_with("GET /path?q HTTP/1.1\r\n"), "{head}");
         assert_eq!(field(&head, "host"), Some("real"));

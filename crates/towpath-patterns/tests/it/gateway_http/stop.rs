@@ -40,7 +40,10 @@ fn what_is_under_way_ends_and_the_rest_is_told() {
         assert_eq!(silent.rest().await, "");
         go.send(()).await?;
         let (head, body) = busy.answer().await;
-        assert_eq!((status(&head), field(&head, "connection"), &body[..]), (200, Some("close"), &b"done"[..]));
+        assert_eq!(
+            (status(&head), field(&head, "connection"), &body[..]),
+            (200, Some("close"), &b"done"[..])
+        );
         patient(serving).await?;
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
         assert_eq!(server.snapshot().connections, 0);

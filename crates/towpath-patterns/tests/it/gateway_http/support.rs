@@ -23,17 +23,15 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = Result<(), BoxError>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime
+        .block_on(patient(scope(&Ctx::root(), |s| async move {
+            let tested = test(s.clone()).await;
+            s.cancel("the test is over");
+            tested
+        })))
         .unwrap();
-    runtime.block_on(patient(scope(&Ctx::root(), |s| async move {
-        let tested = test(s.clone()).await;
-        s.cancel("the test is over");
-        tested
-    })))
-    .unwrap();
 }
 
 /// Waits for what must happen.

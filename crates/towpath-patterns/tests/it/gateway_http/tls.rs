@@ -41,19 +41,23 @@ fn the_handshake_says_which_http_it_is() {
         let pair = pair();
         let tls = Tls::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes())?;
         let address = start(&s, &Server::new(says).with_tls(tls));
-        for (alpn, expected) in
-            [(&b"h2"[..], Version::HTTP_2), (b"http/1.1", Version::HTTP_11), (b"", Version::HTTP_11)]
-        {
+        for (alpn, expected) in [
+            (&b"h2"[..], Version::HTTP_2),
+            (b"http/1.1", Version::HTTP_11),
+            (b"", Version::HTTP_11),
+        ] {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_slice(pair.certificate.as_bytes())?)?;
-            let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let mut config =
+                ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                    .with_safe_default_protocol_versions()?
+                    .with_root_certificates(roots)
+                    .with_no_client_auth();
             config.alpn_protocols = if alpn.is_empty() { Vec::new() } else { vec![alpn.to_vec()] };
             let socket = TcpStream::connect(address).await?;
             let name = ServerName::try_from("localhost")?;
-            let io = TokioIo::new(TlsConnector::from(Arc::new(config)).connect(name, socket).await?);
+            let io =
+                TokioIo::new(TlsConnector::from(Arc::new(config)).connect(name, socket).await?);
             let body = if expected == Version::HTTP_2 {
                 driven(&s, io, Request::get("https://localhost/").body(Full::default())?).await?.1
             } else {
@@ -91,7 +95,11 @@ fn what_is_no_certificate_is_refused_with_its_name() {
     let cases = [
         (pair.certificate.as_str(), "no key", "private key"),
         ("", pair.key.as_str(), "pair"),
-        ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", pair.key.as_str(), "certificates"),
+        (
+            "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+            pair.key.as_str(),
+            "certificates",
+        ),
     ];
     for (certificate, key, part) in cases {
         let error = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err();

@@ -69,7 +69,11 @@ async fn connect(s: &Scope, address: SocketAddr) -> Result<SendRequest<Full>, Bo
 }
 
 /// One request on a connection of its own.
-pub(super) async fn driven<I>(s: &Scope, io: I, request: Request<Full>) -> Result<(HeaderMap, Bytes), BoxError>
+pub(super) async fn driven<I>(
+    s: &Scope,
+    io: I,
+    request: Request<Full>,
+) -> Result<(HeaderMap, Bytes), BoxError>
 where
     I: Read + Write + Unpin + Send + 'static,
 {
@@ -108,7 +112,10 @@ fn many_streams_of_one_connection_are_answered() {
             assert!(patient(asked).await?);
         }
         let snapshot = server.snapshot();
-        assert_eq!((snapshot.accepted, snapshot.requests, snapshot.answers), (1, 200, [0, 200, 0, 0, 0]));
+        assert_eq!(
+            (snapshot.accepted, snapshot.requests, snapshot.answers),
+            (1, 200, [0, 200, 0, 0, 0])
+        );
         Ok(())
     });
 }
@@ -146,7 +153,10 @@ fn a_proxy_makes_http_1_of_streams() {
         assert!(headers.get("connection").is_none() && headers.get("transfer-encoding").is_none());
         let seen = upstream.seen();
         assert!(seen.heads[0].starts_with("POST /a?b HTTP/1.1\r\n"), "{}", seen.heads[0]);
-        assert_eq!((field(&seen.heads[0], "host"), field(&seen.heads[0], "via")), (Some("here"), Some("2.0 towpath")));
+        assert_eq!(
+            (field(&seen.heads[0], "host"), field(&seen.heads[0], "via")),
+            (Some("here"), Some("2.0 towpath"))
+        );
         assert_eq!(seen.bodies, ["hello"]);
         Ok(())
     });
@@ -187,7 +197,8 @@ fn a_client_that_gives_up_streams_again_and_again_is_closed() {
         // HEADERS, then RST_STREAM.
         let attack = async {
             for stream in (1..).step_by(2) {
-                let pair = [frame(1, 5, stream, &GET_HEAD), frame(3, 0, stream, &[0, 0, 0, 8])].concat();
+                let pair =
+                    [frame(1, 5, stream, &GET_HEAD), frame(3, 0, stream, &[0, 0, 0, 8])].concat();
                 if tokio::io::AsyncWriteExt::write_all(&mut client.0, &pair).await.is_err() {
                     return stream / 2;
                 }
@@ -201,7 +212,8 @@ fn a_client_that_gives_up_streams_again_and_again_is_closed() {
         assert!(server.snapshot().requests < 500, "{:?}", server.snapshot());
         let mut other = connect(&s, address).await?;
         // Others are served: theirs waits as it should.
-        let asked = tokio::time::timeout(Duration::from_millis(20), other.send_request(ask("/", "")));
+        let asked =
+            tokio::time::timeout(Duration::from_millis(20), other.send_request(ask("/", "")));
         assert!(asked.await.is_err());
         Ok(())
     });
