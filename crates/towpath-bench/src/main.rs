@@ -12,7 +12,7 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `gateway/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
+//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `gateway/`, `gateway_core.rs`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
 //! table of its own.
 
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ mod cells;
 #[cfg(feature = "durable")]
 mod durable;
 mod gateway;
+mod gateway_core;
 mod go;
 mod histogram;
 mod instructions;
@@ -132,6 +133,8 @@ enum Action {
     /// One proxy in this process.
     #[command(hide = true)]
     GatewayServe(gateway::ServeOptions),
+    /// Calls through the gateway, beside tokio's channels and tower's layers; and too many of them.
+    GatewayCore(gateway_core::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
     /// Names all cells and libraries.
@@ -166,6 +169,7 @@ fn main() -> ExitCode {
             saga::run(&at_once, steps.unwrap_or(if quick { 10_000 } else { 1_000_000 }), dir)
         }
         Action::Limit(options) => limit::run(&options),
+        Action::GatewayCore(options) => gateway_core::run(&options),
         Action::Shadow(options) => shadow::run(&options),
         Action::Gateway(options) => gateway::run(&options),
         Action::GatewayServe(options) => gateway::serve(&options),

@@ -137,7 +137,7 @@ pub(super) fn offer(
             let due = (begun.elapsed().as_secs_f64() * rate) as u64;
             let now = Instant::now();
             for _ in offered..due {
-                drop(tx.try_send(now));
+                let _ = tx.try_send(now);
             }
             offered = due;
         }

@@ -4,7 +4,13 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use towpath::{Ctx, scope};
-use towpath_patterns::gateway::http::{Limits, Proxy, ProxyOptions, Server, serve_on_cores};
+use towpath_patterns::gateway::{
+    http::{Limits, Proxy, ProxyOptions, Server, serve_on_cores},
+    upstream::{Health, Upstreams},
+};
+
+/// Connections, and requests at the host: more than are ever asked here, as with the others.
+const CALLS_MAX: usize = 20_000;
 
 /// How a proxy's process is started.
 #[derive(Args, Clone)]
@@ -21,7 +27,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let Options { what, at, to, cores } = options.clone();
-    let proxy = Proxy::new([to.to_string()], proxy_options());
+    let hosts = Upstreams::new([to.to_string().into()], Health::default().with_calls(CALLS_MAX));
+    let proxy = Proxy::new(hosts, ProxyOptions::default());
     let limits = limits();
     match what.as_str() {
         "towpath" => towpath::block_on(serve_on_cores(&Ctx::root(), at, cores, |_| {
@@ -50,12 +57,6 @@ fn shared(at: SocketAddr, cores: usize, server: Server<Proxy>) -> Result<(), tow
 
 fn limits() -> Limits {
     let mut limits = Limits::default();
-    limits.connections_max = 20_000;
+    limits.connections_max = CALLS_MAX;
     limits
-}
-
-fn proxy_options() -> ProxyOptions {
-    let mut options = ProxyOptions::default();
-    options.requests_max = 20_000;
-    options
 }

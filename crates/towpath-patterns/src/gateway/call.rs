@@ -59,6 +59,13 @@ impl<Req, Resp> Call<Req, Resp> {
         (request, Call { request: (), ctx, reply })
     }
 
+    /// It is not let in, for this reason, which whoever called is told by who turns it away.
+    pub(super) fn turn_away(self, why: Refused) {
+        if let Reply::Many(landing) = self.reply {
+            landing.land(Err(why), false);
+        }
+    }
+
     /// There will be no answer, for this reason.
     pub(super) fn refuse(self, why: Refused) {
         self.reply.give(Err(why));
@@ -75,15 +82,24 @@ impl<Req: fmt::Debug, Resp> fmt::Debug for Call<Req, Resp> {
 }
 
 /// The way back to whoever called.
-pub(super) struct Reply<Resp>(Sender<Answer<Resp>>);
+pub(super) enum Reply<Resp> {
+    One(Sender<Answer<Resp>>),
+    /// To all who asked the same.
+    Many(Box<dyn Land<Resp> + Send>),
+}
+
+/// Somebody who passes an answer on. Dropped without one, it says that there is none.
+pub(super) trait Land<Resp> {
+    /// `admitted`: whether the call was let in, and so is to be counted.
+    fn land(self: Box<Self>, answer: Answer<Resp>, admitted: bool);
+}
 
 impl<Resp> Reply<Resp> {
-    pub(super) fn new(tx: Sender<Answer<Resp>>) -> Self {
-        Self(tx)
-    }
-
-    fn give(&self, answer: Answer<Resp>) {
-        // There is room for one, and this is the one; if the caller has left, nobody wants it.
-        drop(self.0.try_send(answer));
+    fn give(self, answer: Answer<Resp>) {
+        match self {
+            // There is room for one, and this is the one; if the caller has left, nobody wants it.
+            Self::One(tx) => drop(tx.try_send(answer)),
+            Self::Many(landing) => landing.land(answer, true),
+        }
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct Desk<Req, Resp> {
     /// Ends when the last worker has.
     over: Canceller,
     pub(super) counts: Counts,
-    pub(super) timeout: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 struct State<Req, Resp> {
@@ -140,7 +140,7 @@ impl<Req, Resp> Desk<Req, Resp> {
         if !state.open {
             drop(state);
             Counts::one(&self.counts.refused_stopped);
-            return Err(Refused::Stopped);
+            return Err(Self::turn_away(job, Refused::Stopped));
         }
         if state.in_hand < state.limit.get() {
             state.in_hand += 1;
@@ -152,9 +152,8 @@ impl<Req, Resp> Desk<Req, Resp> {
         let backlog = state.backlog();
         if deadline.is_some_and(|deadline| state.is_hopeless(now, deadline)) {
             drop(state);
-            drop(job);
             Counts::one(&self.counts.shed_hopeless);
-            return Err(Refused::Overloaded { retry_after: backlog });
+            return Err(Self::turn_away(job, Refused::Overloaded { retry_after: backlog }));
         }
         let (work, mut shed) = (state.mean(), Vec::new());
         let pushed = state.line.push(now, work, job, &mut shed);
@@ -166,9 +165,8 @@ impl<Req, Resp> Desk<Req, Resp> {
                 Ok(Admitted::Waits(place))
             }
             Err(job) => {
-                drop(job);
                 Counts::one(&self.counts.shed_full);
-                Err(Refused::Overloaded { retry_after: backlog })
+                Err(Self::turn_away(job, Refused::Overloaded { retry_after: backlog }))
             }
         }
     }
@@ -218,7 +216,7 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.open = false;
         let waiting = state.line.take_all();
-        let go = state.go();
+        let go = state.go_now();
         drop(state);
         for job in waiting {
             job.call.refuse(Refused::Stopped);
@@ -232,6 +230,10 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.workers -= 1;
         let last = state.workers == 0;
+        if last {
+            // What was cut off there.
+            state.in_hand = 0;
+        }
         drop(state);
         if last {
             self.cut_off();
@@ -239,9 +241,29 @@ impl<Req, Resp> Desk<Req, Resp> {
         }
     }
 
-    /// Whether it was cut off: a call without an answer has not died by itself.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.ctx().is_done()
+    /// Why a call that was let in, with this context, has no answer.
+    pub(super) fn unanswered(&self, ctx: &Ctx) -> Refused {
+        // Cut off, or told to stop, it has not died by itself.
+        if self.cut.ctx().is_done() {
+            Refused::Stopped
+        } else if ctx.is_done() {
+            Refused::of(&ctx.cause())
+        } else {
+            Refused::Died
+        }
+    }
+
+    /// A call's context, below this one.
+    pub(super) fn call_ctx(&self, ctx: &Ctx) -> (Ctx, Canceller) {
+        match self.timeout {
+            None => ctx.with_cancel(),
+            Some(timeout) => ctx.with_timeout(timeout).with_cancel(),
+        }
+    }
+
+    /// In which time what is here will have been done.
+    pub(super) fn backlog(&self) -> Duration {
+        self.lock().backlog()
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -256,6 +278,11 @@ impl<Req, Resp> Desk<Req, Resp> {
         snapshot.total_p99 = state.times.rough(0.99);
         snapshot.total_max = state.times.max();
         snapshot
+    }
+
+    fn turn_away(job: Job<Req, Resp>, why: Refused) -> Refused {
+        job.call.turn_away(why);
+        why
     }
 
     /// Tells those who have waited too long. Whoever waits counts it.
@@ -298,13 +325,14 @@ impl<Req, Resp> State<Req, Resp> {
         Some(job)
     }
 
-    /// So many workers are to be told, now, that there is nothing more.
+    /// So many workers are to be told, now, that there is nothing more. Not while a call is in hand: it may still be on its way, and must
+    /// not be overtaken.
     fn go(&mut self) -> usize {
-        if self.open || self.told || !self.line.is_empty() {
-            return 0;
-        }
-        self.told = true;
-        self.workers
+        if self.open || self.in_hand > 0 || !self.line.is_empty() { 0 } else { self.go_now() }
+    }
+
+    fn go_now(&mut self) -> usize {
+        if std::mem::replace(&mut self.told, true) { 0 } else { self.workers }
     }
 
     fn record(&mut self, done: &Done) {
@@ -340,11 +368,13 @@ impl<Req, Resp> State<Req, Resp> {
         self.time_for(self.line.len() + self.in_hand).unwrap_or(UNKNOWN)
     }
 
-    /// Whether a call that takes its place at the end now will not be begun before its deadline. In a crowded line it would be next.
+    /// Whether a call that takes its place at the end now will not have been done at its deadline, by what calls take on average. In a
+    /// crowded line it would be next.
+    ///
+    /// Why: without this, a queue as long as callers are patient is all of calls that end just too late, and nobody is served.
     fn is_hopeless(&self, now: Instant, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(now);
         !self.line.is_crowded(now, self.mean())
-            && self
-                .time_for(self.line.len())
-                .is_some_and(|wait| wait > deadline.saturating_duration_since(now))
+            && self.time_for(self.line.len() + 1).is_some_and(|wait| wait + self.mean() > left)
     }
 }

@@ -21,6 +21,12 @@ pub struct Gateway<Req, Resp> {
     door: Arc<Door<Req, Resp>>,
 }
 
+impl<Req, Resp> Gateway<Req, Resp> {
+    pub(super) fn desk(&self) -> &Arc<Desk<Req, Resp>> {
+        &self.door.0
+    }
+}
+
 /// Stops the gateway with the last handle.
 struct Door<Req, Resp>(Arc<Desk<Req, Resp>>);
 
@@ -77,21 +83,16 @@ where
             Counts::one(&desk.counts.never_made);
             return Err(Refused::of(&ctx.cause()));
         }
-        let (ctx, canceller) = match desk.timeout {
-            None => ctx.with_cancel(),
-            Some(timeout) => ctx.with_timeout(timeout).with_cancel(),
-        };
+        let (ctx, canceller) = desk.call_ctx(ctx);
         let (tx, mut rx) = bounded::<Answer<Resp>>(REPLY_CAPACITY);
-        let call = Call::new(request, ctx.clone(), Reply::new(tx));
+        let call = Call::new(request, ctx.clone(), Reply::One(tx));
         let place = match desk.admit(call)? {
             Admitted::InHand => None,
             Admitted::Waits(place) => Some(place),
         };
         let mut waiting = Waiting { desk, place, canceller: Some(canceller) };
         let answer = select! { biased;
-            answer = rx.recv() => answer.unwrap_or_else(|| {
-                Err(if desk.is_cut() { Refused::Stopped } else { Refused::Died })
-            }),
+            answer = rx.recv() => answer.unwrap_or_else(|| Err(desk.unanswered(&ctx))),
             cause = ctx.done() => Err(Refused::of(&cause)),
         };
         waiting.ended(&answer);
@@ -139,15 +140,7 @@ struct Waiting<'a, Req, Resp> {
 
 impl<Req, Resp> Waiting<'_, Req, Resp> {
     fn ended(&mut self, answer: &Answer<Resp>) {
-        let counts = &self.desk.counts;
-        Counts::one(match answer {
-            Ok(_) => &counts.answered,
-            Err(Refused::Late) => &counts.late,
-            Err(Refused::Left) => &counts.left,
-            Err(Refused::Stopped) => &counts.stopped,
-            Err(Refused::Overloaded { .. }) => &counts.shed_stale,
-            Err(Refused::Died) => &counts.died,
-        });
+        self.desk.counts.ended(answer);
         self.canceller = None;
         if let Err(Refused::Late | Refused::Left) = answer {
             self.leave();

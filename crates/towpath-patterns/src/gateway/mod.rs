@@ -20,7 +20,9 @@
 mod adapt;
 mod call;
 mod desk;
+mod flight;
 mod handle;
+mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
 mod line;
@@ -28,11 +30,15 @@ mod options;
 mod refused;
 mod snapshot;
 mod times;
+pub mod upstream;
 mod worker;
 
 pub use adapt::Adaptive;
 pub use call::Call;
+pub use flight::SingleFlight;
 pub use handle::Gateway;
+pub use hedge::{Hedge, HedgeSnapshot};
 pub use options::{Options, Patience};
 pub use refused::Refused;
 pub use snapshot::Snapshot;
+pub use upstream::Upstreams;

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use super::{Refused, call::Answer};
+
 /// How a gateway stands, and what has become of calls since it was started. Each number is right; those that are counted while it is
 /// made may be in one and not yet in another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,7 +32,7 @@ pub struct Snapshot {
     pub left: u64,
     /// Calls that were refused because the queue was full.
     pub shed_full: u64,
-    /// Calls that were refused because there was no chance to begin them before their deadline.
+    /// Calls that were refused because there was no chance to have them done before their deadline.
     pub shed_hopeless: u64,
     /// Calls that were let in, waited in a crowded queue, and were refused after all.
     pub shed_stale: u64,
@@ -79,6 +81,18 @@ impl Counts {
     pub(super) fn one(count: &AtomicU64) {
         // Relaxed: nothing else is read because of it.
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call that was let in has ended like this.
+    pub(super) fn ended<Resp>(&self, answer: &Answer<Resp>) {
+        Self::one(match answer {
+            Ok(_) => &self.answered,
+            Err(Refused::Late) => &self.late,
+            Err(Refused::Left) => &self.left,
+            Err(Refused::Stopped) => &self.stopped,
+            Err(Refused::Overloaded { .. }) => &self.shed_stale,
+            Err(Refused::Died) => &self.died,
+        });
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

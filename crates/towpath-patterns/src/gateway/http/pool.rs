@@ -11,15 +11,23 @@ use std::{
 
 use towpath::rt;
 
-use super::{hosts::Pick, upstream::Link};
+use super::{proxy::Host, upstream::Link};
+use crate::gateway::upstream::Lease;
 
 /// Connections at rest, by host.
 pub(super) struct Pool {
-    hosts: Vec<Mutex<VecDeque<Rest>>>,
+    /// Few, and found by looking at each.
+    hosts: Mutex<Vec<Rests>>,
     /// At rest at once, for each host.
     rest_max: usize,
     /// How long one may rest.
     rest_time: Duration,
+}
+
+struct Rests {
+    host: Host,
+    /// The oldest first.
+    links: VecDeque<Rest>,
 }
 
 struct Rest {
@@ -28,58 +36,75 @@ struct Rest {
 }
 
 impl Pool {
-    pub(super) fn new(hosts: usize, rest_max: usize, rest_time: Duration) -> Self {
-        Self { hosts: (0..hosts).map(|_| Mutex::default()).collect(), rest_max, rest_time }
+    pub(super) fn new(rest_max: usize, rest_time: Duration) -> Self {
+        Self { hosts: Mutex::default(), rest_max, rest_time }
     }
 
-    /// One that can take a request now, and how long it has been at rest.
-    pub(super) fn take(&self, host: usize) -> Option<Link> {
+    /// One that can take a request now.
+    pub(super) fn take(&self, host: &Host) -> Option<Link> {
         loop {
-            let Rest { mut link, .. } = self.rests(host).pop_back()?;
+            let Rest { mut link, .. } = {
+                let mut hosts = self.lock();
+                hosts.iter_mut().find(|it| it.host == *host)?.links.pop_back()?
+            };
             if link.is_ready() {
                 return Some(link);
             }
         }
     }
 
-    fn put(&self, host: usize, link: Link) {
-        let now = rt::now();
-        let mut rests = self.rests(host);
-        let stale =
-            rests.front().filter(|it| now.saturating_duration_since(it.since) > self.rest_time);
-        let gone =
-            if stale.is_some() || rests.len() >= self.rest_max { rests.pop_front() } else { None };
-        rests.push_back(Rest { link, since: now });
-        drop(rests);
+    fn put(&self, host: &Host, link: Link) {
+        let rest = Rest { link, since: rt::now() };
+        let (mut hosts, mut gone) = (self.lock(), None);
+        match hosts.iter_mut().find(|it| it.host == *host) {
+            Some(Rests { links, .. }) => {
+                let is_stale =
+                    |it: &Rest| rest.since.saturating_duration_since(it.since) > self.rest_time;
+                if links.front().is_some_and(is_stale) || links.len() >= self.rest_max {
+                    gone = links.pop_front();
+                }
+                links.push_back(rest);
+            }
+            None => hosts.push(Rests { host: host.clone(), links: VecDeque::from([rest]) }),
+        }
+        drop(hosts);
         // Closed outside of the lock.
         drop(gone);
     }
 
-    /// Closes what has rested too long or was closed by its upstream.
+    /// Closes what has rested too long or was closed by its upstream, and forgets hosts with nothing at rest.
     pub(super) fn sweep(&self) {
         let now = rt::now();
-        for host in 0..self.hosts.len() {
-            let rests = std::mem::take(&mut *self.rests(host));
-            let mut kept: VecDeque<_> = rests
+        let swept = std::mem::take(&mut *self.lock());
+        for Rests { host, links } in swept {
+            let mut kept: VecDeque<_> = links
                 .into_iter()
                 .filter(|it| now.saturating_duration_since(it.since) <= self.rest_time)
                 .filter_map(|mut it| it.link.is_ready().then_some(it))
                 .collect();
-            let mut rests = self.rests(host);
-            // What came back meanwhile is newer.
-            kept.append(&mut rests);
-            *rests = kept;
+            if kept.is_empty() {
+                continue;
+            }
+            let mut hosts = self.lock();
+            match hosts.iter_mut().find(|it| it.host == host) {
+                // What came back meanwhile is newer.
+                Some(rests) => {
+                    kept.append(&mut rests.links);
+                    rests.links = kept;
+                }
+                None => hosts.push(Rests { host, links: kept }),
+            }
         }
     }
 
     /// How many are at rest.
     pub(super) fn len(&self) -> usize {
-        (0..self.hosts.len()).map(|host| self.rests(host).len()).sum()
+        self.lock().iter().map(|it| it.links.len()).sum()
     }
 
-    fn rests(&self, host: usize) -> MutexGuard<'_, VecDeque<Rest>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Rests>> {
         // Nothing panics under it.
-        self.hosts[host].lock().unwrap_or_else(PoisonError::into_inner)
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,20 +117,22 @@ impl fmt::Debug for Pool {
 /// Where a connection belongs, and whose request it serves.
 pub(super) struct Home {
     pub(super) pool: Arc<Pool>,
-    pub(super) pick: Pick,
+    pub(super) lease: Lease<Host>,
+    /// The answer says that the host is well.
+    pub(super) well: bool,
 }
 
 impl Home {
     /// The answer is complete, and the connection there for the next one, if it can be.
     pub(super) fn welcome(self, mut link: Link) {
-        self.pick.succeeded();
         if link.is_ready() {
-            self.pool.put(self.pick.host(), link);
+            self.pool.put(self.lease.host(), link);
         }
+        if self.well { self.lease.succeeded() } else { self.lease.failed() }
     }
 
     /// The upstream failed.
     pub(super) fn blame(self) {
-        self.pick.failed();
+        self.lease.failed();
     }
 }

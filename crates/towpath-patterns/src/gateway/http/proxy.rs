@@ -18,24 +18,25 @@ use super::{
     body::{Body, Inbound},
     handler::{Asked, Handler},
     head,
-    hosts::{Hosts, Pick},
     pool::{Home, Pool},
     upstream::{Failed, Link, Streamed},
 };
+use crate::gateway::upstream::{Health, Lease, NoHost, Upstreams};
 
-/// Requests that a host has at once: what a service on a few cores can have under way without being slower for each.
-const REQUESTS_MAX: u32 = 1024;
+/// Bytes of the head of a host's answer: what nginx and Go take is below, and cookies are set there.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Connections at rest, of each host: enough for the next burst to find one each, where requests take milliseconds.
 const REST_MAX: usize = 256;
 /// When clients that found all hosts full may come again.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How a proxy treats its hosts.
+/// A host that a proxy passes requests to: `address:port` or `name:port`.
+pub type Host = Arc<str>;
+
+/// How a proxy treats connections to its hosts. How it chooses among them is [`Health`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProxyOptions {
-    /// Requests that a host has at once; with all hosts full, a client gets 503.
-    pub requests_max: u32,
     /// Connections at rest, of each host.
     pub rest_max: usize,
     /// How long a connection may rest: less than the hosts keep them, which is often a minute.
@@ -55,12 +56,11 @@ pub struct ProxyOptions {
 impl Default for ProxyOptions {
     fn default() -> Self {
         Self {
-            requests_max: REQUESTS_MAX,
             rest_max: REST_MAX,
             rest_time: Duration::from_secs(30),
             connect_time: Duration::from_secs(2),
             silence_max: Duration::from_secs(30),
-            header_bytes_max: 64 * 1024,
+            header_bytes_max: HEADER_BYTES_MAX,
             via: "towpath".to_owned(),
             trust_forwarded: false,
         }
@@ -72,8 +72,8 @@ impl Default for ProxyOptions {
 /// What is promised:
 /// - A request reaches one host. It is sent to a second one only if it did not leave, or if the connection ended without a byte of
 ///   an answer and asking twice asks for no more than asking once (RFC 9110 section 9.2.2) and it had no body.
-/// - A host that does not answer costs 502, one that is late 504, and no room at any of them 503 with `Retry-After`. A host that fails
-///   five times in a row is left alone for ten seconds, as long as there are others.
+/// - A host that does not answer costs 502, one that is late 504, and no host with room 503 with `Retry-After`. An answer of 502, 503 or
+///   504 counts as a failure of its host, which [`Upstreams`] knows and leaves alone for a while.
 /// - A client that leaves ends its request at the host, by the end of its connection.
 ///
 /// Clones share hosts and connections.
@@ -83,26 +83,20 @@ pub struct Proxy {
 }
 
 struct Inner {
-    hosts: Arc<Hosts>,
+    hosts: Upstreams<Host>,
     pool: Arc<Pool>,
     options: ProxyOptions,
     via: HeaderValue,
 }
 
 impl Proxy {
-    /// To these hosts, each `address:port` or `name:port`.
+    /// To hosts that others may add to, take from and probe.
     ///
     /// # Panics
     /// When [`ProxyOptions::via`] has characters that no header may have.
     #[track_caller]
-    pub fn new(hosts: impl IntoIterator<Item = impl Into<String>>, options: ProxyOptions) -> Self {
-        let hosts = Hosts::new(hosts.into_iter().map(Into::into), options.requests_max);
-        Self::with(Arc::new(hosts), options)
-    }
-
-    #[track_caller]
-    fn with(hosts: Arc<Hosts>, options: ProxyOptions) -> Self {
-        let pool = Arc::new(Pool::new(hosts.len(), options.rest_max, options.rest_time));
+    pub fn new(hosts: Upstreams<Host>, options: ProxyOptions) -> Self {
+        let pool = Arc::new(Pool::new(options.rest_max, options.rest_time));
         let via = match options.via.as_str() {
             "" => HeaderValue::from_static(""),
             name => HeaderValue::from_str(&format!("1.1 {name}"))
@@ -111,10 +105,16 @@ impl Proxy {
         Self { inner: Arc::new(Inner { hosts, pool, options, via }) }
     }
 
+    /// To these hosts, with the default health and options.
+    pub fn to(hosts: impl IntoIterator<Item = impl Into<Host>>) -> Self {
+        let hosts = hosts.into_iter().map(Into::into);
+        Self::new(Upstreams::new(hosts, Health::default()), ProxyOptions::default())
+    }
+
     /// Another proxy to the same hosts, with connections of its own: for a server of another core.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::with(self.inner.hosts.clone(), self.inner.options.clone())
+        Self::new(self.inner.hosts.clone(), self.inner.options.clone())
     }
 
     /// Connections at rest.
@@ -192,20 +192,26 @@ impl Again {
 impl Inner {
     /// Asks one host, and a second one if the first did not get the request or may be asked again.
     async fn ask(&self, mut request: Request<Inbound>, named: Option<Instant>) -> Response<Body> {
-        let mut failed = None;
+        let mut failed: Option<Host> = None;
         loop {
-            let Some(pick) = self.hosts.pick(failed) else {
-                return answer::overloaded(FULL_RETRY_AFTER);
+            let lease = match &failed {
+                None => self.hosts.pick(),
+                // With no other, there is nobody left to ask.
+                Some(host) => match self.hosts.pick_other(host) {
+                    Err(NoHost::Empty | NoHost::Down) => return answer::bad_gateway(),
+                    lease => lease,
+                },
             };
-            let host = pick.host();
+            let Ok(lease) = lease else { return answer::overloaded(FULL_RETRY_AFTER) };
             // A connection that rested may be ended by its host in the very moment it is used.
-            let (link, again) = match self.pool.take(host) {
+            let (link, again) = match self.pool.take(lease.host()) {
                 Some(link) => (link, Again::of(&request)),
-                None => match self.connect(host).await {
+                None => match self.connect(lease.host()).await {
                     Some(link) => (link, None),
                     None => {
-                        pick.failed();
-                        if failed.replace(host).is_some() || self.hosts.len() == 1 {
+                        let host = lease.host().clone();
+                        lease.failed();
+                        if failed.replace(host).is_some() {
                             return answer::bad_gateway();
                         }
                         continue;
@@ -217,14 +223,14 @@ impl Inner {
                 head::set_timeout(request.headers_mut(), left);
             }
             match link.ask(request).await {
-                Ok((response, link)) => return self.answer(response, link, pick),
+                Ok((response, link)) => return self.answer(response, link, lease),
                 Err(Failed::Body(why)) => return answer::bad_body(why),
                 // It rested, and its host closed it before the request left.
                 Err(Failed::Unsent(unsent)) => request = *unsent,
                 Err(Failed::Upstream) => match again {
                     Some(Again(copy)) => request = copy.map(|()| Inbound::none()),
                     None => {
-                        pick.failed();
+                        lease.failed();
                         return answer::bad_gateway();
                     }
                 },
@@ -232,8 +238,8 @@ impl Inner {
         }
     }
 
-    async fn connect(&self, host: usize) -> Option<Link> {
-        let connecting = Link::connect(self.hosts.address(host), self.options.header_bytes_max);
+    async fn connect(&self, host: &Host) -> Option<Link> {
+        let connecting = Link::connect(host, self.options.header_bytes_max);
         within(rt::now() + self.options.connect_time, connecting).await?.ok()
     }
 
@@ -241,13 +247,14 @@ impl Inner {
         &self,
         response: Response<hyper::body::Incoming>,
         link: Link,
-        pick: Pick,
+        lease: Lease<Host>,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         // What the host speaks is between it and us.
         parts.version = Version::HTTP_11;
         head::answer(&mut parts.headers, &self.via);
-        let home = Home { pool: self.pool.clone(), pick };
+        let well = !matches!(parts.status.as_u16(), 502..=504);
+        let home = Home { pool: self.pool.clone(), lease, well };
         let body = Streamed::body(body, link, home, self.options.silence_max);
         Response::from_parts(parts, body)
     }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use towpath::Scope;
-use towpath_patterns::gateway::http::{Proxy, ProxyOptions, Server};
+use towpath_patterns::gateway::{
+    http::{Proxy, ProxyOptions, Server},
+    upstream::{Health, Upstreams},
+};
 
 use super::support::{
     Client, Does, Upstream, field, get, patient, run, start, status, talk, until,
@@ -14,7 +17,7 @@ use super::support::{
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn proxy(hosts: &[std::net::SocketAddr]) -> Server<Proxy> {
-    Server::new(Proxy::new(hosts.iter().map(ToString::to_string), ProxyOptions::default()))
+    Server::new(Proxy::to(hosts.iter().map(ToString::to_string)))
 }
 
 /// An address where nobody listens.
@@ -204,9 +207,8 @@ fn a_host_that_is_down_costs_nothing_beside_one_that_is_up() {
 fn a_host_with_all_it_may_have_is_503() {
     run(|s| async move {
         let (upstream, host) = Upstream::start(&s, |_, _, _| Does::Waits).await;
-        let mut options = ProxyOptions::default();
-        options.requests_max = 1;
-        let server = Server::new(Proxy::new([host.to_string()], options));
+        let hosts = Upstreams::new([host.to_string().into()], Health::default().with_calls(1));
+        let server = Server::new(Proxy::new(hosts, ProxyOptions::default()));
         let address = start(&s, &server);
         let mut first = Client::new(address).await;
         first.send(get("/")).await;
@@ -283,7 +285,8 @@ fn connections_at_rest_are_swept() {
         let (_, host) = Upstream::answering(&s, OK).await;
         let mut options = ProxyOptions::default();
         options.rest_time = Duration::from_millis(20);
-        let proxy = Proxy::new([host.to_string()], options);
+        let hosts = Upstreams::new([host.to_string().into()], Health::default());
+        let proxy = Proxy::new(hosts, options);
         let address = start(&s, &Server::new(proxy.clone()));
         assert_eq!(status(&talk(address, get("/")).await), 200);
         assert_eq!(proxy.at_rest(), 1);

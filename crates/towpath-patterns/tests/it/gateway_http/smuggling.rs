@@ -1,6 +1,9 @@
 //! What a proxy sends on: one request for one, framed anew, with nothing in it that was for the proxy alone.
 
-use towpath_patterns::gateway::http::{Proxy, ProxyOptions, Server};
+use towpath_patterns::gateway::{
+    http::{Proxy, ProxyOptions, Server},
+    upstream::{Health, Upstreams},
+};
 
 use super::support::{Client, Upstream, field, run, start, status, talk};
 
@@ -9,7 +12,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-mine\r\n
 fn proxy(host: std::net::SocketAddr, change: impl FnOnce(&mut ProxyOptions)) -> Server<Proxy> {
     let mut options = ProxyOptions::default();
     change(&mut options);
-    Server::new(Proxy::new([host.to_string()], options))
+    let hosts = Upstreams::new([host.to_string().into()], Health::default());
+    Server::new(Proxy::new(hosts, options))
 }
 
 #[test]

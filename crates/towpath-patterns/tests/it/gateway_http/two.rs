@@ -18,7 +18,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use towpath::{BoxError, Ctx, Scope, bounded};
-use towpath_patterns::gateway::http::{Asked, Body, Proxy, ProxyOptions, Server, listen};
+use towpath_patterns::gateway::http::{Asked, Body, Proxy, Server, listen};
 
 use super::support::{Client, Does, Upstream, field, limits, patient, run, start, until};
 
@@ -145,7 +145,7 @@ fn a_proxy_makes_http_1_of_streams() {
             Does::Sends(b"HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_vec())
         })
         .await;
-        let proxy = Proxy::new([host.to_string()], ProxyOptions::default());
+        let proxy = Proxy::to([host.to_string()]);
         let address = start(&s, &Server::new(proxy));
         let io = TokioIo::new(TcpStream::connect(address).await?);
         let (headers, body) = patient(driven(&s, io, ask("/a?b", "hello"))).await?;
@@ -166,7 +166,7 @@ fn a_proxy_makes_http_1_of_streams() {
 fn a_stream_that_is_given_up_ends_its_work() {
     run(|s| async move {
         let (upstream, host) = Upstream::start(&s, |_, _, _| Does::Waits).await;
-        let proxy = Proxy::new([host.to_string()], ProxyOptions::default());
+        let proxy = Proxy::to([host.to_string()]);
         let mut send = connect(&s, start(&s, &Server::new(proxy))).await?;
         let asked = s.spawn("asks", {
             let asked = send.send_request(ask("/", ""));
