@@ -53,8 +53,7 @@ pub(super) struct Site<H> {
     pub(super) work: Ctx,
 }
 
-/// Whose connection it is.
-#[derive(Clone)]
+/// Whose connection it is; its requests share it.
 pub(super) struct Caller {
     pub(super) peer: SocketAddr,
     pub(super) client: Client,
@@ -123,7 +122,7 @@ pub(super) async fn run<H: Handler>(
         }
     };
     let client = Client::new(peer.ip(), wire.is_tls());
-    let caller = Caller { peer, client, pulse };
+    let caller = Arc::new(Caller { peer, client, pulse });
     match version {
         Version::Two => two::run(&site, &scope, &caller, wire, stop).await,
         Version::One => loop {
@@ -208,7 +207,7 @@ where
 /// Serves HTTP/1 until nothing is under way: `Some`, or it has ended.
 async fn one<H: Handler>(
     site: &Arc<Site<H>>,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     wire: Wire,
     stop: Pin<&mut impl Future>,
 ) -> Option<Wire> {
@@ -271,7 +270,7 @@ async fn one<H: Handler>(
 /// One request of a connection.
 pub(super) fn serve<H: Handler>(
     site: &Arc<Site<H>>,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Reply>, Infallible>> + use<H> {
     // Counted here: from now on it is no longer the head that is waited for.

@@ -66,6 +66,8 @@ mod pool;
 mod proxy;
 mod pulse;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod two;
 mod upstream;

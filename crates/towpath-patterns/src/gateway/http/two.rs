@@ -31,7 +31,7 @@ const SEND_BYTES_MAX: usize = 64 * 1024;
 pub(super) async fn run<H: Handler>(
     site: &Arc<Site<H>>,
     scope: &Scope,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     wire: Wire,
     stop: Pin<&mut impl Future>,
 ) {
