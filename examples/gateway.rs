@@ -51,7 +51,10 @@ async fn main() -> Result<(), BoxError> {
         let office = start(&s, Server::new(Workers::new(clerks)))?;
         let front = start(&s, Server::new(Proxy::to([office.to_string()])))?;
 
-        println!("buyer: {}", ask(front, "/north", "traceparent: 00-4bf92f35-00f067aa-01\r\n").await?);
+        println!(
+            "buyer: {}",
+            ask(front, "/north", "traceparent: 00-4bf92f35-00f067aa-01\r\n").await?
+        );
 
         println!("hurry: {}", ask(front, "/slow", &format!("{TIMEOUT}: 500\r\n")).await?);
         println!("  the clerk {}", told.recv().await.unwrap_or_default());
@@ -99,7 +102,8 @@ where
 
 /// A client who asks and waits.
 async fn ask(at: SocketAddr, path: &str, headers: &str) -> Result<String, BoxError> {
-    said(at, &format!("GET {path} HTTP/1.1\r\nhost: office\r\nconnection: close\r\n{headers}\r\n")).await
+    said(at, &format!("GET {path} HTTP/1.1\r\nhost: office\r\nconnection: close\r\n{headers}\r\n"))
+        .await
 }
 
 /// A client who asks; dropped, it has left.

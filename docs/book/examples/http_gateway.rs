@@ -34,7 +34,10 @@ async fn main() -> Result<(), BoxError> {
         s.spawn("http", move |ctx| async move { server.serve(&ctx, listener).await });
         // ANCHOR_END: workers
         println!("{}", ask(address, "GET /you HTTP/1.1\r\nhost: a\r\n").await?);
-        println!("{}", ask(address, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n").await?);
+        println!(
+            "{}",
+            ask(address, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n").await?
+        );
         println!("{}", ask(address, "GET / HTTP/1.1\r\n").await?);
 
         // ANCHOR: proxy

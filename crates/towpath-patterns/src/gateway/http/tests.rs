@@ -72,8 +72,7 @@ fn limits_in_ticks_never_end_early() {
     for time in [limits.header_time, limits.write_time, limits.idle_time, Duration::ZERO] {
         assert!(limits.tick() * limits.ticks(time) > time);
     }
-    let mut short = Limits::default();
-    short.header_time = Duration::ZERO;
+    let short = Limits { header_time: Duration::ZERO, ..Limits::default() };
     assert!(short.tick() > Duration::ZERO);
 }
 
