@@ -43,11 +43,17 @@ impl Pool {
     /// One that can take a request now.
     pub(super) fn take(&self, host: &Host) -> Option<Link> {
         loop {
-            let Rest { mut link, .. } = {
+            let (Rest { mut link, since }, older) = {
                 let mut hosts = self.lock();
-                hosts.iter_mut().find(|it| it.host == *host)?.links.pop_back()?
+                let links = &mut hosts.iter_mut().find(|it| it.host == *host)?.links;
+                let newest = links.pop_back()?;
+                // With one that rested too long, so have all that are older.
+                let is_stale = rt::now().saturating_duration_since(newest.since) > self.rest_time;
+                (newest, if is_stale { std::mem::take(links) } else { VecDeque::new() })
             };
-            if link.is_ready() {
+            // Closed outside of the lock.
+            drop(older);
+            if rt::now().saturating_duration_since(since) <= self.rest_time && link.is_ready() {
                 return Some(link);
             }
         }

@@ -25,7 +25,7 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::unconstrained};
 use towpath::rt;
 
 use super::{
@@ -66,8 +66,14 @@ impl Link {
 
     /// Whether it can take a request now.
     pub(super) fn is_ready(&mut self) -> bool {
-        // A look, which notices an end that has come meanwhile. Nobody is to be woken: the next owner looks again.
-        self.poll_conn(&mut Context::from_waker(Waker::noop()));
+        // A look, which notices an end that has come meanwhile. Nobody is to be woken: the next owner looks again. Past tokio's
+        // budget of a task, which may be spent by looking at many, and then shows an end as nothing to read.
+        let mut look = pin!(unconstrained(poll_fn(|cx| {
+            self.poll_conn(cx);
+            Poll::Ready(())
+        })));
+        let looked = look.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        debug_assert!(looked.is_ready(), "it looks once");
         !self.over && self.send.is_ready()
     }
 

@@ -328,3 +328,51 @@ fn an_upstream_that_answers_before_the_body_has_come_is_heard() {
         Ok(())
     });
 }
+
+/// More than a task of tokio may look at in one turn.
+#[test]
+fn many_connections_that_their_host_closed_cost_nothing() {
+    const MANY: usize = 300;
+    run(|s| async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let host = listener.local_addr()?;
+        let (go, mut goes) = towpath::bounded::<()>(1);
+        s.spawn("upstream", move |ctx| async move {
+            let mut sockets = Vec::new();
+            for _ in 0..MANY {
+                let (mut socket, _) = listener.accept().await?;
+                super::support::head(&mut socket).await.expect("a head");
+                sockets.push(socket);
+            }
+            for socket in &mut sockets {
+                socket.write_all(OK.as_bytes()).await?;
+            }
+            goes.recv().await;
+            drop(sockets);
+            let (mut socket, _) = listener.accept().await?;
+            super::support::head(&mut socket).await.expect("a head");
+            socket.write_all(OK.as_bytes()).await?;
+            ctx.done().await;
+            Ok::<_, std::io::Error>(())
+        });
+        let mut options = ProxyOptions::default();
+        options.rest_max = MANY;
+        let hosts = Upstreams::new([host.to_string().into()], Health::default());
+        let proxy = Proxy::new(hosts, options);
+        let address = start(&s, &Server::new(proxy.clone()));
+        let mut clients = Vec::new();
+        for _ in 0..MANY {
+            let mut client = Client::new(address).await;
+            client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            clients.push(client);
+        }
+        for client in &mut clients {
+            assert_eq!(client.status().await, 200);
+        }
+        assert_eq!(proxy.at_rest(), MANY);
+        go.send(()).await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(status(&talk(address, get("/").replace("GET", "POST")).await), 200);
+        Ok(())
+    });
+}
