@@ -81,6 +81,14 @@ fn measure(dir: &std::path::Path, options: &Options) -> Result<(), String> {
     }
     let mut rows: Vec<Row> =
         peers.iter().map(|peer| Row { name: peer.name, ..Row::default() }).collect();
+    // First, while nobody has memory of earlier clients to use again.
+    for (peer, row) in peers.iter().zip(&mut rows) {
+        let (before, mut after) = (peer.memory(), 0);
+        let held = load::hold(peer.at, idle, Duration::from_secs(rest), || after = peer.memory());
+        row.idle_bytes = said(peer, held)
+            .filter(|&held| held > 0)
+            .map(|held| after.saturating_sub(before) as f64 / held as f64);
+    }
     let h1 = |connections| move |peer: &Peer| load::wrk(peer.at, connections, lasts);
     let few = sampled(&peers, repeats, h1(64));
     let many_of = sampled(&peers, repeats, h1(many));
@@ -94,13 +102,6 @@ fn measure(dir: &std::path::Path, options: &Options) -> Result<(), String> {
         let peak = row.many.map_or(peak, |(many, _)| many.max(peak));
         row.overload = said(peer, load::offer(peer.at, many, 3.0 * peak, lasts + lasts / 2))
             .map(|it| (it.good / peak, it.since_sent.spread().p99 as f64 / 1e6));
-    }
-    for (peer, row) in peers.iter().zip(&mut rows) {
-        let (before, mut after) = (peer.memory(), 0);
-        let held = load::hold(peer.at, idle, Duration::from_secs(rest), || after = peer.memory());
-        row.idle_bytes = said(peer, held)
-            .filter(|&held| held > 0)
-            .map(|held| after.saturating_sub(before) as f64 / held as f64);
     }
     drop(peers);
 
