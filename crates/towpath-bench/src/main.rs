@@ -12,12 +12,8 @@
 //! How it is made: `cells.rs` names what is measured, `workloads/` does it, generic over the channel traits of `link.rs`,
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
-//! `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `dispatch/`, `limit.rs` and `shadow.rs` measure crates above the channels, each with a
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `pool/` and `shadow.rs` measure crates above the channels, each with a
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `matcher/` and `shadow.rs` measure crates above the channels, each with a
-//! `durable/`, `state_machines.rs`, `saga/`, `bus/`, `limit.rs`, `gateway_core.rs` and `shadow.rs` measure crates above the channels, each with a
-//! table of its own.
+//! Crates above the channels have a table each: `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `dispatch/`, `gateway/`,
+//! `gateway_core.rs`, `limit.rs`, `matcher/`, `pool/` and `shadow.rs`.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
@@ -28,6 +24,7 @@ mod dispatch;
 #[cfg(feature = "durable")]
 mod durable;
 mod fault;
+mod gateway;
 mod gateway_core;
 mod go;
 mod histogram;
@@ -130,6 +127,11 @@ enum Action {
     Pool(pool::Options),
     /// Three streams matched by key, beside a map under locks.
     Matcher(matcher::Options),
+    /// Our reverse proxy beside nginx, HAProxy and Pingora.
+    Gateway(gateway::Options),
+    /// One proxy in this process.
+    #[command(hide = true)]
+    GatewayServe(gateway::ServeOptions),
     /// Calls through the gateway, beside tokio's channels and tower's layers; and too many of them.
     GatewayCore(gateway_core::Options),
     /// A hundred thousand device shadows.
@@ -170,6 +172,8 @@ fn main() -> ExitCode {
         Action::Matcher(options) => matcher::run(&options),
         Action::GatewayCore(options) => gateway_core::run(&options),
         Action::Shadow(options) => shadow::run(&options),
+        Action::Gateway(options) => gateway::run(&options),
+        Action::GatewayServe(options) => gateway::serve(&options),
         Action::List => {
             list();
             Ok(())

@@ -22,6 +22,8 @@ const AMBIENT: &[&str] = &[
 /// Crates that must know the machine, and where in them.
 const HOMES: &[(&str, &str)] = &[
     ("towpath", "crates/towpath/src/rt/"),
+    // Sockets are tokio's (ADR 0014).
+    ("towpath-patterns", "crates/towpath-patterns/src/gateway/http/"),
     ("towpath-sim", "crates/towpath-sim/src/real.rs"),
     ("towpath-node", "crates/towpath-node/src/real/"),
     ("towpath-bench", "crates/towpath-bench/src/"),

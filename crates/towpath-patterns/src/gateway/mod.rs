@@ -58,6 +58,8 @@ mod desk;
 mod flight;
 mod handle;
 mod hedge;
+#[cfg(feature = "http")]
+pub mod http;
 mod line;
 mod options;
 mod refused;

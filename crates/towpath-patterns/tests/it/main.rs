@@ -4,6 +4,8 @@ mod bus;
 mod dispatch;
 mod fault;
 mod gateway;
+#[cfg(feature = "http")]
+mod gateway_http;
 mod limit;
 mod log;
 mod machine;
