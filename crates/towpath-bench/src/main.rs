@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
 
+mod beside;
 mod bus;
 mod cells;
 mod dispatch;

@@ -13,15 +13,13 @@
 
 mod load;
 mod peers;
-#[cfg(towpath_proxies)]
-mod pingora;
 mod serve;
 
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::histogram::middle;
+use crate::{beside, histogram::middle};
 use peers::Peer;
 pub(crate) use serve::{Options as ServeOptions, run as serve};
 
@@ -33,6 +31,9 @@ pub(crate) struct Options {
     /// Samples of requests a second, interleaved.
     #[arg(long, default_value_t = 2)]
     repeats: usize,
+    /// Also measures Pingora. Builds it first, which needs cmake and some minutes.
+    #[arg(long)]
+    pingora: bool,
     /// Threads or workers of each proxy.
     #[arg(long, default_value_t = 2)]
     cores: usize,
@@ -72,8 +73,9 @@ fn measure(dir: &std::path::Path, options: &Options) -> Result<(), String> {
     let repeats = if options.quick { 1 } else { options.repeats };
     let (many, idle, rest) = if options.quick { (200, 500, 1) } else { (1000, 10_000, 3) };
 
+    let pingora = if options.pingora { Some(beside::build("proxy")?) } else { None };
     let mut peers = Vec::new();
-    for (name, started) in peers::all(dir, backend.at, options.cores, false) {
+    for (name, started) in peers::all(dir, backend.at, options.cores, pingora.as_deref(), false) {
         match started {
             Ok(peer) => peers.push(peer),
             Err(why) => println!("{name} was not measured: {why}"),
@@ -105,7 +107,8 @@ fn measure(dir: &std::path::Path, options: &Options) -> Result<(), String> {
     }
     drop(peers);
 
-    let all = peers::all(dir, backend.at, options.cores, true);
+    // Pingora would need TLS for it.
+    let all = peers::all(dir, backend.at, options.cores, None, true);
     let peers: Vec<Peer> =
         all.into_iter().filter_map(|(_, started)| started.ok().filter(|peer| peer.h2)).collect();
     let two = sampled(&peers, repeats, |peer| load::h2load(peer.at, 64, lasts));

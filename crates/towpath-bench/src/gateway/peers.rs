@@ -92,27 +92,28 @@ pub(super) fn all(
     dir: &Path,
     to: SocketAddr,
     cores: usize,
+    pingora: Option<&Path>,
     h2: bool,
 ) -> Vec<(&'static str, Started)> {
-    let ours = |what: &'static str| {
-        let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let at_work = |what, h2, program: &Path, first: &[&str]| {
         let at = free()?;
-        let arguments = [what.to_owned(), at.to_string(), to.to_string(), cores.to_string()];
-        start(what, at, what != "pingora", Command::new(exe).arg("gateway-serve").args(arguments))
+        let arguments = [at.to_string(), to.to_string(), cores.to_string()];
+        start(what, at, h2, Command::new(program).args(first).args(arguments))
     };
-    let pingora = || {
-        if cfg!(towpath_proxies) {
-            ours("pingora")
-        } else {
-            Err("not compiled in: build with RUSTFLAGS=\"--cfg towpath_proxies\", which needs cmake".to_owned())
-        }
+    let ours = |what| {
+        let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+        at_work(what, true, &exe, &["gateway-serve", what])
+    };
+    let pingora = match pingora {
+        Some(program) => at_work("pingora", false, program, &[]),
+        None => Err("not asked for: `--pingora`, which needs cmake".to_owned()),
     };
     vec![
         ("towpath", ours("towpath")),
         ("towpath-shared", ours("towpath-shared")),
         ("nginx", nginx_proxy(dir, to, cores, h2)),
         ("haproxy", haproxy(dir, to, cores, h2)),
-        ("pingora", pingora()),
+        ("pingora", pingora),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The proxies of our own, each in a process: Towpath's, and Pingora's where it was compiled in.
+//! The proxies of our own, each in a process.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ const CALLS_MAX: usize = 20_000;
 /// How a proxy's process is started.
 #[derive(Args, Clone)]
 pub(crate) struct Options {
-    /// `towpath`, `towpath-shared` (one runtime for all cores) or `pingora`.
+    /// `towpath`, or `towpath-shared` (one runtime for all cores).
     pub(crate) what: String,
     /// Where it listens.
     pub(crate) at: SocketAddr,
@@ -35,8 +35,6 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             Server::new(proxy.apart()).with_limits(limits.clone())
         })),
         "towpath-shared" => shared(at, cores, Server::new(proxy).with_limits(limits)),
-        #[cfg(towpath_proxies)]
-        "pingora" => super::pingora::run(at, to, cores),
         _ => return Err(format!("`{what}` is no proxy of this build")),
     }
     .map_err(|error| error.to_string())

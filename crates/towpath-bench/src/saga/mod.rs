@@ -21,6 +21,8 @@ use towpath::{BoxError, Ctx, bounded, scope};
 use towpath_journal::Writer;
 use towpath_patterns::saga::{Action, Call, Coordinator, Saga};
 
+use crate::beside;
+
 /// Steps of one saga.
 const STEPS: usize = 10;
 
@@ -67,7 +69,7 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let peers = if options.peers { Some(peers::binary()?) } else { None };
+    let peers = if options.peers { Some(beside::build("sagas")?) } else { None };
     let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
     let dir = dir.join(format!("saga-{}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;

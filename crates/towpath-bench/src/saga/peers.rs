@@ -1,6 +1,6 @@
-//! The other engines: built from a workspace of their own, as they need a SQLite that ours cannot share, and run as a child.
+//! The other engines: each run as a child, from `peers/sagas`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,27 +12,6 @@ pub(super) const ENGINES: [&str; 3] = ["duroxide", "durare", "durare-full"];
 
 /// They take so many fewer steps than ours: theirs need milliseconds.
 const FEWER: usize = 200;
-
-/// Builds the program that runs them.
-pub(super) fn binary() -> Result<PathBuf, String> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--bin", "sagas", "--message-format", "json"])
-        .current_dir(&workspace)
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
-    if !built.status.success() {
-        return Err("the peers cannot be built: see above, or leave out --peers".to_owned());
-    }
-    let messages = String::from_utf8_lossy(&built.stdout);
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built the peers and names no program".to_owned())
-}
 
 /// Runs one engine in a process of its own.
 pub(super) fn one(

@@ -1,4 +1,10 @@
-//! Pingora as a reverse proxy, doing what ours does.
+//! Pingora as a reverse proxy, doing what ours does: `towpath-bench gateway --pingora` builds and runs this.
+//!
+//! ```text
+//! proxy AT TO THREADS
+//! ```
+
+#![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
 
@@ -34,16 +40,19 @@ impl ProxyHttp for To {
     }
 }
 
-pub(super) fn run(at: SocketAddr, to: SocketAddr, cores: usize) -> ! {
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [at, to, threads] = arguments.as_slice() else { panic!("usage: proxy AT TO THREADS") };
+    let to = to.parse().expect("the host's address");
     let conf = ServerConf {
-        threads: cores,
+        threads: threads.parse().expect("a number of threads"),
         upstream_keepalive_pool_size: REST_MAX,
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let mut service = http_proxy_service(&server.configuration, To(to));
-    service.add_tcp(&at.to_string());
+    service.add_tcp(at);
     server.add_service(service);
     server.run_forever()
 }
