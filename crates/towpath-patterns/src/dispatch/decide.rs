@@ -6,9 +6,11 @@
 //! - What ends an offer or a match names its lease or has seen it. So a report that is late, doubled or out of order ends nothing that its
 //!   driver did not know of.
 //! - A rider who waits without an offer is in the grid of seekers, and with `Phase::Backup` in the queue too.
+//! - Who waits is not searched for again: a driver who becomes free, or moves, looks for those who wait around him (`serve.rs`).
 //! - A request has one timer that counts, `due`; older ones in the heap are skipped. It ends at `give_up` at the latest.
 
 mod drivers;
+mod serve;
 
 use std::{
     cmp::Reverse,
@@ -19,17 +21,13 @@ use std::{
 };
 
 use super::{
-    BadPolicy, Counters, Ended, Event, Found, Grid, Input, Lease, Offer, Passed, Point, Policy,
-    Stage,
+    BadPolicy, Counters, Ended, Event, Grid, Input, Lease, Offer, Passed, Point, Policy, Stage,
     assign::{self, Edge},
     state::{Asked, Driver, Hold, Phase, Place, Places, Rider, Slab},
 };
 
 /// Timers that are handled in a row, so that a new policy for thousands of riders does not stop everything else.
 const TIMERS_AT_ONCE: usize = 256;
-
-/// Riders whose distances differ by less stand in the same place: at the exit of a stadium, with one address.
-const SAME_PLACE_M: f64 = 0.5;
 
 /// Drivers that are weighed for each of the riders who are matched together.
 const CANDIDATES: usize = 8;
@@ -283,52 +281,6 @@ impl<R: Clone + Eq + Hash, D: Clone + Eq + Hash> Decider<R, D> {
         if rider.phase == Phase::Backup {
             self.backup.insert((rider.arrived, rider.number, slot));
         }
-    }
-
-    /// A driver who is available is offered to those who wait: the nearest who is near, or else the first of the backup queue in reach.
-    fn serve(&mut self, now: Instant, slot: u32) {
-        if self.seeking.is_empty() {
-            return;
-        }
-        let Some(driver) = self.drivers.get(slot) else { return };
-        if !self.policy.geofence.contains(&driver.at) {
-            return;
-        }
-        let may = |rider: u32| {
-            let rider = self.riders.get(rider)?;
-            (now < rider.give_up && !rider.passed.contains(&slot)).then_some(rider)
-        };
-        let near = self.seeking.nearest(&driver.at, self.policy.near_m, |it| may(it).is_some());
-        let found = match near {
-            Some(found) => Some((self.oldest_beside(found, driver, may), found.distance_m)),
-            None => self.backup.iter().find_map(|&(_, _, rider)| {
-                let distance_m = may(rider)?.pickup.distance_m(&driver.at);
-                (distance_m <= self.policy.wide_m).then_some((rider, distance_m))
-            }),
-        };
-        if let Some((rider, distance_m)) = found {
-            let is_backup = self.riders.get(rider).is_some_and(|it| it.phase == Phase::Backup);
-            let stage = if is_backup { Stage::Backup } else { Stage::Near };
-            self.offer(now, rider, slot, stage, distance_m);
-        }
-    }
-
-    /// Of those who stand where `found` stands, the one who came first.
-    fn oldest_beside<'a>(
-        &'a self,
-        found: Found,
-        driver: &Driver<R, D>,
-        may: impl Fn(u32) -> Option<&'a Rider<R>>,
-    ) -> u32 {
-        let (mut rider, radius_m) = (found.number, found.distance_m + SAME_PLACE_M);
-        while let Some(number) = may(rider).map(|it| it.number)
-            && let Some(older) = self
-                .seeking
-                .nearest(&driver.at, radius_m, |it| may(it).is_some_and(|it| it.number < number))
-        {
-            rider = older.number;
-        }
-        rider
     }
 
     /// Asks a driver, or makes the match when drivers are not asked.

@@ -12,9 +12,17 @@ fn places() -> impl Strategy<Value = Point> {
             let (lat, lon) = centers[center];
             Point::new(lat, lon).unwrap().moved(f64::from(north) * 500.0, f64::from(east) * 500.0)
         });
+    // So far away that cells of 250 m share their lists with those of the center, or some tiles away from it.
+    let far = (0..centers.len(), -2_i32..=2, -40_i32..=40, -3_i32..=3).prop_map(
+        move |(center, turns, north, east)| {
+            let (lat, lon) = centers[center];
+            let (north, east) = (f64::from(north) * 1600.0, f64::from(east) * 1600.0);
+            Point::new(lat, lon).unwrap().moved(north, east + f64::from(turns) * 64_000.0)
+        },
+    );
     let anywhere = (-90_i32..=90, -180_i32..=180)
         .prop_map(|(lat, lon)| Point::new(f64::from(lat), f64::from(lon)).unwrap());
-    prop_oneof![4 => near, 1 => anywhere]
+    prop_oneof![4 => near, 2 => far, 1 => anywhere]
 }
 
 #[derive(Clone, Debug)]
@@ -25,10 +33,15 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let radius = prop_oneof![Just(0.0), 10.0..20_000.0, Just(1e6), Just(1e9)];
+    steps_of(80)
+}
+
+fn steps_of(numbers: u32) -> impl Strategy<Value = Step> {
+    let radius =
+        prop_oneof![Just(0.0), 10.0..20_000.0, Just(5000.0), Just(70_000.0), Just(1e6), Just(1e9)];
     prop_oneof![
-        6 => (0_u32..80, places()).prop_map(|(number, at)| Step::Place(number, at)),
-        1 => (0_u32..80).prop_map(Step::Remove),
+        6 => (0..numbers, places()).prop_map(|(number, at)| Step::Place(number, at)),
+        1 => (0..numbers).prop_map(Step::Remove),
         3 => (places(), radius, 0_usize..6, any::<bool>())
             .prop_map(|(center, radius_m, count, odd)| Step::Search { center, radius_m, count, odd }),
     ]
@@ -76,37 +89,55 @@ fn compare(
     }
 }
 
+/// Does all the steps, and looks at every place for each search.
+fn follow(cell_m: f64, room: u32, steps: Vec<Step>) {
+    let mut grid = Grid::new(cell_m);
+    let mut all: Vec<Option<Point>> = vec![None; room as usize];
+    let mut found = Vec::new();
+    grid.place(room - 1, &Point::new(0.0, 0.0).unwrap());
+    grid.remove(room - 1);
+    for step in steps {
+        match step {
+            Step::Place(number, at) => {
+                grid.place(number, &at);
+                all[number as usize] = Some(at);
+            }
+            Step::Remove(number) => {
+                assert_eq!(grid.remove(number), all[number as usize].take().is_some());
+            }
+            Step::Search { center, radius_m, count, odd } => {
+                // A place exactly on the circle is in or out by the last bit.
+                let radius_m = radius_m + 0.01;
+                let accept = |number: u32| !odd || number % 2 == 1;
+                let expected = brute(&all, &center, radius_m, odd);
+                let nearest = grid.nearest(&center, radius_m, accept);
+                compare(nearest.as_slice(), &all, &center, &expected, 1);
+                grid.nearest_many(&center, radius_m, count, &mut found, accept);
+                compare(&found, &all, &center, &expected, count);
+            }
+        }
+        assert_eq!(grid.len(), all.iter().flatten().count());
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_found_is_the_nearest(
         cell_m in prop_oneof![Just(1.0), 30.0..2000.0, Just(1e7), Just(f64::INFINITY)],
         steps in prop::collection::vec(steps(), 1..120),
     ) {
-        let mut grid = Grid::new(cell_m);
-        let mut all: Vec<Option<Point>> = vec![None; 80];
-        let mut found = Vec::new();
-        for step in steps {
-            match step {
-                Step::Place(number, at) => {
-                    grid.place(number, &at);
-                    all[number as usize] = Some(at);
-                }
-                Step::Remove(number) => {
-                    assert_eq!(grid.remove(number), all[number as usize].take().is_some());
-                }
-                Step::Search { center, radius_m, count, odd } => {
-                    // A place exactly on the circle is in or out by the last bit.
-                    let radius_m = radius_m + 0.01;
-                    let accept = |number: u32| !odd || number % 2 == 1;
-                    let expected = brute(&all, &center, radius_m, odd);
-                    let nearest = grid.nearest(&center, radius_m, accept);
-                    compare(nearest.as_slice(), &all, &center, &expected, 1);
-                    grid.nearest_many(&center, radius_m, count, &mut found, accept);
-                    compare(&found, &all, &center, &expected, count);
-                }
-            }
-            prop_assert_eq!(grid.len(), all.iter().flatten().count());
-        }
+        follow(cell_m, 80, steps);
+    }
+
+    /// Few who are far, with the cells that the dispatcher has: whole regions are empty.
+    #[test]
+    fn few_who_are_far_are_found(
+        steps in prop::collection::vec(steps_of(4), 1..60),
+        many_were_known in any::<bool>(),
+    ) {
+        // With room for many, a search does not soon look at every place instead.
+        let room = if many_were_known { 2000 } else { 4 };
+        follow(250.0, room, steps);
     }
 }
 
