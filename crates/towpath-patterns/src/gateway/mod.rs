@@ -61,6 +61,7 @@ mod hedge;
 mod line;
 mod options;
 mod refused;
+mod slot;
 mod snapshot;
 mod times;
 pub mod upstream;
