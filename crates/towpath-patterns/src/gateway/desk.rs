@@ -176,6 +176,12 @@ impl<Req, Resp> Desk<Req, Resp> {
         let mut state = self.lock();
         state.record(done);
         state.in_hand -= 1;
+        if state.line.is_empty() {
+            let go = state.go();
+            drop(state);
+            self.tell(go);
+            return None;
+        }
         let (mut shed, backlog) = (Vec::new(), state.backlog());
         let mine = state.next(done.ended, &mut shed);
         let mut others = Vec::new();
@@ -253,11 +259,11 @@ impl<Req, Resp> Desk<Req, Resp> {
         }
     }
 
-    /// A call's context, below this one.
-    pub(super) fn call_ctx(&self, ctx: &Ctx) -> (Ctx, Canceller) {
+    /// Until when who has this context waits for a call.
+    pub(super) fn call_ctx(&self, ctx: &Ctx) -> Ctx {
         match self.timeout {
-            None => ctx.with_cancel(),
-            Some(timeout) => ctx.with_timeout(timeout).with_cancel(),
+            None => ctx.clone(),
+            Some(timeout) => ctx.with_timeout(timeout),
         }
     }
 
@@ -353,12 +359,12 @@ impl<Req, Resp> State<Req, Resp> {
 
     /// What a call takes in hand.
     fn mean(&self) -> Duration {
-        self.work.map_or(Duration::ZERO, Duration::from_secs_f64)
+        self.work.map_or(Duration::ZERO, seconds)
     }
 
     /// In which time so many calls are done, by Little's law.
     fn time_for(&self, calls: usize) -> Option<Duration> {
-        self.work.map(|work| Duration::from_secs_f64(work * calls as f64 / self.limit.get() as f64))
+        self.work.map(|work| seconds(work * calls as f64 / self.limit.get() as f64))
     }
 
     /// In which time what is here will have been done.
@@ -377,4 +383,9 @@ impl<Req, Resp> State<Req, Resp> {
         !self.line.is_crowded(now, self.mean())
             && self.time_for(self.line.len() + 1).is_some_and(|wait| wait + self.mean() > left)
     }
+}
+
+/// To a nanosecond, and at most five hundred years. `Duration::from_secs_f64` rounds exactly, for fifty instructions.
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_nanos((seconds * 1e9) as u64)
 }

@@ -202,7 +202,8 @@ where
             return Err(Refused::of(&ctx.cause()));
         }
         let (tx, mut rx) = bounded::<Answer<Resp>>(REPLY_CAPACITY);
-        let of_call = || shared.desk.call_ctx(&Ctx::root().with_headers(ctx.headers())).1;
+        let of_call =
+            || shared.desk.call_ctx(&Ctx::root().with_headers(ctx.headers())).with_cancel().1;
         let Some((part, seat)) = shared.lock().join(&key, tx, of_call) else {
             Counts::one(&shared.desk.counts.shed_full);
             return Err(Refused::Overloaded { retry_after: shared.desk.backlog() });
@@ -231,7 +232,7 @@ where
         let mut landing = Landing { shared: shared.clone(), key: key.clone(), number, made: false };
         let request = request();
         landing.made = true;
-        let call = Call::new(request, ctx, Reply::Many(Box::new(landing)));
+        let call = Call::new(request, Reply::Many { ctx, landing: Box::new(landing) });
         // Refused, all who wait have been told, the one who began among them.
         if let Ok(Admitted::Waits(place)) = shared.desk.admit(call)
             && let Some(flight) = shared.lock().find(key, number)

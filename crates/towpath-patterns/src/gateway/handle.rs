@@ -1,20 +1,24 @@
 //! The way to a gateway.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
-use towpath::{Canceller, Ctx, Scope, bounded, process::Name, select};
+use towpath::{BoxError, Cause, Ctx, Scope, bounded, process::Name, select};
 
 use super::{
     Options, Refused, Snapshot,
-    call::{Answer, Call, Reply},
+    call::{Answer, Call, One, Reply},
     desk::{Admitted, Desk},
     line::Place,
+    slot::Slot,
     snapshot::Counts,
     worker,
 };
-
-/// A call is answered once.
-const REPLY_CAPACITY: usize = 1;
 
 /// The way to a gateway. Clones lead to the same one, which ends when the last is gone and what was asked is done.
 pub struct Gateway<Req, Resp> {
@@ -83,18 +87,22 @@ where
             Counts::one(&desk.counts.never_made);
             return Err(Refused::of(&ctx.cause()));
         }
-        let (ctx, canceller) = desk.call_ctx(ctx);
-        let (tx, mut rx) = bounded::<Answer<Resp>>(REPLY_CAPACITY);
-        let call = Call::new(request, ctx.clone(), Reply::One(tx));
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let slot = Arc::new(Slot::new(desk.call_ctx(ctx), waker));
+        let call = Call::new(request, Reply::One(One::new(slot.clone())));
         let place = match desk.admit(call)? {
             Admitted::InHand => None,
             Admitted::Waits(place) => Some(place),
         };
-        let mut waiting = Waiting { desk, place, canceller: Some(canceller) };
-        let answer = select! { biased;
-            answer = rx.recv() => answer.unwrap_or_else(|| Err(desk.unanswered(&ctx))),
-            cause = ctx.done() => Err(Refused::of(&cause)),
-        };
+        let mut waiting = Waiting { desk, place, slot: &slot, waits: true };
+        let mut end = pin!(slot.waits().done());
+        let answer = poll_fn(|cx| {
+            if let Poll::Ready(answer) = slot.poll(cx.waker()) {
+                return Poll::Ready(answer.unwrap_or_else(|| Err(desk.unanswered(slot.waits()))));
+            }
+            end.as_mut().poll(cx).map(|cause| Err(Refused::of(&cause)))
+        })
+        .await;
         waiting.ended(&answer);
         answer
     }
@@ -135,14 +143,20 @@ impl<Req, Resp> fmt::Debug for Gateway<Req, Resp> {
 struct Waiting<'a, Req, Resp> {
     desk: &'a Desk<Req, Resp>,
     place: Option<Place>,
-    canceller: Option<Canceller>,
+    slot: &'a Slot<Resp>,
+    waits: bool,
 }
 
 impl<Req, Resp> Waiting<'_, Req, Resp> {
     fn ended(&mut self, answer: &Answer<Resp>) {
         self.desk.counts.ended(answer);
-        self.canceller = None;
+        self.waits = false;
         if let Err(Refused::Late | Refused::Left) = answer {
+            // The end may still be on its way from the caller's context to the call's.
+            let cause = self.slot.waits().cause();
+            if !cause.is_running() {
+                self.slot.leave(cause);
+            }
             self.leave();
         }
     }
@@ -156,9 +170,9 @@ impl<Req, Resp> Waiting<'_, Req, Resp> {
 
 impl<Req, Resp> Drop for Waiting<'_, Req, Resp> {
     fn drop(&mut self) {
-        if let Some(canceller) = self.canceller.take() {
+        if self.waits {
             Counts::one(&self.desk.counts.left);
-            canceller.cancel("the caller has left");
+            self.slot.leave(Cause::Cancelled(BoxError::from("the caller has left").into()));
             self.leave();
         }
     }

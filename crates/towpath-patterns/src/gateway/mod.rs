@@ -63,6 +63,7 @@ pub mod http;
 mod line;
 mod options;
 mod refused;
+mod slot;
 mod snapshot;
 mod times;
 pub mod upstream;

@@ -33,7 +33,8 @@ const SAMPLES_MIN: u32 = 100;
 pub(super) struct Times {
     young: Box<Counted>,
     old: Box<Counted>,
-    since: Option<Instant>,
+    /// When the younger generation is of age. A moment and not a beginning: what is compared need not be subtracted.
+    until: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,17 +52,16 @@ impl Counted {
 
 impl Times {
     pub(super) fn new() -> Self {
-        Self { young: Counted::new(), old: Counted::new(), since: None }
+        Self { young: Counted::new(), old: Counted::new(), until: None }
     }
 
     pub(super) fn record(&mut self, now: Instant, took: Duration) {
-        let since = *self.since.get_or_insert(now);
-        let aged =
-            now.saturating_duration_since(since) >= AGE_MAX && self.young.count >= SAMPLES_MIN;
+        let until = *self.until.get_or_insert_with(|| now + AGE_MAX);
+        let aged = now >= until && self.young.count >= SAMPLES_MIN;
         if aged || self.young.count >= SAMPLES_MAX {
             std::mem::swap(&mut self.young, &mut self.old);
             *self.young = *Counted::new();
-            self.since = Some(now);
+            self.until = Some(now + AGE_MAX);
         }
         let young = &mut *self.young;
         young.buckets[bucket(took)] += 1;

@@ -75,13 +75,12 @@ async fn work<Req, Resp, H, Fut>(
     let desk = &*seat.0;
     let mut cut = pin!(desk.cut().done());
     while let Some(Hand::Work(job)) = rx.recv().await {
-        let mut next = Some(job);
+        let (mut next, mut began) = (Some(job), rt::now());
         while let Some(Job { call, arrived }) = next {
-            let began = rt::now();
-            let ctx = call.ctx().clone();
-            let ended = if ctx.is_done() {
+            let watch = call.watch();
+            let ended = if let Some(cause) = watch.over() {
                 // Nobody waits for it: it is not worked on.
-                call.refuse(Refused::of(&ctx.cause()));
+                call.refuse(Refused::of(&cause));
                 Ended::Skipped
             } else {
                 handle(desk, &*handler, call, cut.as_mut()).await
@@ -90,9 +89,14 @@ async fn work<Req, Resp, H, Fut>(
                 Ended::Cut => return,
                 Ended::Panicked | Ended::Skipped => false,
                 // A deadline that has passed says that it takes at least so long; a caller that has left says nothing.
-                Ended::Well => !ctx.is_done() || matches!(ctx.cause(), Cause::DeadlineExceeded),
+                Ended::Well => {
+                    watch.over().is_none_or(|cause| matches!(cause, Cause::DeadlineExceeded))
+                }
             };
-            next = desk.finished(&Done { arrived, began, ended: rt::now(), counts });
+            let now = rt::now();
+            next = desk.finished(&Done { arrived, began, ended: now, counts });
+            // The next begins as this ends.
+            began = now;
         }
     }
 }
