@@ -1,6 +1,6 @@
 //! YAML that remembers where everything stood, so that errors point at the word that is wrong.
 //!
-//! Tables of [machines](crate::machine) and the network files of the node are read with it: as a tree ([`parse`]), or
+//! Tables of [machines](mod@crate::machine) and the network files of the node are read with it: as a tree ([`parse`]), or
 //! through serde ([`read`]). Errors come with line, column and the line itself ([`LoadError`]), and say what was probably meant.
 //!
 //! Anchors, aliases and tags are not read; what is read takes time and memory in proportion to its text.
