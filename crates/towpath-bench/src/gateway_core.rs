@@ -17,7 +17,7 @@ use clap::Args;
 use towpath::{Ctx, Scope, scope};
 use towpath_patterns::gateway::{Call, Gateway, Patience, Refused};
 
-use crate::histogram::{Histogram, Spread, middle};
+use crate::histogram::{Histogram, Spread, middle, time};
 
 /// Calls that are worked on at once.
 const WORKERS: usize = 32;
@@ -347,14 +347,6 @@ fn interleaved(
         }
     }
     taken
-}
-
-fn time(ns: f64) -> String {
-    match ns {
-        ..1e4 => format!("{ns:.0} ns"),
-        ..1e6 => format!("{:.1} us", ns / 1e3),
-        _ => format!("{:.1} ms", ns / 1e6),
-    }
 }
 
 fn median(samples: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {

@@ -70,6 +70,15 @@ pub(crate) fn middle<T: Copy + PartialOrd>(samples: impl IntoIterator<Item = T>)
     all[all.len() / 2]
 }
 
+/// Nanoseconds in the unit that suits them.
+pub(crate) fn time(ns: f64) -> String {
+    match ns {
+        ..1e4 => format!("{ns:.0} ns"),
+        ..1e6 => format!("{:.1} us", ns / 1e3),
+        _ => format!("{:.1} ms", ns / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

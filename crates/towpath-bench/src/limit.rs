@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use towpath_patterns::limit::{Audited, Limit, Number, Numbers, Together};
 
-use crate::histogram::{Histogram, Spread, middle};
+use crate::histogram::{Histogram, Spread, middle, time};
 
 /// Readers: twice the cores of a small machine, so that one may be stopped inside its read.
 const READERS: usize = 4;
@@ -83,14 +83,6 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn time(ns: f64) -> String {
-    match ns {
-        ..1e4 => format!("{ns:.0} ns"),
-        ..1e6 => format!("{:.1} us", ns / 1e3),
-        _ => format!("{:.1} ms", ns / 1e6),
-    }
 }
 
 fn median(samples: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {

@@ -1,6 +1,6 @@
 //! Settings: words that a file uses as `${name}`, and that the command line may change.
 
-use towpath_patterns::yaml::{Kind, Node, Problem, Word, hint};
+use towpath_patterns::yaml::{Kind, Node, Problem, hint};
 
 /// Names with their values.
 pub(super) type Settings = Vec<(String, String)>;
@@ -39,8 +39,7 @@ pub(super) fn declared(
         match settings.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => known.clone_from(value),
             None => {
-                let names: Vec<_> = settings.iter().map(|(name, _)| name.as_str()).collect();
-                let hint = hint(name, names.iter().copied());
+                let hint = hint(name, names(&settings));
                 let message = format!("there is no setting `{name}` to be set{hint}");
                 problems.push(Problem::new(place, message));
             }
@@ -61,7 +60,7 @@ pub(super) fn fill(node: &mut Node, settings: &Settings, problems: &mut Vec<Prob
         },
         Kind::Sequence(items) => items.iter_mut().for_each(|item| fill(item, settings, problems)),
         Kind::Mapping(entries) => {
-            for (Word { .. }, value) in entries {
+            for (_, value) in entries {
                 fill(value, settings, problems);
             }
         }
@@ -88,15 +87,15 @@ fn filled(text: &str, settings: &Settings) -> Result<Option<String>, String> {
         let name = &from[2..end];
         let value = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let Some(value) = value else {
-            let names: Vec<_> = settings.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(format!(
-                "there is no setting `{name}`{}",
-                hint(name, names.iter().copied())
-            ));
+            return Err(format!("there is no setting `{name}`{}", hint(name, names(settings))));
         };
         new += value;
         rest = &from[end + 1..];
     }
     new += rest;
     Ok(Some(new))
+}
+
+fn names(settings: &Settings) -> impl Iterator<Item = &str> + Clone {
+    settings.iter().map(|(name, _)| name.as_str())
 }
