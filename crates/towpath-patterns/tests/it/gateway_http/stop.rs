@@ -6,22 +6,12 @@ use http::Response;
 use towpath::{Ctx, bounded};
 use towpath_patterns::gateway::http::{Asked, Body, Server, listen};
 
-use super::support::{Client, field, limits, patient, run, status};
+use super::support::{Client, field, holding, limits, patient, run, status};
 
 #[test]
 fn what_is_under_way_ends_and_the_rest_is_told() {
     run(|s| async move {
-        let (started, mut begun) = bounded::<()>(1);
-        let (go, goes) = bounded::<()>(1);
-        let goes = goes.into_shared();
-        let server = Server::new(move |_: Asked| {
-            let (started, mut goes) = (started.clone(), goes.clone());
-            async move {
-                let _ = started.send(()).await;
-                let _ = goes.recv().await;
-                Response::new(Body::from("done"))
-            }
-        });
+        let (server, mut begun, go) = holding();
         let listener = listen("127.0.0.1:0".parse()?, false)?;
         let address = listener.local_addr()?;
         let (ctx, canceller) = Ctx::root().with_cancel();

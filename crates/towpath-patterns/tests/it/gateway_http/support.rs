@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
+use http::Response;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use towpath::{BoxError, Ctx, Scope, scope};
-use towpath_patterns::gateway::http::{Handler, Limits, Server, Snapshot, listen};
+use towpath::{BoxError, Ctx, Receiver, Scope, Sender, bounded, scope};
+use towpath_patterns::gateway::http::{Asked, Body, Handler, Limits, Server, Snapshot, listen};
 
 /// After that something that must happen has not happened.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,6 +57,22 @@ pub(super) fn start<H: Handler>(s: &Scope, server: &Server<H>) -> SocketAddr {
     let server = server.clone();
     s.spawn("server", move |ctx| async move { server.serve(&ctx, listener).await });
     address
+}
+
+/// A server that says when it has begun an answer, and gives it when it is told to go on, or nobody can tell it.
+pub(super) fn holding() -> (Server<impl Handler>, Receiver<()>, Sender<()>) {
+    let (started, begun) = bounded::<()>(1);
+    let (go, goes) = bounded::<()>(1);
+    let goes = goes.into_shared();
+    let server = Server::new(move |_: Asked| {
+        let (started, mut goes) = (started.clone(), goes.clone());
+        async move {
+            let _ = started.send(()).await;
+            let _ = goes.recv().await;
+            Response::new(Body::from("done"))
+        }
+    });
+    (server, begun, go)
 }
 
 /// Limits with small sizes and times that no good client of these tests comes near.

@@ -17,10 +17,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use towpath::{BoxError, Ctx, Scope, bounded};
+use towpath::{BoxError, Ctx, Scope};
 use towpath_patterns::gateway::http::{Asked, Body, Proxy, Server, listen};
 
-use super::support::{Client, Does, Upstream, field, limits, patient, run, start, until};
+use super::support::{Client, Does, Upstream, field, holding, limits, patient, run, start, until};
 
 /// A body at hand.
 #[derive(Default)]
@@ -263,17 +263,7 @@ fn a_connection_without_streams_is_closed() {
 #[test]
 fn a_server_that_stops_ends_its_streams_and_takes_no_more() {
     run(|s| async move {
-        let (started, mut begun) = bounded::<()>(1);
-        let (go, goes) = bounded::<()>(1);
-        let goes = goes.into_shared();
-        let server = Server::new(move |_: Asked| {
-            let (started, mut goes) = (started.clone(), goes.clone());
-            async move {
-                let _ = started.send(()).await;
-                let _ = goes.recv().await;
-                Response::new(Body::from("done"))
-            }
-        });
+        let (server, mut begun, go) = holding();
         let listener = listen("127.0.0.1:0".parse()?, false)?;
         let address = listener.local_addr()?;
         let (ctx, canceller) = Ctx::root().with_cancel();
