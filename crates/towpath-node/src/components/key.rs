@@ -64,17 +64,19 @@ impl fmt::Display for Key {
     }
 }
 
-/// A number for the id that a message has: itself if it is one, else 64 bits of its text. Two texts of one key that have the same
-/// number are one in 2^64 pairs.
+/// A number for the id that a message has, if it has one: itself if it is a number, else 64 bits of its text. Two texts of one key that
+/// have the same number are one in 2^64 pairs.
 ///
 /// # Errors
-/// In words: the field is not there, or no id.
-pub(super) fn id_of(message: &Value, field: &str) -> Result<u64, String> {
+/// In words: it is no id.
+pub(super) fn id_of(message: &Value, field: &str) -> Result<Option<u64>, String> {
     match message.get(field) {
-        Some(Value::Number(number)) if number.is_u64() => Ok(number.as_u64().unwrap_or_default()),
-        Some(Value::String(word)) if !word.is_empty() => Ok(hash(word.as_bytes())),
-        Some(_) => Err(format!("field `{field}` is the message's id, so it is a number that counts, or a word")),
-        None => Err(format!("the message has no field `{field}`, which is its id")),
+        Some(Value::Number(number)) if number.is_u64() => Ok(number.as_u64()),
+        Some(Value::String(word)) if !word.is_empty() => Ok(Some(hash(word.as_bytes()))),
+        Some(Value::Null) | None => Ok(None),
+        Some(_) => Err(format!(
+            "field `{field}` is the message's id, so it is a number that counts, or a word"
+        )),
     }
 }
 
@@ -110,9 +112,9 @@ mod tests {
 
     #[test]
     fn ids_are_numbers_or_words() {
-        assert_eq!(id_of(&json!({"id": 7}), "id"), Ok(7));
-        assert_eq!(id_of(&json!({"id": "a"}), "id"), Ok(0xaf63_dc4c_8601_ec8c));
+        assert_eq!(id_of(&json!({"id": 7}), "id"), Ok(Some(7)));
+        assert_eq!(id_of(&json!({"id": "a"}), "id"), Ok(Some(0xaf63_dc4c_8601_ec8c)));
         assert!(id_of(&json!({"id": -7}), "id").unwrap_err().contains("`id`"));
-        assert!(id_of(&json!({}), "id").unwrap_err().contains("no field `id`"));
+        assert_eq!(id_of(&json!({}), "id"), Ok(None));
     }
 }

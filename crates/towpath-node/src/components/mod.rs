@@ -1,13 +1,20 @@
 //! Components that come with the node.
 
+mod dispatch;
+mod key;
 mod load;
 mod log;
+mod machine;
 
 use crate::component::Registry;
 
 impl Registry {
     /// The components that come with the node.
     pub fn builtin() -> Self {
-        Self::new().with(load::component()).with(log::component())
+        Self::new()
+            .with(dispatch::component())
+            .with(load::component())
+            .with(log::component())
+            .with(machine::component())
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use towpath::{BoxError, Ctx, Receiver, Scope, Sender, bounded, scope, select};
 use towpath_patterns::{
     machine::{
-        EventId, Keyed, Refused, Table, Transition,
+        Event as _, EventId, Keyed, Refused, Table, Transition,
         keyed::{self, Outbox, Output, Rejected},
     },
     yaml::hint,
@@ -25,7 +25,7 @@ use towpath_patterns::{
 use super::{
     super::key::{Key, id_of},
     facet::{Shows, View},
-    fact::{Fact, Moved, Tabled},
+    fact::{Fact, Life, Moved, Tabled},
     table::Plan,
 };
 use crate::ports::{self, Message, Outputs, Ports};
@@ -52,7 +52,7 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
             .remember(plan.remember);
         let mut found = Found::default();
         if plan.options.durable {
-            found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.machine.again.clone(), &view).await?;
+            found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.again.clone(), &view).await?;
         } else {
             s.spawn("machine", move |ctx| keyed.run(ctx, mailbox, tell));
         }
@@ -96,9 +96,11 @@ async fn durable(
         let table = journalled.store().machine().table.clone();
         for (key, state, life) in journalled.store().iter() {
             view.is_in(key, state, life.moves);
-            if let (true, Some(last)) = (again[state.index()], &life.last) {
+            if again[state.index()]
+                && let Some(fact) = Fact::of_timeout(EventId(life.event))
+            {
                 let name = &table.states()[state.index()].name;
-                let message = message(&table, key, last.clone(), (name, name), &[]);
+                let message = message(&table, key, fact, life, (name, name), &[]);
                 told.push(message.map(|mut body| {
                     body["again"] = true.into();
                     body
@@ -182,13 +184,13 @@ impl Body<'_> {
         let by_time = match outcome {
             Ok(Transition { from, to, decisions }) => {
                 let mut by_time = false;
-                for Moved { fact, moves, arm } in decisions {
+                for Moved { fact, life } in decisions {
                     by_time = fact.by_time;
-                    self.view.is_in(&key, to, moves);
+                    self.view.is_in(&key, to, life.moves);
                     let states = (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
-                    let arm = table.cell(from, fact.event).get(usize::from(arm));
+                    let arm = table.cell(from, fact.event).first();
                     let actions = arm.map_or(&[][..], |arm| &arm.actions);
-                    self.out.send("out", message(&table, &key, fact, states, actions)).await?;
+                    self.out.send("out", message(&table, &key, fact, &life, states, actions)).await?;
                 }
                 if let Some(outbox) = &self.outbox {
                     outbox.confirm(lsn);
@@ -223,7 +225,7 @@ fn event_of(plan: &Plan, message: &Message) -> Result<(Key, Option<u64>, EventId
     let options = &plan.options;
     let table = &plan.machine.table;
     let key = Key::of(message, &options.key)?;
-    let id = options.id.as_ref().map(|field| id_of(message, field)).transpose()?;
+    let id = options.id.as_ref().map_or(Ok(None), |field| id_of(message, field))?;
     let event = match (message.get(&options.event), plan.default_event) {
         (Some(Value::String(name)), _) => table.event(name).ok_or_else(|| {
             let events = table.events().iter().map(|name| &**name);
@@ -254,8 +256,15 @@ fn reason(machine: &Tabled, refused: &Refused) -> String {
     }
 }
 
-/// The message of an event, with what it did.
-fn message(table: &Table, key: &Key, fact: Fact, (from, to): (&str, &str), actions: &[Arc<str>]) -> Message {
+/// The message of an event, with what the instance carries, and what it did.
+fn message(
+    table: &Table,
+    key: &Key,
+    fact: Fact,
+    life: &Life,
+    (from, to): (&str, &str),
+    actions: &[Arc<str>],
+) -> Message {
     let event = fact.event;
     owned(fact.message).map(|body| {
         let mut fields = match body {
@@ -263,6 +272,9 @@ fn message(table: &Table, key: &Key, fact: Fact, (from, to): (&str, &str), actio
             // It had a field with its key.
             _ => serde_json::Map::new(),
         };
+        for (name, value) in life.carried() {
+            fields.entry(name).or_insert(value);
+        }
         fields.insert("key".to_owned(), key.to_value());
         fields.insert("event".to_owned(), Value::from(&*table.events()[event.index()]));
         fields.insert("from".to_owned(), from.into());

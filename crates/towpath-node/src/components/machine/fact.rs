@@ -1,7 +1,7 @@
 //! A machine of a table that was read from a file: what happens to its instances, and what they remember.
 //!
-//! What always holds: an instance's number of moves grows by one with each event that is handled; what it remembers of a message is
-//! remembered only in states that tell again.
+//! What always holds: an instance's number of moves grows by one with each event that is handled; of messages it remembers the fields
+//! that the file names, as they were last, and nothing else.
 //!
 //! Why messages are kept as they came, behind a pointer: an event goes through the mailbox, into the journal, and out again, and is
 //! copied only where it is written.
@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeTuple};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use towpath::{Headers, Traced};
 use towpath_patterns::machine::{Event, EventId, Machine, Outcome, StateId, Table, Verdict};
 
@@ -32,7 +32,7 @@ impl Event for Fact {
     }
 
     fn of_timeout(event: EventId) -> Option<Self> {
-        let nothing = Traced::from(Value::Object(serde_json::Map::new()));
+        let nothing = Traced::from(Value::Object(Map::new()));
         Some(Self { event, by_time: true, message: Arc::new(nothing) })
     }
 }
@@ -72,25 +72,25 @@ impl<'de> Deserialize<'de> for Fact {
 pub(super) struct Life {
     /// Events that it has handled.
     pub(super) moves: u32,
-    /// What brought it into its state, if that is one that tells again.
-    pub(super) last: Option<Fact>,
+    /// The last of them.
+    pub(super) event: u16,
+    /// Fields that it carries, as JSON: few bytes, for as long as it lives.
+    pub(super) carried: Option<Box<[u8]>>,
 }
 
 /// What is to be told of a handled event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Moved {
     pub(super) fact: Fact,
-    pub(super) moves: u32,
-    /// Which arm of its cell was taken: its actions are told too.
-    pub(super) arm: u16,
+    pub(super) life: Life,
 }
 
 /// The table as a machine.
 #[derive(Clone, Debug)]
 pub(super) struct Tabled {
     pub(super) table: Arc<Table>,
-    /// For each state whether it tells again.
-    pub(super) again: Arc<[bool]>,
+    /// Fields that instances carry.
+    pub(super) carries: Arc<[String]>,
 }
 
 impl Machine for Tabled {
@@ -115,19 +115,68 @@ impl Machine for Tabled {
         let Some(arm) = self.table.cell(state, event.event).first() else {
             return Verdict::Refuse(0);
         };
-        let (to, verdict) = match arm.outcome {
-            Outcome::Go(to) => (to, Verdict::Go(to)),
-            Outcome::Stay => (state, Verdict::Stay),
+        let verdict = match arm.outcome {
+            Outcome::Go(to) => Verdict::Go(to),
+            Outcome::Stay => Verdict::Stay,
             Outcome::Refuse(_) => return Verdict::Refuse(0),
         };
         data.moves = data.moves.saturating_add(1);
-        match (self.again[to.index()], &arm.outcome) {
-            (false, _) => data.last = None,
-            (true, Outcome::Go(_)) => data.last = Some(event.clone()),
-            // What happens in a state does not change what led there.
-            (true, _) => {}
-        }
-        out.push(Moved { fact: event.clone(), moves: data.moves, arm: 0 });
+        data.event = event.event.0;
+        self.carry(data, &event.message);
+        out.push(Moved { fact: event.clone(), life: data.clone() });
         verdict
+    }
+}
+
+impl Tabled {
+    /// What a message says of fields that instances carry, they carry from here on.
+    fn carry(&self, life: &mut Life, message: &Value) {
+        if !self.carries.iter().any(|field| message.get(field).is_some()) {
+            return;
+        }
+        let mut carried = life.carried();
+        for field in &*self.carries {
+            if let Some(value) = message.get(field) {
+                carried.insert(field.clone(), value.clone());
+            }
+        }
+        // A map of JSON with words as keys can always be written.
+        life.carried = serde_json::to_vec(&carried).ok().map(Vec::into_boxed_slice);
+    }
+}
+
+impl Life {
+    /// The fields that it carries.
+    pub(super) fn carried(&self) -> Map<String, Value> {
+        // It was written here.
+        self.carried.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fact_is_the_same_after_the_journal() {
+        let message = Traced::new(Headers::new(*b"trace"), json!({"ride": 7, "at": [1.5, -2], "what": null}));
+        let fact = Fact { event: EventId(3), by_time: false, message: Arc::new(message) };
+        let bytes = postcard::to_allocvec(&(7_u64, &fact, true)).unwrap();
+        let (_, back, last): (u64, Fact, bool) = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!((back.event, back.by_time, &*back.message, last), (fact.event, false, &*fact.message, true));
+    }
+
+    #[test]
+    fn what_an_instance_carries_is_what_was_said_last() {
+        let table = Table::from_yaml("t", "machine: m\nversion: 1\nstates: {A: {initial: true}, B: {final: true}}\nevents: [Go]\nrules: {A: {Go: {to: B}}, B: {_: {refuse: over}}}\n");
+        let carries = ["fare".to_owned(), "driver".to_owned()].into();
+        let tabled = Tabled { table: Arc::new(table.unwrap()), carries };
+        let mut life = Life::default();
+        for message in [json!({"fare": 5, "other": 1}), json!({"event": "x"}), json!({"driver": 7, "fare": 6})] {
+            tabled.carry(&mut life, &message);
+        }
+        assert_eq!(Value::Object(life.carried()), json!({"driver": 7, "fare": 6}));
     }
 }

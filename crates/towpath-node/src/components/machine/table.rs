@@ -33,6 +33,9 @@ pub(super) struct Options {
     /// States whose instances are told of again at each start.
     #[serde(default)]
     again: Vec<At<String>>,
+    /// Fields that an instance carries from message to message.
+    #[serde(default)]
+    carries: Vec<String>,
 }
 
 fn key() -> String {
@@ -54,6 +57,8 @@ pub(super) struct Plan {
     /// The event of a message that names none.
     pub(super) default_event: Option<towpath_patterns::machine::EventId>,
     pub(super) remember: usize,
+    /// For each state whether it tells again.
+    pub(super) again: Arc<[bool]>,
     /// What people call the table.
     pub(super) name: String,
 }
@@ -106,8 +111,8 @@ pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
         (None, None) => 0,
         (Some(_), remember) => remember.as_ref().map_or(REMEMBERED, |it| it.value),
     };
-    let machine = Tabled { table: Arc::new(table), again: again.into() };
-    Ok(Plan { options, machine, default_event, remember, name })
+    let machine = Tabled { table: Arc::new(table), carries: options.carries.clone().into() };
+    Ok(Plan { options, machine, default_event, remember, again: again.into(), name })
 }
 
 /// The table, and the options without it.

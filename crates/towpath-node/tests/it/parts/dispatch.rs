@@ -1,0 +1,1 @@
+//! `dispatch`: one answer for each rider, one ride for each driver.
