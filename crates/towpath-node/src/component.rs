@@ -182,15 +182,26 @@ impl Component {
 
     /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right, or that refer to what is around them.
     #[must_use]
-    pub fn makes<O, F, W, R>(mut self, make: F) -> Self
+    pub fn makes<O, F, W, R>(self, make: F) -> Self
     where
         O: DeserializeOwned,
         F: Fn(O, &Site) -> Result<W, Problem> + Send + Sync + 'static,
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
+        self.makes_from(move |options, site| make(yaml::read(options)?, site))
+    }
+
+    /// As [`makes`](Self::makes), from the options as they stand in the file: for those that are read in another way than by serde.
+    #[must_use]
+    pub fn makes_from<F, W, R>(mut self, make: F) -> Self
+    where
+        F: Fn(&Node, &Site) -> Result<W, Problem> + Send + Sync + 'static,
+        W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
+        R: Outcome<Value = ()>,
+    {
         self.make = Some(Arc::new(move |options, site| {
-            let work = make(yaml::read(options)?, site)?;
+            let work = make(options, site)?;
             let body: Body = Arc::new(move |ctx, ports| {
                 let doing = work.clone().begin(ctx, ports);
                 Box::pin(async move { doing.await.into_result() })

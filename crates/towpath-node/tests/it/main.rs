@@ -4,4 +4,7 @@ mod check;
 mod command;
 mod file;
 mod node;
+mod parts;
 mod run;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
