@@ -107,7 +107,10 @@ mod tests {
         for value in [json!(7.5), json!(""), json!(null), json!([1]), json!(u64::MAX)] {
             assert!(Key::of(&json!({"ride": value}), "ride").unwrap_err().contains("`ride`"));
         }
-        assert_eq!(Key::of(&json!(3), "ride").unwrap_err(), "the message has no field `ride`, which is its key");
+        assert_eq!(
+            Key::of(&json!(3), "ride").unwrap_err(),
+            "the message has no field `ride`, which is its key"
+        );
     }
 
     #[test]

@@ -47,7 +47,11 @@ const KIND_RECORD: u16 = 1;
 /// The ports in, in the order of the batches.
 const INPUTS: [&str; 6] = ["requests", "drivers", "policy", "cancels", "rides", "replies"];
 
-pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, options: Arc<Options>) -> Result<(), BoxError> {
+pub(super) async fn run(
+    ctx: &Ctx,
+    ports: &mut Ports,
+    options: Arc<Options>,
+) -> Result<(), BoxError> {
     let home = ports.home().clone();
     let view = View::new(options.policy.clone());
     let (changes, at_changes) = bounded(CHANGES);
@@ -60,13 +64,15 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, options: Arc<Options>) -> 
             }
             false => (None, Book::default()),
         };
-        let micros = rt::wall().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |it| it.as_micros());
+        let micros =
+            rt::wall().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |it| it.as_micros());
         let (inputs, out) = ports.split(INPUTS);
         let body = Body {
             decider: Decider::new(options.policy.clone(), micros as Lease)?,
             options,
             book,
             waiting: HashMap::new(),
+            doubled: 0,
             drivers: HashMap::new(),
             number: 0,
             said: Vec::new(),
@@ -125,6 +131,8 @@ struct Body {
     book: Book,
     /// Requests without an answer.
     waiting: HashMap<Key, Message>,
+    /// Requests that came again, and need no answer of their own.
+    doubled: u64,
     drivers: HashMap<Key, Driver>,
     /// Reports that the decider was given.
     number: u64,
@@ -152,6 +160,10 @@ impl Body {
         let mut batches = Batches::default();
         let mut open = [true; INPUTS.len()];
         let mut telling = None;
+        // Whether these were heard before the last restart, nobody knows.
+        let again =
+            self.book.rides().map(|(_, ride)| Say::To("matched", Traced::from(ride.again())));
+        self.said.extend(again.collect::<Vec<_>>());
         loop {
             self.decider.advance(rt::now());
             self.hear();
@@ -165,7 +177,8 @@ impl Body {
             }
             let due = self.decider.next_due().map(at);
             let has_room = self.said.len() < SAID_MAX;
-            let [to_requests, to_drivers, to_policy, to_cancels, to_rides, to_replies] = &mut batches;
+            let [to_requests, to_drivers, to_policy, to_cancels, to_rides, to_replies] =
+                &mut batches;
             select! {
                 told = telling.as_mut().map(Pin::as_mut) => {
                     telling = None;
@@ -209,7 +222,8 @@ impl Body {
 
     fn on_request(&mut self, message: Message) {
         let parts = Key::of(&message, &self.options.ride).and_then(|rider| {
-            let at = message.get("at").ok_or("the request has no field `at`, where the rider is")?;
+            let at =
+                message.get("at").ok_or("the request has no field `at`, where the rider is")?;
             Ok((rider, point(at)?))
         });
         let (rider, pickup) = match parts {
@@ -217,13 +231,14 @@ impl Body {
             Err(why) => return self.said.push(Say::Refuse(message, why)),
         };
         if let Some(ride) = self.book.ride(&rider) {
-            // It was written by this program.
-            let mut told: Value = serde_json::from_slice(&ride.told).unwrap_or_default();
-            told["again"] = true.into();
-            let again = Traced::new(message.headers().clone(), told);
+            let again = Traced::new(message.headers().clone(), ride.again());
             return self.said.push(Say::To("matched", again));
         }
-        self.waiting.entry(rider.clone()).or_insert(message);
+        if self.book.is_over(&rider) || self.waiting.contains_key(&rider) {
+            // It has had its answer, or will have it: one for both.
+            return self.doubled += 1;
+        }
+        self.waiting.insert(rider.clone(), message);
         let now = rt::now();
         self.decider.on(now, Input::Request { rider, pickup, arrived: now });
     }
@@ -262,7 +277,8 @@ impl Body {
         let mut says = says;
         if let Some((ride, Ride { lease, is_old, .. })) = self.book.of_driver(&driver) {
             let (ride, lease, is_old) = (ride.clone(), *lease, *is_old);
-            let is_named = message.get("ride").and_then(Key::from_value).is_some_and(|it| it == ride);
+            let is_named =
+                message.get("ride").and_then(Key::from_value).is_some_and(|it| it == ride);
             match says {
                 Says::Free if is_named || seen >= lease => {
                     seen = lease;
@@ -280,10 +296,16 @@ impl Body {
 
     fn on_reply(&mut self, message: &Value) -> Result<(), String> {
         let driver = Key::of(message, "driver")?;
-        let lease = message.get("lease").and_then(Value::as_u64).ok_or("the reply has no `lease`, the number of an offer")?;
-        let accept = message.get("accept").and_then(Value::as_bool).ok_or("`accept` is true or false")?;
+        let lease = message
+            .get("lease")
+            .and_then(Value::as_u64)
+            .ok_or("the reply has no `lease`, the number of an offer")?;
+        let accept =
+            message.get("accept").and_then(Value::as_bool).ok_or("`accept` is true or false")?;
         let Some(Driver { at, .. }) = self.drivers.get(&driver).copied() else {
-            return Err("nobody knows this driver: he reports where he is before he replies".to_owned());
+            return Err(
+                "nobody knows this driver: he reports where he is before he replies".to_owned()
+            );
         };
         self.report(driver, at, lease, if accept { Says::Accept } else { Says::Refuse });
         Ok(())
@@ -302,7 +324,9 @@ impl Body {
         let to = message.get("to").and_then(Value::as_str);
         let is_over = match (&self.options.over, to) {
             (Some(over), Some(to)) => over.iter().any(|state| state == to),
-            (Some(_), None) => return Err("the message does not say `to` which state the ride has come".to_owned()),
+            (Some(_), None) => {
+                return Err("the message does not say `to` which state the ride has come".to_owned());
+            }
             (None, _) => true,
         };
         let ride = self.ride_of(message)?;
@@ -384,7 +408,8 @@ impl Body {
     }
 
     fn offered(&mut self, offer: &Offer<Key, Key>) {
-        let headers = self.waiting.get(&offer.rider).map(|it| it.headers().clone()).unwrap_or_default();
+        let headers =
+            self.waiting.get(&offer.rider).map(|it| it.headers().clone()).unwrap_or_default();
         let Offer { rider, driver, lease, distance_m, .. } = offer;
         let message = json!({
             "ride": rider.to_value(), "driver": driver.to_value(), "lease": lease, "distance_m": distance_m.round(),
@@ -412,8 +437,8 @@ impl Body {
             Ended::Late => "late",
             Ended::OutsideGeofence => "outside_geofence",
             Ended::Full => "full",
-            // The other request goes on, and has its answer.
-            Ended::Duplicate => return,
+            // The decider still has its ride, which is over here: whoever asks has to ask for another.
+            Ended::Duplicate => "over",
             Ended::Cancelled => {
                 self.waiting.remove(rider);
                 return;
@@ -426,7 +451,7 @@ impl Body {
 
     fn lost(&mut self, rider: &Key, driver: &Key) {
         if let Some(ride) = self.book.ride(rider) {
-            let mut told: Value = serde_json::from_slice(&ride.told).unwrap_or_default();
+            let mut told = ride.told();
             told["why"] = "lost".into();
             self.said.push(Say::To("late", Traced::from(told)));
         }
@@ -458,7 +483,8 @@ impl Body {
             let payload = postcard::to_allocvec(record)?;
             Ok(Append { kind: KIND_RECORD, key: Vec::new(), payload })
         };
-        let records: Vec<Append> = records.iter().map(append).collect::<Result<_, postcard::Error>>()?;
+        let records: Vec<Append> =
+            records.iter().map(append).collect::<Result<_, postcard::Error>>()?;
         let mut checkpoint = None;
         if self.since_checkpoint >= CHECKPOINT_EVERY && !records.is_empty() {
             self.since_checkpoint = 0;
@@ -471,6 +497,7 @@ impl Body {
         let mut now = self.view.lock();
         now.counters = self.decider.counters();
         now.riding = self.book.len();
+        now.doubled = self.doubled;
     }
 }
 
@@ -519,9 +546,15 @@ fn shown(event: &Event<Key, Key>) -> Value {
         Event::Passed { rider, driver, lease, why } => {
             json!({"what": "passed", "ride": rider.to_value(), "driver": driver.to_value(), "lease": lease, "why": why.to_string()})
         }
-        Event::Withdrawn { driver, lease } => json!({"what": "withdrawn", "driver": driver.to_value(), "lease": lease}),
-        Event::TooLate { driver, lease } => json!({"what": "too_late", "driver": driver.to_value(), "lease": lease}),
-        Event::Backup { rider, waited } => json!({"what": "backup", "ride": rider.to_value(), "waited_ms": millis(*waited)}),
+        Event::Withdrawn { driver, lease } => {
+            json!({"what": "withdrawn", "driver": driver.to_value(), "lease": lease})
+        }
+        Event::TooLate { driver, lease } => {
+            json!({"what": "too_late", "driver": driver.to_value(), "lease": lease})
+        }
+        Event::Backup { rider, waited } => {
+            json!({"what": "backup", "ride": rider.to_value(), "waited_ms": millis(*waited)})
+        }
         Event::Ended { rider, waited, why } => {
             json!({"what": "ended", "ride": rider.to_value(), "waited_ms": millis(*waited), "why": why.to_string()})
         }

@@ -15,6 +15,8 @@ pub(super) struct Now {
     pub(super) counters: Counters,
     pub(super) policy: Policy,
     pub(super) riding: usize,
+    /// Requests that came again.
+    pub(super) doubled: u64,
 }
 
 /// Shared by the process and those who look.
@@ -23,7 +25,12 @@ pub(super) struct View(Arc<Mutex<Now>>);
 
 impl View {
     pub(super) fn new(policy: Policy) -> Self {
-        Self(Arc::new(Mutex::new(Now { counters: Counters::default(), policy, riding: 0 })))
+        Self(Arc::new(Mutex::new(Now {
+            counters: Counters::default(),
+            policy,
+            riding: 0,
+            doubled: 0,
+        })))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Now> {
@@ -52,7 +59,7 @@ impl Facet for Shows {
         let now = self.view.lock();
         let counters: Map<String, Value> =
             now.counters.iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
-        json!({"counters": counters, "policy": shown(&now.policy), "riding": now.riding})
+        json!({"counters": counters, "policy": shown(&now.policy), "riding": now.riding, "doubled": now.doubled})
     }
 
     fn verbs(&self) -> &'static [Verb] {

@@ -14,7 +14,7 @@
 //! | in `rides` | `{"key": 7, …}`, also as `ride` or `id`: the ride is over, and its driver free; with `over`, if its `to` is one of those states |
 //! | in `replies` | `{"driver": 3, "lease": 17, "accept": true}`, when drivers are asked |
 //! | out `matched` | the request with `ride`, `driver`, `waited_ms`, `distance_m`, `stage` and `lease` |
-//! | out `late` | the request with `ride`, `waited_ms` and `why`: `late`, `outside_geofence`, `full`, `lost`. No driver comes |
+//! | out `late` | the request with `ride`, `waited_ms` and `why`: `late`, `outside_geofence`, `full`, `lost`, `over`. No driver comes |
 //! | out `offers` | `{"ride", "driver", "lease", "distance_m"}`, when drivers are asked |
 //! | out `events` | all decisions, `{"what", …}`, for who watches |
 //!
@@ -34,8 +34,10 @@
 //! # What is promised
 //! - *A driver has one ride at a time, a ride one driver.* A driver who was matched is free again when a message says that *this* ride is
 //!   over; a report that he is free does not say that, since it may have been under way. With `durable` that holds over crashes.
-//! - Every request ends once, by `matched` or `late`, or by a cancellation, within its deadline. One that comes again while it is under
-//!   way is told the same match again, with `again: true`; so whoever does not know whether it was heard sends it again.
+//! - Every request ends once, by `matched` or `late`, or by a cancellation, within its deadline. One that comes again while its ride is
+//!   under way is told the same match again, with `again: true`; so whoever does not know whether it was heard sends it again.
+//! - With `durable`, all rides that are under way are told again at each start, with `again: true`. Whoever acts on a match knows it by its
+//!   `lease`, which is another for each.
 //! - A match that was made and is lost, since its driver gives it up, is told by `late`, with `why: lost`.
 //! - Riders who wait are not kept over a restart: whoever must not lose one sends it again.
 

@@ -118,9 +118,10 @@ impl Change {
             }
             policy.lease = Some(*lease);
         }
-        for (count, it) in
-            [(&self.waiting_max, &mut policy.waiting_max), (&self.drivers_max, &mut policy.drivers_max)]
-        {
+        for (count, it) in [
+            (&self.waiting_max, &mut policy.waiting_max),
+            (&self.drivers_max, &mut policy.drivers_max),
+        ] {
             if let Some(At { value, .. }) = count {
                 *it = *value;
             }
@@ -136,7 +137,9 @@ impl Change {
         }
         let place = match why {
             BadPolicy::Radius => at(&self.radius_km).or(at(&self.near_km)),
-            BadPolicy::Window => at(&self.window).or(at(&self.deadline)).or(at(&self.gather)).or(at(&self.margin)),
+            BadPolicy::Window => {
+                at(&self.window).or(at(&self.deadline)).or(at(&self.gather)).or(at(&self.margin))
+            }
             BadPolicy::Lease => at(&self.lease).or(at(&self.silence)),
             _ => at(&self.waiting_max).or(at(&self.drivers_max)),
         };
@@ -155,16 +158,23 @@ fn told(why: BadPolicy) -> String {
 
 /// One polygon, `[[lat, lon], …]`, or a list of them; null is everywhere.
 fn geofence(value: &Value) -> Result<Geofence, String> {
-    const FORM: &str = "a geofence is a list of corners, each [latitude, longitude], or a list of such lists";
+    const FORM: &str =
+        "a geofence is a list of corners, each [latitude, longitude], or a list of such lists";
     if value.is_null() {
         return Ok(Geofence::everywhere());
     }
     let rings = value.as_array().ok_or(FORM)?;
-    let is_one = rings.first().is_some_and(|first| point(first).is_ok() || first.get(0).is_some_and(Value::is_number));
+    let is_one = rings
+        .first()
+        .is_some_and(|first| point(first).is_ok() || first.get(0).is_some_and(Value::is_number));
     let ring = |ring: &Value| -> Result<Vec<Point>, String> {
         ring.as_array().ok_or(FORM)?.iter().map(point).collect()
     };
-    let rings = if is_one { vec![ring(value)?] } else { rings.iter().map(ring).collect::<Result<_, _>>()? };
+    let rings = if is_one {
+        vec![ring(value)?]
+    } else {
+        rings.iter().map(ring).collect::<Result<_, _>>()?
+    };
     Geofence::polygons(rings).map_err(|error| error.to_string())
 }
 
@@ -209,18 +219,28 @@ mod tests {
     fn changed(text: &str) -> Result<Policy, String> {
         let change: Change = yaml::read(&yaml::parse(text).unwrap()).map_err(|it| it.message)?;
         let before = Policy { lease: None, ..Policy::default() };
-        change.of(&before).map_err(|it| format!("{}:{} {}", it.place.line, it.place.column, it.message))
+        change
+            .of(&before)
+            .map_err(|it| format!("{}:{} {}", it.place.line, it.place.column, it.message))
     }
 
     #[test]
     fn what_is_said_changes_and_the_rest_stays() {
         let policy = changed("window: 200ms\nradius_km: 3\nwaiting_max: 7\n").unwrap();
-        assert_eq!((policy.window, policy.wide_m, policy.near_m), (Duration::from_millis(200), 3000.0, 1000.0));
+        assert_eq!(
+            (policy.window, policy.wide_m, policy.near_m),
+            (Duration::from_millis(200), 3000.0, 1000.0)
+        );
         assert_eq!((policy.waiting_max, policy.deadline), (7, Policy::default().deadline));
         assert_eq!(changed("radius_km: 0.5\n").unwrap().near_m, 500.0);
         let fenced = changed("geofence: [[0, 0], [0, 1], [1, 1]]\n").unwrap().geofence;
-        assert!(fenced.contains(&Point::new(0.4, 0.9).unwrap()) && !fenced.contains(&Point::new(0.9, 0.4).unwrap()));
-        let two = changed("geofence: [[[0, 0], [0, 1], [1, 1]], [[5, 5], [5, 6], [6, 6]]]\n").unwrap().geofence;
+        assert!(
+            fenced.contains(&Point::new(0.4, 0.9).unwrap())
+                && !fenced.contains(&Point::new(0.9, 0.4).unwrap())
+        );
+        let two = changed("geofence: [[[0, 0], [0, 1], [1, 1]], [[5, 5], [5, 6], [6, 6]]]\n")
+            .unwrap()
+            .geofence;
         assert!(two.contains(&Point::new(5.4, 5.9).unwrap()));
     }
 
@@ -230,19 +250,27 @@ mod tests {
         let policy = change.of(&Policy::default()).unwrap();
         assert_eq!((policy.window.as_millis(), policy.near_m), (100, 250.0));
         assert_eq!(shown(&policy)["near_km"], 0.25);
-        assert!(Change::from_message(json!({"durable": true})).unwrap_err().contains("change the file"));
+        assert!(
+            Change::from_message(json!({"durable": true})).unwrap_err().contains("change the file")
+        );
         assert!(Change::from_message(json!({"windw": "1s"})).unwrap_err().contains("`windw`"));
     }
 
     #[test]
     fn what_cannot_be_followed_is_told_at_its_place() {
         let told = |text| changed(text).unwrap_err();
-        assert_eq!(told("near_km: 2\nradius_km: 1\n"), "2:12 the radii are wrong: 0 <= near_km <= radius_km");
+        assert_eq!(
+            told("near_km: 2\nradius_km: 1\n"),
+            "2:12 the radii are wrong: 0 <= near_km <= radius_km"
+        );
         assert!(told("window: 5s\n").starts_with("1:9 no time is left after the window"));
         assert!(told("window: 0.3\n").starts_with("a span of time is"));
         assert!(told("lease: 1s\n").contains("drivers_accept: false"));
         assert!(told("radius: 1\n").contains("did you mean `radius_km`?"));
-        assert!(told("geofence: [[0, 0], [0, 1]]\n").starts_with("1:11 polygon 0 has fewer than three corners"));
+        assert!(
+            told("geofence: [[0, 0], [0, 1]]\n")
+                .starts_with("1:11 polygon 0 has fewer than three corners")
+        );
         assert!(told("geofence: [[0, 200], [0, 1], [1, 1]]\n").contains("no place on the earth"));
         assert!(told("drivers_max: 0\n").starts_with("1:14 waiting_max and drivers_max"));
     }

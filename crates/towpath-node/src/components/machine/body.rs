@@ -52,7 +52,8 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
             .remember(plan.remember);
         let mut found = Found::default();
         if plan.options.durable {
-            found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.again.clone(), &view).await?;
+            found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.again.clone(), &view)
+                .await?;
         } else {
             s.spawn("machine", move |ctx| keyed.run(ctx, mailbox, tell));
         }
@@ -187,10 +188,13 @@ impl Body<'_> {
                 for Moved { fact, life } in decisions {
                     by_time = fact.by_time;
                     self.view.is_in(&key, to, life.moves);
-                    let states = (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
+                    let states =
+                        (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
                     let arm = table.cell(from, fact.event).first();
                     let actions = arm.map_or(&[][..], |arm| &arm.actions);
-                    self.out.send("out", message(&table, &key, fact, &life, states, actions)).await?;
+                    self.out
+                        .send("out", message(&table, &key, fact, &life, states, actions))
+                        .await?;
                 }
                 if let Some(outbox) = &self.outbox {
                     outbox.confirm(lsn);
@@ -232,9 +236,17 @@ fn event_of(plan: &Plan, message: &Message) -> Result<(Key, Option<u64>, EventId
             format!("machine {} has no event `{name}`{}", table.name(), hint(name, events))
         })?,
         (None, Some(event)) => event,
-        (Some(_), _) => return Err(format!("field `{}` is the name of an event, so it is a word", options.event)),
+        (Some(_), _) => {
+            return Err(format!(
+                "field `{}` is the name of an event, so it is a word",
+                options.event
+            ));
+        }
         (None, None) => {
-            return Err(format!("the message has no field `{}`, which says what happens", options.event));
+            return Err(format!(
+                "the message has no field `{}`, which says what happens",
+                options.event
+            ));
         }
     };
     Ok((key, id, event))
@@ -248,7 +260,8 @@ fn reason(machine: &Tabled, refused: &Refused) -> String {
         let arms = table.cell(state, EventId(*event as u16));
         arms.iter().any(|arm| !matches!(arm.outcome, towpath_patterns::machine::Outcome::Refuse(_)))
     };
-    let possible: Vec<&str> = (0..table.events().len()).filter(handled).map(|event| &*table.events()[event]).collect();
+    let possible: Vec<&str> =
+        (0..table.events().len()).filter(handled).map(|event| &*table.events()[event]).collect();
     if possible.is_empty() {
         format!("{refused}; nothing is possible there any more")
     } else {

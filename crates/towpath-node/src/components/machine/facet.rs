@@ -30,7 +30,12 @@ impl View {
         let states = table.states().iter().map(|it| (it.name.to_string(), it.is_final)).collect();
         let counts = vec![0; table.states().len()];
         let now = Mutex::new(Now { counts, ..Now::default() });
-        Self { name: format!("{name}: {} version {}", table.name(), table.version()), states, mermaid: table.to_mermaid(), now }
+        Self {
+            name: format!("{name}: {} version {}", table.name(), table.version()),
+            states,
+            mermaid: table.to_mermaid(),
+            now,
+        }
     }
 
     /// An instance is in a state, after so many moves.
@@ -73,7 +78,8 @@ impl Facet for Shows {
         let now = view.lock();
         let state = query.get("state").map(|name| view.states.iter().position(|it| it.0 == name));
         let fits = |key: &Key, at: StateId| {
-            state.is_none_or(|state| state == Some(at.index())) && query.get("key").is_none_or(|text| key.is(text))
+            state.is_none_or(|state| state == Some(at.index()))
+                && query.get("key").is_none_or(|text| key.is(text))
         };
         let instances = now.instances.iter().rev().filter(|(key, (at, _))| fits(key, *at));
         let instances: Vec<Value> = instances

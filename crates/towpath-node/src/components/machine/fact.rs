@@ -60,7 +60,8 @@ impl Serialize for Bytes<'_> {
 
 impl<'de> Deserialize<'de> for Fact {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let (event, by_time, headers, body): (u16, bool, &[u8], &[u8]) = Deserialize::deserialize(from)?;
+        let (event, by_time, headers, body): (u16, bool, &[u8], &[u8]) =
+            Deserialize::deserialize(from)?;
         let body: Value = serde_json::from_slice(body).map_err(de::Error::custom)?;
         let message = Arc::new(Traced::new(Headers::new(headers), body));
         Ok(Self { event: EventId(event), by_time, message })
@@ -149,7 +150,10 @@ impl Life {
     /// The fields that it carries.
     pub(super) fn carried(&self) -> Map<String, Value> {
         // It was written here.
-        self.carried.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+        self.carried
+            .as_ref()
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -161,20 +165,29 @@ mod tests {
 
     #[test]
     fn a_fact_is_the_same_after_the_journal() {
-        let message = Traced::new(Headers::new(*b"trace"), json!({"ride": 7, "at": [1.5, -2], "what": null}));
+        let message =
+            Traced::new(Headers::new(*b"trace"), json!({"ride": 7, "at": [1.5, -2], "what": null}));
         let fact = Fact { event: EventId(3), by_time: false, message: Arc::new(message) };
         let bytes = postcard::to_allocvec(&(7_u64, &fact, true)).unwrap();
         let (_, back, last): (u64, Fact, bool) = postcard::from_bytes(&bytes).unwrap();
-        assert_eq!((back.event, back.by_time, &*back.message, last), (fact.event, false, &*fact.message, true));
+        assert_eq!(
+            (back.event, back.by_time, &*back.message, last),
+            (fact.event, false, &*fact.message, true)
+        );
     }
 
     #[test]
     fn what_an_instance_carries_is_what_was_said_last() {
-        let table = Table::from_yaml("t", "machine: m\nversion: 1\nstates: {A: {initial: true}, B: {final: true}}\nevents: [Go]\nrules: {A: {Go: {to: B}}, B: {_: {refuse: over}}}\n");
+        let table = Table::from_yaml(
+            "t",
+            "machine: m\nversion: 1\nstates: {A: {initial: true}, B: {final: true}}\nevents: [Go]\nrules: {A: {Go: {to: B}}, B: {_: {refuse: over}}}\n",
+        );
         let carries = ["fare".to_owned(), "driver".to_owned()].into();
         let tabled = Tabled { table: Arc::new(table.unwrap()), carries };
         let mut life = Life::default();
-        for message in [json!({"fare": 5, "other": 1}), json!({"event": "x"}), json!({"driver": 7, "fare": 6})] {
+        for message in
+            [json!({"fare": 5, "other": 1}), json!({"event": "x"}), json!({"driver": 7, "fare": 6})]
+        {
             tabled.carry(&mut life, &message);
         }
         assert_eq!(Value::Object(life.carried()), json!({"driver": 7, "fare": 6}));

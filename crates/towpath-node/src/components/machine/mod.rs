@@ -30,8 +30,8 @@
 //! - A message that was received and not told is lost in a crash. Whoever must not lose it sends it again, under its `id`.
 
 mod body;
-mod fact;
 mod facet;
+mod fact;
 mod table;
 
 use towpath::Ctx;
@@ -42,13 +42,16 @@ use crate::{
 };
 
 pub(super) fn component() -> Component {
-    Component::new("machine", "a state machine for many keys: table, key, event, id, durable, again")
-        .input(Port::new("in").need(Need::Some))
-        .output(Port::new("out").need(Need::Maybe))
-        .output(Port::new("duplicates").need(Need::Maybe))
-        .refuses()
-        .makes_from(|options, site| {
-            let plan = std::sync::Arc::new(table::read(options, site)?);
-            Ok(async move |ctx: Ctx, ports: &mut Ports| body::run(&ctx, ports, plan).await)
-        })
+    Component::new(
+        "machine",
+        "a state machine for many keys: table, key, event, id, durable, again",
+    )
+    .input(Port::new("in").need(Need::Some))
+    .output(Port::new("out").need(Need::Maybe))
+    .output(Port::new("duplicates").need(Need::Maybe))
+    .refuses()
+    .makes_from(|options, site| {
+        let plan = std::sync::Arc::new(table::read(options, site)?);
+        Ok(async move |ctx: Ctx, ports: &mut Ports| body::run(&ctx, ports, plan).await)
+    })
 }

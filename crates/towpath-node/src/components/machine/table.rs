@@ -70,12 +70,15 @@ pub(super) struct Plan {
 pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
     let (table, rest) = split(node);
     let options: Options = yaml::read(&rest)?;
-    let table = table.ok_or_else(|| Problem::new(node.place, "`table` is missing: the file of a table, or a table"))?;
+    let table = table.ok_or_else(|| {
+        Problem::new(node.place, "`table` is missing: the file of a table, or a table")
+    })?;
     let (name, table) = match &table.kind {
         Kind::Scalar(path, _) => (path.clone(), from_file(path, table.place, site)?),
         Kind::Mapping(_) => ("inline".to_owned(), inline(table)?),
         _ => {
-            let message = format!("`table` is the name of a file, or a table, and this is {}", table.is());
+            let message =
+                format!("`table` is the name of a file, or a table, and this is {}", table.is());
             return Err(Problem::new(table.place, message));
         }
     };
@@ -89,7 +92,8 @@ pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
     let event = |word: &At<String>| {
         let events = table.events().iter().map(|name| &**name);
         table.event(&word.value).ok_or_else(|| {
-            let message = format!("the table has no event `{}`{}", word.value, hint(&word.value, events));
+            let message =
+                format!("the table has no event `{}`{}", word.value, hint(&word.value, events));
             Problem::new(word.place, message)
         })
     };
@@ -98,7 +102,8 @@ pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
     for word in &options.again {
         let Some(state) = table.state(&word.value) else {
             let states = table.states().iter().map(|state| &*state.name);
-            let message = format!("the table has no state `{}`{}", word.value, hint(&word.value, states));
+            let message =
+                format!("the table has no state `{}`{}", word.value, hint(&word.value, states));
             return Err(Problem::new(word.place, message));
         };
         again[state.index()] = true;
@@ -126,9 +131,11 @@ fn split(node: &Node) -> (Option<&Node>, Node) {
 fn from_file(path: &str, place: Place, site: &Site) -> Result<Table, Problem> {
     let file = site.reads(path);
     let shown = file.display();
-    let text = fs::read_to_string(&file)
-        .map_err(|error| Problem::new(place, format!("the table `{shown}` cannot be read: {error}")))?;
-    let told = |error: LoadError| Problem::new(place, format!("this table cannot be used:\n{error}"));
+    let text = fs::read_to_string(&file).map_err(|error| {
+        Problem::new(place, format!("the table `{shown}` cannot be read: {error}"))
+    })?;
+    let told =
+        |error: LoadError| Problem::new(place, format!("this table cannot be used:\n{error}"));
     Table::from_yaml(&shown.to_string(), &text).map_err(told)
 }
 
@@ -136,7 +143,8 @@ fn inline(node: &Node) -> Result<Table, Problem> {
     Table::from_node(node).map_err(|problems| {
         let more = problems.len() - 1;
         let first = problems.into_iter().next();
-        let mut first = first.unwrap_or_else(|| Problem::new(node.place, "the table cannot be used"));
+        let mut first =
+            first.unwrap_or_else(|| Problem::new(node.place, "the table cannot be used"));
         if more > 0 {
             first.message += &format!(" (and {more} more in this table)");
         }

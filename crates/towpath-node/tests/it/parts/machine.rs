@@ -56,12 +56,24 @@ async fn every_event_is_answered_once() {
                 ],
             );
             let moved = kept.next("told", 3).await;
-            assert_eq!(moves(&moved), ["1 Request Requested Requested", "1 NoDriver Requested NoDriver", "3 Cancel Requested Cancelled"]);
-            assert_eq!((&moved[1]["zone"], &moved[1]["ride"]), (&json!(7), &json!(1)), "the message comes with it");
+            assert_eq!(
+                moves(&moved),
+                [
+                    "1 Request Requested Requested",
+                    "1 NoDriver Requested NoDriver",
+                    "3 Cancel Requested Cancelled"
+                ]
+            );
+            assert_eq!(
+                (&moved[1]["zone"], &moved[1]["ride"]),
+                (&json!(7), &json!(1)),
+                "the message comes with it"
+            );
             assert_eq!(kept.next("twice", 1).await[0]["zone"], 8);
             let bad = kept.next("bad", 4).await;
             // What the machine refuses comes behind what it has told; what is no event, at once.
-            let mut errors: Vec<_> = bad.iter().map(|it| it["error"].as_str().unwrap_or("?")).collect();
+            let mut errors: Vec<_> =
+                bad.iter().map(|it| it["error"].as_str().unwrap_or("?")).collect();
             errors.sort_unstable();
             assert_eq!(
                 errors,
@@ -73,7 +85,10 @@ async fn every_event_is_answered_once() {
                 ]
             );
             let shown = shown(&node, "life", &[]);
-            assert_eq!(shown["instances"], json!([{"key": 3, "state": "Cancelled", "version": 1}, {"key": 1, "state": "NoDriver", "version": 2}]));
+            assert_eq!(
+                shown["instances"],
+                json!([{"key": 3, "state": "Cancelled", "version": 1}, {"key": 1, "state": "NoDriver", "version": 2}])
+            );
             assert_eq!(shown["states"][8], json!({"name": "Cancelled", "count": 1, "final": true}));
             assert_eq!((&shown["refused"], &shown["duplicates"]), (&json!(4), &json!(1)));
             assert!(shown["mermaid"].as_str().unwrap().starts_with("stateDiagram-v2"));
@@ -115,12 +130,16 @@ async fn what_was_told_is_not_forgotten() {
     disk.crash();
     let second = run(&rides(true), &disk, |node, kept| async move {
         put(&node, "events", [event(9, "Match")]);
-        until("the ninth", || shown(&node, "life", &[("key", "9")])["instances"][0].is_object()).await;
+        until("the ninth", || shown(&node, "life", &[("key", "9")])["instances"][0].is_object())
+            .await;
         for key in told.iter().flatten() {
             let key = key.to_string();
             let there = shown(&node, "life", &[("key", &key)]);
             // It may have gone on meanwhile.
-            assert!(there["instances"][0]["version"].as_u64() >= Some(1), "ride {key} was told of: {there}");
+            assert!(
+                there["instances"][0]["version"].as_u64() >= Some(1),
+                "ride {key} was told of: {there}"
+            );
         }
         Ok(())
     });
@@ -139,7 +158,10 @@ async fn states_that_tell_again_do_so_at_each_start() {
     first.await.unwrap();
     let second = run(&rides(true), &disk, |node, kept| async move {
         let again = kept.next("told", 1).await.remove(0);
-        assert_eq!(again, json!({"key": 5, "event": "DropOff", "from": "Completed", "to": "Completed", "fare": 12, "again": true}));
+        assert_eq!(
+            again,
+            json!({"key": 5, "event": "DropOff", "from": "Completed", "to": "Completed", "fare": 12, "again": true})
+        );
         put(&node, "events", [event(5, "Pay")]);
         assert_eq!(moves(&kept.next("told", 1).await), ["5 Pay Completed Paid"]);
         Ok(())
@@ -161,9 +183,15 @@ fn what_is_wrong_with_a_table_is_told_where_it_stands() {
     let with = |from: &str, to: &str| problems(&rides(false).replace(from, to));
     assert_eq!(with("nothing", "nothing"), "nothing");
     let missing = with("machines/ride.yaml", "machines/rides.yaml");
-    assert!(missing.contains("test.yaml:7:32: the table `") && missing.contains("cannot be read"), "{missing}");
+    assert!(
+        missing.contains("test.yaml:7:32: the table `") && missing.contains("cannot be read"),
+        "{missing}"
+    );
     let again = with("again: [Completed]", "again: [Complete]");
-    assert!(again.contains("the table has no state `Complete`; did you mean `Completed`?"), "{again}");
+    assert!(
+        again.contains("the table has no state `Complete`; did you mean `Completed`?"),
+        "{again}"
+    );
     let event = with("id: id,", "id: id, default_event: Mach,");
     assert!(event.contains("the table has no event `Mach`; did you mean `Match`?"), "{event}");
     let remember = with("id: id,", "remember: 7,");
@@ -179,7 +207,9 @@ fn what_is_wrong_with_a_table_is_told_where_it_stands() {
 async fn a_table_may_stand_in_the_file_and_have_things_done() {
     let table = "{machine: m, version: 1, states: {A: {initial: true}, B: {final: true}}, events: [Go], \
                  rules: {A: {Go: {to: B, do: [book, thank]}}, B: {_: {refuse: it is over}}}}";
-    let text = rides(false).replace("machines/ride.yaml", table).replace("again: [Completed]", "default_event: Go");
+    let text = rides(false)
+        .replace("machines/ride.yaml", table)
+        .replace("again: [Completed]", "default_event: Go");
     let story = run(&text, &disk(), |node, kept| async move {
         put(&node, "events", [json!({"ride": "a"})]);
         assert_eq!(kept.next("told", 1).await[0]["do"], json!(["book", "thank"]));

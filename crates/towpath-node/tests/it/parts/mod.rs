@@ -93,7 +93,11 @@ pub fn problems(text: &str) -> String {
 }
 
 /// Runs a network while `story` is told, then drains it.
-pub fn run<V, F, Fut>(text: &str, disk: &Disk, story: F) -> impl Future<Output = Result<V, towpath::Error>> + use<V, F, Fut>
+pub fn run<V, F, Fut>(
+    text: &str,
+    disk: &Disk,
+    story: F,
+) -> impl Future<Output = Result<V, towpath::Error>> + use<V, F, Fut>
 where
     F: FnOnce(Node, Kept) -> Fut,
     Fut: Future<Output = Result<V, BoxError>>,
@@ -114,7 +118,12 @@ where
     run_with(file(text), disk.clone(), false, story)
 }
 
-async fn run_with<V, F, Fut>(file: NetworkFile, disk: Disk, drains: bool, story: F) -> Result<V, towpath::Error>
+async fn run_with<V, F, Fut>(
+    file: NetworkFile,
+    disk: Disk,
+    drains: bool,
+    story: F,
+) -> Result<V, towpath::Error>
 where
     F: FnOnce(Node, Kept) -> Fut,
     Fut: Future<Output = Result<V, BoxError>>,
@@ -145,7 +154,9 @@ pub fn put(node: &Node, channel: &str, messages: impl IntoIterator<Item = Value>
 /// What a facet shows; null while its process begins.
 pub fn shown(node: &Node, process: &str, words: &[(&str, &str)]) -> Value {
     let Ok(facet) = node.facet(process) else { return Value::Null };
-    facet.show(&Query::new(words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned()))))
+    facet.show(&Query::new(
+        words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())),
+    ))
 }
 
 /// Until something is so. It looks less and less often: a schedule may let everybody else wait for long.

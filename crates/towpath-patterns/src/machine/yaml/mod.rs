@@ -52,7 +52,8 @@ impl Table {
             let problem = Problem::new(Place { line: 1, column: 1 }, message);
             return Err(LoadError::new(file, text, vec![problem]));
         }
-        let root = crate::yaml::parse(text).map_err(|problem| LoadError::new(file, text, vec![problem]))?;
+        let root = crate::yaml::parse(text)
+            .map_err(|problem| LoadError::new(file, text, vec![problem]))?;
         Self::from_node(&root).map_err(|problems| LoadError::new(file, text, problems))
     }
 
