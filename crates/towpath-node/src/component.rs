@@ -151,7 +151,10 @@ impl Component {
     /// With more outputs, which depend on the options of a process: a port for each condition of `route`. What is wrong with the options
     /// is told elsewhere; here such have no ports.
     #[must_use]
-    pub fn outputs_by(mut self, ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static) -> Self {
+    pub fn outputs_by(
+        mut self,
+        ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static,
+    ) -> Self {
         self.outputs_by = Some(Arc::new(ports));
         self
     }

@@ -5,6 +5,9 @@ mod key;
 mod load;
 mod log;
 mod machine;
+mod saga;
+mod service;
+mod tell;
 
 use crate::component::Registry;
 
@@ -16,5 +19,7 @@ impl Registry {
             .with(load::component())
             .with(log::component())
             .with(machine::component())
+            .with(saga::component())
+            .with(service::component())
     }
 }

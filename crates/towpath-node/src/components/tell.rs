@@ -5,10 +5,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use towpath::{
-    BoxError, select,
-    select::FutureArm,
-};
+use towpath::{BoxError, select, select::FutureArm};
 
 use crate::ports::{Message, Outputs};
 
@@ -38,11 +35,6 @@ impl<'a> Teller<'a> {
 
     pub(super) fn refuse(&mut self, message: Message, why: impl Into<String>) {
         self.said.push(Say::Refuse(message, why.into()));
-    }
-
-    /// Whether the file gave a port a channel.
-    pub(super) fn has(&self, port: &str) -> bool {
-        self.out.has(port)
     }
 
     /// Messages that wait behind those that are on their way.

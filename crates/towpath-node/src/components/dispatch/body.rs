@@ -82,7 +82,7 @@ pub(super) async fn run(
             durable: log.is_some(),
             view,
         };
-        body.work(inputs, out, log, at_changes).await
+        body.work(s.ctx(), inputs, out, log, at_changes).await
     });
     match ran.await {
         // Who is told to stop at once has nothing to answer for.
@@ -151,6 +151,7 @@ type Batches = [Vec<Message>; INPUTS.len()];
 impl Body {
     async fn work(
         mut self,
+        ctx: &Ctx,
         inputs: [&mut ports::Input; INPUTS.len()],
         out: &Outputs,
         log: Option<Log>,
@@ -180,6 +181,7 @@ impl Body {
             let [to_requests, to_drivers, to_policy, to_cancels, to_rides, to_replies] =
                 &mut batches;
             select! {
+                cause = ctx.done() => return Err(cause.into()),
                 told = telling.as_mut().map(Pin::as_mut) => {
                     telling = None;
                     told?;
@@ -325,7 +327,9 @@ impl Body {
         let is_over = match (&self.options.over, to) {
             (Some(over), Some(to)) => over.iter().any(|state| state == to),
             (Some(_), None) => {
-                return Err("the message does not say `to` which state the ride has come".to_owned());
+                return Err(
+                    "the message does not say `to` which state the ride has come".to_owned()
+                );
             }
             (None, _) => true,
         };

@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod machine;
+mod saga;
 
 use std::{
     collections::BTreeMap,
