@@ -5,3 +5,4 @@ mod command;
 mod file;
 mod node;
 mod run;
+mod testing;
