@@ -8,3 +8,4 @@ mod parts;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
+mod testing;
