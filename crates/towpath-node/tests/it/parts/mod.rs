@@ -1,7 +1,9 @@
 //! Components over the patterns, in networks of files, in the simulator: what goes in comes out, under every schedule, and after crashes.
 
+mod dead_letters;
 mod dispatch;
 mod machine;
+mod matching;
 mod saga;
 
 use std::{
