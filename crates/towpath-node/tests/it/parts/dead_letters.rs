@@ -54,6 +54,8 @@ async fn what_was_given_up_is_grouped_and_goes_back() {
         let letter: u64 = back[0]["dead_letter"].as_str().and_then(|it| it.strip_prefix("dead/")).unwrap().parse().unwrap();
         // It fails again: the same letter, with a longer history.
         put(&node, "bad", [json!({"error": "still no driver", "from": "life", "message": back[0]})]);
+        let is_there = |shown: &Value| shown["letters"].as_array().is_some_and(|all| all.iter().any(|it| it["cause"] == "still no driver"));
+        until("the letter again", || is_there(&super::shown(&node, "dead", &[]))).await;
         let shown = letters(&node, 3).await;
         let again = shown["letters"].as_array().unwrap().iter().find(|it| it["cause"] == "still no driver").unwrap();
         assert_eq!((&again["id"], &again["attempts"]), (&json!(letter), &json!(2)), "{again}");
