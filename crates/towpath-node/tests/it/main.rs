@@ -4,5 +4,6 @@ mod check;
 mod command;
 mod file;
 mod node;
+mod reload;
 mod run;
 mod testing;
