@@ -5,5 +5,8 @@ mod command;
 mod file;
 mod node;
 mod reload;
+mod parts;
 mod run;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
 mod testing;
