@@ -1,5 +1,6 @@
 //! Components that come with the node.
 
+mod copy;
 mod dispatch;
 mod key;
 mod load;
@@ -15,6 +16,7 @@ impl Registry {
     /// The components that come with the node.
     pub fn builtin() -> Self {
         Self::new()
+            .with(copy::component())
             .with(dispatch::component())
             .with(load::component())
             .with(log::component())

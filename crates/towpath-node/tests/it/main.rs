@@ -4,8 +4,8 @@ mod check;
 mod command;
 mod file;
 mod node;
-mod reload;
 mod parts;
+mod reload;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
