@@ -17,6 +17,7 @@ mod lint;
 mod loom;
 mod mutants;
 mod session;
+mod ship;
 mod sim;
 mod spin;
 mod tally;
@@ -60,6 +61,8 @@ enum Command {
     Lint,
     /// Compare the public API with its snapshot (needs a nightly compiler)
     Api(api::Options),
+    /// Make what is handed out: program, package, man page, completions, bill of materials
+    Ship(ship::Options),
     /// Do all that CI does, in its order
     Ci(ci::Options),
 }
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),
+        Command::Ship(options) => ship::run(&mut session, &options),
         Command::Ci(options) => ci::run(&mut session, &options),
     };
     match result {

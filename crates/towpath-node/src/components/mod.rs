@@ -1,5 +1,6 @@
 //! Components that come with the node.
 
+mod copy;
 mod dead_letters;
 mod dispatch;
 mod key;
@@ -17,6 +18,7 @@ impl Registry {
     /// The components that come with the node.
     pub fn builtin() -> Self {
         Self::new()
+            .with(copy::component())
             .with(dead_letters::component())
             .with(dispatch::component())
             .with(load::component())

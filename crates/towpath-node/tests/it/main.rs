@@ -5,6 +5,7 @@ mod command;
 mod file;
 mod node;
 mod parts;
+mod reload;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;

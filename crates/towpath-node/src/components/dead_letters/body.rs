@@ -201,12 +201,15 @@ pub(super) async fn hand_over(replay: Replay, from: String, to_send: &Sender<Sen
     let (sent, mut at_sent) = bounded(TO_SEND);
     let gone = |_| Failure::transient("the process leaves");
     to_send.send(Send { from, message, sent }).await.map_err(gone)?;
-    at_sent.recv().await.ok_or_else(|| Failure::transient("nobody receives it any more"))
+    at_sent.recv().await.ok_or_else(|| Failure::schema("the file has no channel for it: give `replayed` one, in `out`"))
 }
 
-/// Sends a message again, to where it came from.
+/// Sends a message again, to where it came from. One for which the file has no channel is not sent, and its letter stays.
 async fn again(out: &Outputs, send: Send) -> Result<(), BoxError> {
     let port = if out.has(&send.from) { &*send.from } else { REPLAYED };
+    if !out.has(port) {
+        return Ok(());
+    }
     out.send(port, send.message).await?;
     let _ = send.sent.try_send(());
     Ok(())

@@ -96,7 +96,7 @@ pub(super) async fn run<T: Kind>(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan<T>
 
 /// Whether another process takes the place of this one, and its inputs have not ended.
 fn ports_leave(home: &crate::home::Home) -> bool {
-    home.seat.version().order() != crate::seat::Order::Go
+    home.seat.version().order() == crate::seat::Order::Leave
 }
 
 struct Process<'a, T> {
