@@ -75,13 +75,20 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, limits: Limits) -> Result<
         let letters = opened.await?;
         let (to_send, sends) = bounded(TO_SEND);
         let view = Arc::new(View::default());
-        let shows = Shows { scope: s.clone(), letters: letters.clone(), to_send: to_send.clone(), view: view.clone() };
+        let shows = Shows {
+            scope: s.clone(),
+            letters: letters.clone(),
+            to_send: to_send.clone(),
+            view: view.clone(),
+        };
         let _shown = home.show(shows);
         let fresh = keep_fresh(s.ctx().clone(), view, letters.clone());
         s.spawn("dead letters view", move |_| fresh);
         for unfinished in letters.unfinished().await? {
             let (letters, to_send) = (letters.clone(), to_send.clone());
-            s.spawn("replay", move |ctx| async move { go_on(&ctx, &letters, unfinished, &to_send).await });
+            s.spawn("replay", move |ctx| async move {
+                go_on(&ctx, &letters, unfinished, &to_send).await
+            });
         }
         let ([input], out) = ports.split(["in"]);
         let (put, at_put) = bounded(AT_ONCE);
@@ -172,7 +179,9 @@ fn letter(message: &Message) -> Letter {
     let word = |name: &str| message.get(name).and_then(Value::as_str);
     // What is not in the form of a refused message is a letter as a whole.
     let (content, error) = match (message.get("message"), message.get("error")) {
-        (Some(content), Some(error)) => (content, error.as_str().map_or_else(|| error.to_string(), str::to_owned)),
+        (Some(content), Some(error)) => {
+            (content, error.as_str().map_or_else(|| error.to_string(), str::to_owned))
+        }
         _ => (&**message, word("why").unwrap_or("it was sent here").to_owned()),
     };
     let class = match word("class") {
@@ -182,9 +191,10 @@ fn letter(message: &Message) -> Letter {
         Some("fatal") => Class::Fatal,
         _ => Class::Schema,
     };
-    let mut letter = Letter::new(content.to_string())
-        .with_headers(message.headers().clone())
-        .with_fault(Fault::of(word("from").unwrap_or("unknown").to_owned(), &Failure::new(class, error)));
+    let mut letter =
+        Letter::new(content.to_string()).with_headers(message.headers().clone()).with_fault(
+            Fault::of(word("from").unwrap_or("unknown").to_owned(), &Failure::new(class, error)),
+        );
     if let Some(mark) = content.get(MARK).and_then(Value::as_str) {
         letter = letter.with_key(mark.as_bytes());
     }
@@ -192,16 +202,25 @@ fn letter(message: &Message) -> Letter {
 }
 
 /// Hands a letter of a replay to the process, and waits until it was sent.
-pub(super) async fn hand_over(replay: Replay, from: String, to_send: &Sender<Send>) -> Result<(), Failure> {
+pub(super) async fn hand_over(
+    replay: Replay,
+    from: String,
+    to_send: &Sender<Send>,
+) -> Result<(), Failure> {
     let mut body: Value = serde_json::from_slice(&replay.payload).map_err(Failure::schema)?;
     if let Some(fields) = body.as_object_mut() {
-        fields.insert(MARK.to_owned(), Value::from(String::from_utf8_lossy(&replay.key).into_owned()));
+        fields.insert(
+            MARK.to_owned(),
+            Value::from(String::from_utf8_lossy(&replay.key).into_owned()),
+        );
     }
     let message = Traced::new(replay.headers.clone(), body);
     let (sent, mut at_sent) = bounded(TO_SEND);
     let gone = |_| Failure::transient("the process leaves");
     to_send.send(Send { from, message, sent }).await.map_err(gone)?;
-    at_sent.recv().await.ok_or_else(|| Failure::schema("the file has no channel for it: give `replayed` one, in `out`"))
+    at_sent.recv().await.ok_or_else(|| {
+        Failure::schema("the file has no channel for it: give `replayed` one, in `out`")
+    })
 }
 
 /// Sends a message again, to where it came from. One for which the file has no channel is not sent, and its letter stays.
@@ -235,11 +254,16 @@ async fn go_on(
 
 /// The process that gave a letter up last.
 pub(super) async fn from_of(letters: &DeadLetters, replay: &Replay) -> String {
-    letters.show(replay.id).await.map_or_else(|_| String::new(), |shown| shown.summary.process.to_string())
+    letters
+        .show(replay.id)
+        .await
+        .map_or_else(|_| String::new(), |shown| shown.summary.process.to_string())
 }
 
 /// What is sent for a letter that people look at.
 pub(super) fn content(payload: Option<&[u8]>) -> Value {
-    let content = payload.map(|bytes| serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes))));
+    let content = payload.map(|bytes| {
+        serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes)))
+    });
     content.unwrap_or_default()
 }

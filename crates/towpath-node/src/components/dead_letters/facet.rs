@@ -111,7 +111,10 @@ pub(super) struct Shows {
 }
 
 const VERBS: &[Verb] = &[
-    Verb::new("replay", "sends messages again: {ids} or {group: cause} or {all: true}; with dry_run, per_second"),
+    Verb::new(
+        "replay",
+        "sends messages again: {ids} or {group: cause} or {all: true}; with dry_run, per_second",
+    ),
     Verb::new("discard", "lets letters go: {ids, note?}"),
 ];
 
@@ -140,7 +143,11 @@ impl Shows {
             (Some(ids), None, false) => ids.iter().map(|id| Pick::one(LetterId(*id))).collect(),
             (None, Some(cause), false) => vec![Pick::all().cause(cause.clone())],
             (None, None, true) => vec![Pick::all()],
-            _ => return Err("say which letters: `ids`, a `group` by its cause, or `all: true`".into()),
+            _ => {
+                return Err(
+                    "say which letters: `ids`, a `group` by its cause, or `all: true`".into()
+                );
+            }
         };
         let pace = match ask.per_second {
             None => Pace::UNLIMITED,
@@ -205,7 +212,8 @@ impl Facet for Shows {
     fn show(&self, query: &Query) -> Value {
         self.view.looked.notify_one();
         let now = self.view.lock();
-        let is = |letter: &Value, field: &str| query.get(field).is_none_or(|word| letter[field] == word);
+        let is =
+            |letter: &Value, field: &str| query.get(field).is_none_or(|word| letter[field] == word);
         let fits = |letter: &&Value| is(letter, "cause") && is(letter, "from");
         let letters = now.letters.iter().filter(fits).take(query.limit()).map(|letter| {
             let mut letter = letter.clone();

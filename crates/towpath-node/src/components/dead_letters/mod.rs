@@ -52,22 +52,25 @@ struct Options {
 const REPLAYED: &str = "replayed";
 
 pub(super) fn component() -> Component {
-    Component::new("dead_letters", "keeps messages that nobody could handle: list, group, replay, discard")
-        .input(Port::new("in").need(Need::Some))
-        .outputs_by(ports_of)
-        .output(Port::new(REPLAYED).need(Need::Maybe))
-        .makes(|options: Options, _| {
-            let mut limits = Limits::default();
-            match options.letters_max {
-                Some(At { place, value: 0 }) => {
-                    return Err(Problem::new(place, "at least one letter has to be allowed"));
-                }
-                Some(At { value, .. }) => limits.letters_max = value,
-                None => {}
+    Component::new(
+        "dead_letters",
+        "keeps messages that nobody could handle: list, group, replay, discard",
+    )
+    .input(Port::new("in").need(Need::Some))
+    .outputs_by(ports_of)
+    .output(Port::new(REPLAYED).need(Need::Maybe))
+    .makes(|options: Options, _| {
+        let mut limits = Limits::default();
+        match options.letters_max {
+            Some(At { place, value: 0 }) => {
+                return Err(Problem::new(place, "at least one letter has to be allowed"));
             }
-            let limits = Arc::new(limits);
-            Ok(async move |ctx: Ctx, ports: &mut Ports| body::run(&ctx, ports, *limits).await)
-        })
+            Some(At { value, .. }) => limits.letters_max = value,
+            None => {}
+        }
+        let limits = Arc::new(limits);
+        Ok(async move |ctx: Ctx, ports: &mut Ports| body::run(&ctx, ports, *limits).await)
+    })
 }
 
 /// A port for each process that `back` names.

@@ -11,10 +11,15 @@ use std::{
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, Receiver, Sender, Traced, bounded, scope, select};
-use towpath_patterns::matcher::{self, Difference, Held, Kind, Output, Part, Set, Standing, Stray, Why};
+use towpath_patterns::matcher::{
+    self, Difference, Held, Kind, Output, Part, Set, Standing, Stray, Why,
+};
 
 use super::{
-    super::{key::{Key, hash}, tell::Teller},
+    super::{
+        key::{Key, hash},
+        tell::Teller,
+    },
     facet::{Shows, View},
     rules::{Found, Plan},
 };
@@ -42,7 +47,11 @@ impl Open {
     }
 }
 
-pub(super) async fn run<T: Kind>(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan<T>>) -> Result<(), BoxError> {
+pub(super) async fn run<T: Kind>(
+    ctx: &Ctx,
+    ports: &mut Ports,
+    plan: Arc<Plan<T>>,
+) -> Result<(), BoxError> {
     let home = ports.home().clone();
     let open = home.kept("open", || Ok(Open::default()))?;
     let view = Arc::new(View::default());
@@ -53,7 +62,8 @@ pub(super) async fn run<T: Kind>(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan<T>
         let matcher = plan.matcher.clone();
         s.spawn("match", move |ctx| matcher.run(ctx, vec![parts], tell));
         let ([input], out) = ports.split(["in"]);
-        let mut body = Process { plan, view, open, out: Teller::new(out), fed: VecDeque::new(), number: 0 };
+        let mut body =
+            Process { plan, view, open, out: Teller::new(out), fed: VecDeque::new(), number: 0 };
         // Of the process before.
         let before = std::mem::take(&mut *body.open.lock());
         before.into_values().flatten().for_each(|message| body.take(message));
@@ -165,9 +175,14 @@ impl<T: Kind> Process<'_, T> {
         match why {
             Stray::Duplicate => {}
             Stray::Late { matched } => {
-                let what = if matched { "its set has matched and was closed" } else { "its set was closed unmatched" };
+                let what = if matched {
+                    "its set has matched and was closed"
+                } else {
+                    "its set was closed unmatched"
+                };
                 let told = json!({"key": key.to_value(), "why": "late", "differences": [what], "message": &**body});
-                self.view.differs(json!({"key": key.to_value(), "why": "late", "differences": [what]}));
+                self.view
+                    .differs(json!({"key": key.to_value(), "why": "late", "differences": [what]}));
                 self.out.to("differences", Traced::new(body.headers().clone(), told));
             }
             why => self.out.refuse(owned(body), why.to_string()),
@@ -203,14 +218,22 @@ impl<T: Kind> Process<'_, T> {
             format!("{sign}{}.{:02}", sum / 100, sum % 100)
         };
         match difference {
-            Difference::Missing { kind, has, needs } => format!("{has} of {}, needs {needs}", name(kind)),
-            Difference::TooMany { kind, has, most } => format!("{has} of {}, {most} at most", name(kind)),
-            Difference::Uneven { of, has_of, by, has_by } => format!("{has_of} of {} and {has_by} of {}", name(of), name(by)),
+            Difference::Missing { kind, has, needs } => {
+                format!("{has} of {}, needs {needs}", name(kind))
+            }
+            Difference::TooMany { kind, has, most } => {
+                format!("{has} of {}, {most} at most", name(kind))
+            }
+            Difference::Uneven { of, has_of, by, has_by } => {
+                format!("{has_of} of {} and {has_by} of {}", name(of), name(by))
+            }
             Difference::Unequal { one, sum_one, other, sum_other } => {
                 format!("{} {}, {} {}", name(one), amount(sum_one), name(other), amount(sum_other))
             }
             Difference::Early { kind, before } => format!("{} before {}", name(kind), name(before)),
-            Difference::UndidNothing { kind: Some(kind), .. } => format!("undoes a {} that is not there", name(kind)),
+            Difference::UndidNothing { kind: Some(kind), .. } => {
+                format!("undoes a {} that is not there", name(kind))
+            }
             Difference::UndidNothing { .. } => "undoes a part that is not there".to_owned(),
             other => format!("{other:?}"),
         }

@@ -44,7 +44,18 @@ impl Facet for Shows {
     }
 
     fn show(&self, query: &Query) -> Value {
-        let Counters { parts, matched, unmatched, void, evicted, late, duplicates, refused, open, .. } = self.watch.snapshot();
+        let Counters {
+            parts,
+            matched,
+            unmatched,
+            void,
+            evicted,
+            late,
+            duplicates,
+            refused,
+            open,
+            ..
+        } = self.watch.snapshot();
         let latest: Vec<Value> = self.view.lock().iter().take(query.limit()).cloned().collect();
         json!({
             "waiting": open, "matched": matched, "differences": unmatched, "parts": parts, "void": void, "evicted": evicted,

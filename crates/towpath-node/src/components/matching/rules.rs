@@ -103,7 +103,8 @@ impl Made {
         match options.rules {
             Some(Preset::Purchase) => {
                 if let Some(parts) = &options.parts {
-                    let message = "`rules: purchase` says which parts there are: leave out one of the two";
+                    let message =
+                        "`rules: purchase` says which parts there are: leave out one of the two";
                     return Err(Problem::new(parts.place, message));
                 }
                 let way = match options.way.as_ref().map_or(OneWay::ThreeWayAfter, |it| it.value) {
@@ -164,7 +165,8 @@ fn general(
         return Err(Problem::new(place, "say which `parts` make a set, or `rules: purchase`"));
     };
     if parts.len() > KINDS_MAX || parts.is_empty() {
-        let message = format!("a set has from 1 to {KINDS_MAX} kinds of parts, and here are {}", parts.len());
+        let message =
+            format!("a set has from 1 to {KINDS_MAX} kinds of parts, and here are {}", parts.len());
         return Err(Problem::new(*place, message));
     }
     let names: Vec<String> = parts.keys().cloned().collect();
@@ -178,7 +180,10 @@ fn general(
     let mut rules = Rules::within(window).settle(settle);
     for (index, At { place, value }) in parts.values().enumerate() {
         let (least, most) = range(value).ok_or_else(|| {
-            Problem::new(*place, "how many there are is a number, or from one to another: 1, 1.., 0..3")
+            Problem::new(
+                *place,
+                "how many there are is a number, or from one to another: 1, 1.., 0..3",
+            )
         })?;
         rules = rules.needs(Part(index as u8), least..=most);
     }
@@ -209,14 +214,17 @@ fn range(value: &Value) -> Option<(u32, u32)> {
 /// `2%`, or an amount.
 fn tolerance(value: Option<&At<Value>>) -> Result<Tolerance, Problem> {
     let Some(At { place, value }) = value else { return Ok(Tolerance::EXACT) };
-    let wrong = || Problem::new(*place, "a tolerance is a share, as 2% or 0.5%, or an amount, as 0.05");
+    let wrong =
+        || Problem::new(*place, "a tolerance is a share, as 2% or 0.5%, or an amount, as 0.05");
     match value {
         Value::Number(_) => {
-            let amount = hundredths(value).and_then(|it| u64::try_from(it).ok()).ok_or_else(wrong)?;
+            let amount =
+                hundredths(value).and_then(|it| u64::try_from(it).ok()).ok_or_else(wrong)?;
             Ok(Tolerance { amount, per_mille: 0 })
         }
         Value::String(text) => {
-            let percent = text.trim().strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
+            let percent =
+                text.trim().strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
             let percent = percent.filter(|it| (0.0..=100.0).contains(it)).ok_or_else(wrong)?;
             Ok(Tolerance { amount: 0, per_mille: (percent * 10.0).round() as u32 })
         }
@@ -233,7 +241,8 @@ fn hundredths(value: &Value) -> Option<i64> {
 
 impl Fields {
     fn of(options: &Options, key: &str, part: &str) -> Self {
-        let or = |word: &Option<String>, other: &str| word.clone().unwrap_or_else(|| other.to_owned());
+        let or =
+            |word: &Option<String>, other: &str| word.clone().unwrap_or_else(|| other.to_owned());
         Self {
             key: or(&options.key, key),
             part: or(&options.part, part),
@@ -263,7 +272,9 @@ impl<T: Kind> Plan<T> {
         let at = match time {
             None => Duration::ZERO,
             Some(field) => since(message.get(field)).ok_or_else(|| {
-                format!("field `{field}` is the time of a part, in seconds or milliseconds since 1970")
+                format!(
+                    "field `{field}` is the time of a part, in seconds or milliseconds since 1970"
+                )
             })?,
         };
         let what = if let Some(undo) = message.get("undo") {
@@ -277,8 +288,9 @@ impl<T: Kind> Plan<T> {
                 Some(What::Is { kind, .. }) => {
                     let amount = match message.get(amount) {
                         None | Some(Value::Null) => 0,
-                        Some(value) => hundredths(value)
-                            .ok_or_else(|| format!("field `{amount}` is an amount, so it is a number"))?,
+                        Some(value) => hundredths(value).ok_or_else(|| {
+                            format!("field `{amount}` is an amount, so it is a number")
+                        })?,
                     };
                     What::Is { kind, amount }
                 }
@@ -322,9 +334,19 @@ mod tests {
 
     #[test]
     fn messages_are_what_their_fields_say() {
-        let Ok(Made::General(plan)) = made("parts: {order: 1, bill: 1..}\nkey: item\ntime: at\nequal: [[order, bill]]\ntolerance: 2%\n") else { panic!() };
-        let found = plan.find(&json!({"item": 7, "part": "bill", "amount": 12.345, "id": 9, "at": 1500})).unwrap().unwrap();
-        assert_eq!((found.key, found.id, found.at), (Key::Number(7), Some(9), Duration::from_secs(1500)));
+        let Ok(Made::General(plan)) = made(
+            "parts: {order: 1, bill: 1..}\nkey: item\ntime: at\nequal: [[order, bill]]\ntolerance: 2%\n",
+        ) else {
+            panic!()
+        };
+        let found = plan
+            .find(&json!({"item": 7, "part": "bill", "amount": 12.345, "id": 9, "at": 1500}))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (found.key, found.id, found.at),
+            (Key::Number(7), Some(9), Duration::from_secs(1500))
+        );
         assert_eq!(found.what, What::Is { kind: Part(1), amount: 1235 });
         assert_eq!(plan.name(Part(1)), "bill");
         let undo = plan.find(&json!({"item": 7, "undo": 9, "at": 1.5e12})).unwrap().unwrap();
@@ -337,17 +359,28 @@ mod tests {
     #[test]
     fn papers_are_known_by_their_activity() {
         let Ok(Made::Purchase(plan)) = made("rules: purchase\n") else { panic!() };
-        let found = plan.find(&json!({"case": "4507_1", "activity": "Record Goods Receipt"})).unwrap().unwrap();
+        let found = plan
+            .find(&json!({"case": "4507_1", "activity": "Record Goods Receipt"}))
+            .unwrap()
+            .unwrap();
         assert_eq!(found.what, What::Is { kind: Paper::Receipt, amount: 0 });
-        assert!(plan.find(&json!({"case": "4507_1", "activity": "Change Price"})).unwrap().is_none());
+        assert!(
+            plan.find(&json!({"case": "4507_1", "activity": "Change Price"})).unwrap().is_none()
+        );
         assert_eq!(plan.name(Paper::Clearing), "clearing");
     }
 
     #[test]
     fn what_is_wrong_with_the_rules_is_told_at_its_place() {
         let told = |text: &str| made(text).err().unwrap();
-        assert_eq!(told("parts: {a: 1, b: some}\n"), "1:18 how many there are is a number, or from one to another: 1, 1.., 0..3");
-        assert_eq!(told("parts: {a: 1}\neach: {a: c}\n"), "2:11 there is no part `c`; did you mean `a`?");
+        assert_eq!(
+            told("parts: {a: 1, b: some}\n"),
+            "1:18 how many there are is a number, or from one to another: 1, 1.., 0..3"
+        );
+        assert_eq!(
+            told("parts: {a: 1}\neach: {a: c}\n"),
+            "2:11 there is no part `c`; did you mean `a`?"
+        );
         assert!(told("parts: {}\n").starts_with("1:8 a set has from 1 to 8 kinds"));
         assert!(told("window: 1d\n").contains("say which `parts` make a set"));
         assert!(told("parts: {a: 1}\nway: two_way\n").contains("belongs to `rules: purchase`"));
