@@ -1,11 +1,23 @@
 //! The task that drives a network: it owns it, and does what handles ask.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use towpath::{BoxError, Ctx, Receiver, Sender, after, network, select};
 
 use super::{Node, Reloaded};
-use crate::{assemble::Plan, file::NetworkFile, seat::Order, state::Status};
+use crate::{assemble::Plan, file::NetworkFile, line::Line, seat::Order, state::Status};
+
+/// How long nothing moves, in a network that drains, before processes that only wait for each other are told that no more comes.
+///
+/// Longer than a dispatcher's riders wait, and than a service that is well takes to answer.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Between two looks whether anything moves.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What a handle asks.
 pub(super) enum Call {
@@ -92,10 +104,29 @@ impl Work {
         let late = after(within);
         select! { biased;
             drained = select::future(drained.as_mut()) => return Ok(drained?),
+            () = select::future(until_quiet(&now.places.lines)) => {}
             _ = late => {}
         }
-        // Their contexts have ended by now. Who looks only at its inputs sees the end of those.
+        // Nothing is under way any more, or their contexts have ended by now. Who looks only at its inputs sees the end of those.
         now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
         Ok(drained.await?)
+    }
+}
+
+/// Waits until nothing waits in a channel and nothing has moved for [`QUIET`]. Processes that send to each other in a circle do not see
+/// the end of their inputs by themselves: each is kept open by the others.
+async fn until_quiet(lines: &[Arc<Line>]) {
+    let count = || {
+        let counts = lines.iter().map(|line| (line.sent(), line.received.load(Relaxed)));
+        counts.fold((0, true), |(moved, is_empty), (sent, received)| {
+            (moved + sent + received, is_empty && sent == received)
+        })
+    };
+    let (mut before, mut quiet) = (count(), Duration::ZERO);
+    while quiet < QUIET {
+        after(LOOK).await;
+        let now = count();
+        quiet = if now.1 && now == before { quiet + LOOK } else { Duration::ZERO };
+        before = now;
     }
 }

@@ -1,5 +1,6 @@
 //! Components over the patterns, in networks of files, in the simulator: what goes in comes out, under every schedule, and after crashes.
 
+mod circles;
 mod dead_letters;
 mod dispatch;
 mod machine;
