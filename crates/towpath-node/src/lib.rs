@@ -28,11 +28,13 @@ pub mod check;
 mod command;
 mod component;
 mod components;
+mod expr;
 pub mod file;
 mod ports;
 mod real;
 
 pub use assemble::{Assembled, assemble};
 pub use command::main;
+pub use expr::{Expr, NoValue, NotAnExpr};
 pub use component::{Component, Need, NoOptions, Port, Registry};
 pub use ports::{Input, Message, Output, Ports};
