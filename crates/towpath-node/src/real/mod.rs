@@ -1,5 +1,7 @@
 //! The real machine: a runtime and its signals. Nothing else in this crate knows them.
 
+pub(crate) mod http;
+
 use std::{future::Future, io};
 
 use tokio::signal::unix::{SignalKind, signal};
