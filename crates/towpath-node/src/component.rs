@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use towpath::{BoxError, Ctx, Outcome, Work};
 use towpath_patterns::yaml::{self, Node, Problem};
 
-use crate::ports::Ports;
+use crate::{home::Site, ports::Ports};
 
 /// How many channels a port takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,10 @@ pub(crate) type Body = Arc<dyn for<'a> Fn(Ctx, &'a mut Ports) -> Doing<'a> + Sen
 /// A process at work.
 pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
-type Make = Arc<dyn Fn(&Node) -> Result<Body, Problem> + Send + Sync>;
+/// Ports that the options of a process call for.
+type ByOptions = Arc<dyn Fn(&Node) -> Vec<Port> + Send + Sync>;
+
+type Make = Arc<dyn Fn(&Node, &Site) -> Result<Body, Problem> + Send + Sync>;
 
 /// What a process can use.
 ///
@@ -108,7 +111,10 @@ pub struct Component {
     about: Cow<'static, str>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    outputs_by: Option<ByOptions>,
     refuses: bool,
+    source: bool,
+    outside: bool,
     make: Option<Make>,
 }
 
@@ -120,7 +126,10 @@ impl Component {
             about: about.into(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            outputs_by: None,
             refuses: false,
+            source: false,
+            outside: false,
             make: None,
         }
     }
@@ -139,10 +148,33 @@ impl Component {
         self
     }
 
+    /// With more outputs, which depend on the options of a process: a port for each condition of `route`. What is wrong with the options
+    /// is told elsewhere; here such have no ports.
+    #[must_use]
+    pub fn outputs_by(mut self, ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static) -> Self {
+        self.outputs_by = Some(Arc::new(ports));
+        self
+    }
+
     /// It may [refuse](Ports::refuse) messages, so its processes should say where those go.
     #[must_use]
     pub fn refuses(mut self) -> Self {
         self.refuses = true;
+        self
+    }
+
+    /// It makes messages by itself, also if it has inputs. Its processes are told to end when the network drains; those without inputs
+    /// are anyway.
+    #[must_use]
+    pub fn source(mut self) -> Self {
+        self.source = true;
+        self
+    }
+
+    /// It reaches out of the network: to sockets, files, other programs. `towpath test` leaves its processes out, and stands in for them.
+    #[must_use]
+    pub fn outside(mut self) -> Self {
+        self.outside = true;
         self
     }
 
@@ -158,20 +190,25 @@ impl Component {
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
-        self.makes(move |options| Ok(make(options)))
+        self.makes(move |options, _| Ok(make(options)))
     }
 
-    /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right.
+    /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right, or that refer to what is around them.
     #[must_use]
     pub fn makes<O, F, W, R>(mut self, make: F) -> Self
     where
         O: DeserializeOwned,
-        F: Fn(O) -> Result<W, Problem> + Send + Sync + 'static,
+        F: Fn(O, &Site) -> Result<W, Problem> + Send + Sync + 'static,
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
-        self.make = Some(Arc::new(move |options| {
-            let work = make(yaml::read(options)?)?;
+        self.make = Some(Arc::new(move |options, site| {
+            let made = make(yaml::read(options)?, site);
+            // What is wrong with the whole has no place of its own.
+            let work = made.map_err(|problem| match problem.place.line {
+                0 => Problem { place: options.place, ..problem },
+                _ => problem,
+            })?;
             let body: Body = Arc::new(move |ctx, ports| {
                 let doing = work.clone().begin(ctx, ports);
                 Box::pin(async move { doing.await.into_result() })
@@ -185,13 +222,13 @@ impl Component {
     ///
     /// # Errors
     /// What is wrong with the options.
-    pub(crate) fn body(&self, options: &Node) -> Result<Body, Problem> {
+    pub(crate) fn body(&self, options: &Node, site: &Site) -> Result<Body, Problem> {
         let Some(make) = &self.make else {
             let message =
                 format!("component `{}` is known by name only and does nothing", self.name);
             return Err(Problem::new(options.place, message));
         };
-        make(options)
+        make(options, site)
     }
 
     /// What files call it.
@@ -209,12 +246,29 @@ impl Component {
         self.refuses
     }
 
+    /// Whether it makes messages by itself.
+    pub fn is_source(&self) -> bool {
+        self.source || self.inputs.is_empty()
+    }
+
+    /// Whether it reaches out of the network.
+    pub fn is_outside(&self) -> bool {
+        self.outside
+    }
+
     /// Ports that it receives from.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
     }
 
-    /// Ports that it sends to.
+    /// Ports that a process with these options sends to: those of its options, and the others behind them.
+    pub(crate) fn outputs_of(&self, options: &Node) -> Vec<Port> {
+        let mut all = self.outputs_by.as_ref().map(|by| by(options)).unwrap_or_default();
+        all.extend_from_slice(&self.outputs);
+        all
+    }
+
+    /// Ports that it sends to, whatever its options.
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
     }

@@ -205,7 +205,8 @@ impl Facet for Shown {
     }
 
     fn verbs(&self) -> &'static [Verb] {
-        &[Verb::new("set", "changes the limit: per_second, burst")]
+        const SET: Verb = Verb::new("set", "changes the limit: per_second, burst");
+        &[SET]
     }
 
     fn act<'a>(&'a self, verb: &'a str, args: Value) -> Acting<'a> {

@@ -11,7 +11,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use indexmap::IndexMap;
@@ -74,9 +74,7 @@ pub(super) fn component() -> Component {
                 while let Some(message) = ports.recv("in").await {
                     match counter.read(&message) {
                         Ok((labels, value)) => {
-                            let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
-                            numbers.add(labels, value);
-                            drop(numbers);
+                            lock(&numbers).add(labels, value);
                             ports.send("out", message).await?;
                         }
                         Err(why) => ports.refuse(message, why).await?,
@@ -85,6 +83,11 @@ pub(super) fn component() -> Component {
                 Ok::<_, BoxError>(())
             })
         })
+}
+
+fn lock(numbers: &Mutex<Numbers>) -> MutexGuard<'_, Numbers> {
+    // Nothing under it panics half way.
+    numbers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As Prometheus has them.
@@ -161,7 +164,7 @@ impl Facet for Shown {
 
     fn show(&self, query: &Query) -> Value {
         let Self(counter, numbers) = self;
-        let numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = lock(numbers);
         let series = numbers.series.iter().take(query.limit());
         let told: Vec<Value> = series
             .map(|(labels, value)| {

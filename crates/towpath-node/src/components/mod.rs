@@ -1,13 +1,31 @@
 //! Components that come with the node.
 
+mod filter;
+pub(crate) mod http;
+mod limit;
 mod load;
 mod log;
+mod map;
+mod metrics;
+mod retry;
+mod route;
+mod timer;
 
 use crate::component::Registry;
 
 impl Registry {
     /// The components that come with the node.
     pub fn builtin() -> Self {
-        Self::new().with(load::component()).with(log::component())
+        Self::new()
+            .with(load::component())
+            .with(log::component())
+            .with(http::component())
+            .with(timer::component())
+            .with(map::component())
+            .with(filter::component())
+            .with(route::component())
+            .with(limit::component())
+            .with(retry::component())
+            .with(metrics::component())
     }
 }

@@ -120,9 +120,8 @@ pub(super) fn component() -> Component {
                 let mut number = 0;
                 loop {
                     let due = waiting.first_key_value().map(|((time, _), _)| *time);
-                    let mut timer = at(due.unwrap_or_else(rt::now));
-                    let message = select! { biased;
-                        _ = timer.recv(), if due.is_some() => {
+                                        let message: Option<Message> = select! { biased;
+                        () = at(due.unwrap_or_else(rt::now)), if due.is_some() => {
                             if let Some((_, message)) = waiting.pop_first() {
                                 outputs.send("out", message).await?;
                             }

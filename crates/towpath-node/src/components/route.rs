@@ -16,7 +16,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use towpath::{BoxError, Ctx};
-use towpath_patterns::yaml::{self, At, Kind, Node, Problem};
+use towpath_patterns::yaml::{At, Kind, Node, Problem};
 
 use crate::{
     component::{Component, Need, Port},
@@ -77,6 +77,8 @@ fn routes(options: Options) -> Result<Vec<(String, Arc<Expr>)>, Problem> {
 fn ports_of(options: &Node) -> Vec<Port> {
     let Kind::Mapping(entries) = &options.kind else { return Vec::new() };
     let when = entries.iter().find(|(key, _)| key.text == "when");
-    let named = when.and_then(|(_, node)| yaml::read::<IndexMap<String, serde::de::IgnoredAny>>(node).ok());
-    named.into_iter().flatten().map(|(port, _)| Port::new(port)).collect()
+    match when.map(|(_, node)| &node.kind) {
+        Some(Kind::Mapping(conditions)) => conditions.iter().map(|(port, _)| Port::new(port.text.clone())).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -3,4 +3,5 @@
 mod check;
 mod command;
 mod file;
+mod node;
 mod run;

@@ -25,7 +25,7 @@ use std::{
 };
 
 use serde_json::Value;
-use towpath::{BoxError, Headers, Receiver, Sender, Traced, after, bounded, rt, select};
+use towpath::{BoxError, Headers, Receiver, Sender, Traced, after, at, bounded, rt, select};
 use towpath_journal::{Lsn, Writer};
 use towpath_patterns::log::{Append, Log};
 
@@ -148,24 +148,24 @@ impl Desk {
             Counts::add(&self.counts.shed, count);
             Err(NotTaken::Full)
         };
-        let mut waited = after(room);
+        let full = after(room).deadline();
         let sent = select! { biased;
             sent = select::future(self.asks.send(ask)) => sent,
-            _ = waited.recv() => return shed(),
+            () = at(full) => return shed(),
         };
         if sent.is_err() {
             return Err(NotTaken::Closed);
         }
         let first = select! { biased;
             answer = answered.recv() => Some(answer),
-            _ = waited.recv() => None,
+            () = at(full) => None,
         };
         let answer = match first {
             Some(answer) => answer,
             None if claim.become_(Claim::LEFT) => return shed(),
             None => select! { biased;
                 answer = answered.recv() => answer,
-                () = towpath::at(until) => return Err(NotTaken::Late),
+                () = at(until) => return Err(NotTaken::Late),
             },
         };
         drop(leaves);

@@ -1,0 +1,1 @@
+//! Taking messages in: under every schedule, and over crashes.
