@@ -1,5 +1,6 @@
 //! Components that come with the node.
 
+mod file;
 mod filter;
 pub(crate) mod http;
 mod limit;
@@ -10,6 +11,7 @@ mod metrics;
 mod retry;
 mod route;
 mod timer;
+mod write;
 
 use crate::component::Registry;
 
@@ -20,6 +22,8 @@ impl Registry {
             .with(load::component())
             .with(log::component())
             .with(http::component())
+            .with(file::component())
+            .with(write::component())
             .with(timer::component())
             .with(map::component())
             .with(filter::component())
