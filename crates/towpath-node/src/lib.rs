@@ -31,6 +31,8 @@ mod components;
 mod expr;
 pub mod facet;
 pub mod file;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod home;
 mod line;
 pub mod node;

@@ -1,6 +1,6 @@
 //! Components that come with the node.
 
-mod file;
+pub(crate) mod file;
 mod filter;
 pub(crate) mod http;
 mod limit;

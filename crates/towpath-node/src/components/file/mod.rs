@@ -383,6 +383,12 @@ impl Facet for Shown {
     }
 }
 
+/// The first byte says how the bytes come and what they are; the rest are the bytes.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    source::fuzz(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

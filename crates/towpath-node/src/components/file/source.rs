@@ -498,5 +498,37 @@ impl Source for Tail {
     }
 }
 
+/// However the bytes come, it is the same records.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    use super::columns::{Column, Kind};
+    let Some((how, bytes)) = bytes.split_first() else { return };
+    let format = if how & 1 == 0 { Format::Csv } else { Format::Ndjson };
+    let typed = Columns::from_iter([
+        ("a".to_owned(), Column::Of(Kind::Number, None)),
+        ("at".to_owned(), Column::Geo("a".to_owned(), "b".to_owned())),
+        ("t".to_owned(), Column::Of(Kind::Text, Some("b".to_owned()))),
+    ]);
+    let columns = (how & 2 != 0).then_some(typed);
+    let time = Some("t".to_owned());
+    let plan = Plan { path: PathBuf::new(), format, columns, delimiter: b',', time, tail: false, sorted: false };
+    let read = |size: usize| -> Result<Vec<Item>, String> {
+        let mut parser = Parser::new(&plan, Place::default(), Mark { line: 1, end: 0, next_line: 1 });
+        let mut all = Vec::new();
+        for bytes in bytes.chunks(size) {
+            parser.splitter.push(bytes);
+            all.extend(parser.items(false)?);
+        }
+        all.extend(parser.items(true)?);
+        Ok(all)
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(whole, read(usize::from(how >> 2) + 1));
+    if let Ok(items) = whole {
+        let ends: Vec<u64> = items.iter().map(|item| item.place.end).collect();
+        assert!(ends.is_sorted() && ends.last().is_none_or(|end| *end <= bytes.len() as u64));
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -74,11 +74,6 @@ impl Splitter {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Bytes of a record that has no end yet.
-    pub(crate) fn rest(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The next whole record, without its line end.
     pub(crate) fn next(&mut self, into: &mut Vec<u8>) -> Option<Found> {
         while let Some(&byte) = self.bytes.get(self.looked) {

@@ -239,6 +239,30 @@ fn of_lines(body: &[u8]) -> Result<(Vec<Value>, Vec<usize>), Refusal> {
     Ok((messages, lines))
 }
 
+/// The first byte says how, the rest is a body.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use std::sync::{Arc, LazyLock};
+    static READINGS: LazyLock<[Reading; 2]> = LazyLock::new(|| {
+        let schema = json!({"type": "object", "required": ["id"], "properties": {"id": {"type": ["integer", "string"]},
+            "at": {"type": "array", "items": {"type": "number"}}, "name": {"pattern": "^[a-z]+$", "maxLength": 20}}});
+        let key = Expr::compile("it.id").map(Arc::new);
+        [Reading::default(), Reading { schema: Schema::new(&schema).ok(), key: key.ok() }]
+    });
+    let Some((how, body)) = bytes.split_first() else { return };
+    let form = if how & 1 == 0 { Form::Json } else { Form::Lines };
+    let named = (how & 2 != 0).then_some("named");
+    let mut number = 0;
+    let new = || {
+        number += 1;
+        number.to_string()
+    };
+    match READINGS[usize::from(how & 4 != 0)].read(form, body, named, new) {
+        Ok(all) => assert!(!all.is_empty() && all.iter().all(|it| (1..=KEY_BYTES_MAX).contains(&it.key.len()))),
+        Err(refusal) => assert!(!refusal.error.is_empty() && refusal.to_json().is_object()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -64,6 +64,16 @@ pub(crate) struct Ask {
     answer: Sender<Answer>,
 }
 
+impl Ask {
+    /// Makes it ours, unless its caller has left.
+    fn claimed(self, store: &Store) -> Option<Taken> {
+        let Self { messages, headers, claim, answer } = self;
+        let now = claim.become_(Claim::TAKEN).then(rt::now)?;
+        let is_new = messages.iter().map(|it| store.admit(&it.key, now)).collect();
+        Some(Taken { messages, is_new, headers, answer })
+    }
+}
+
 /// For each message whether it is new; the others were taken before.
 type Answer = Result<Vec<bool>, String>;
 
@@ -195,6 +205,10 @@ pub(crate) struct Store {
     opened_at: Lsn,
     /// The last record that the journal was told to be without need of those before it.
     checkpoint: AtomicU64,
+    /// Where the journal ended when it was last looked whether it needs all it has.
+    looked: AtomicU64,
+    /// Records after which it is looked again.
+    every: u64,
     counts: Arc<Counts>,
 }
 
@@ -203,7 +217,15 @@ impl Store {
     pub(crate) fn fleeting(remember: Duration, counts: Arc<Counts>) -> Self {
         let state = State { pending: Pending::default(), seen: Seen::new(remember) };
         let (state, checkpoint) = (Mutex::new(state), AtomicU64::new(0));
-        Self { state, log: None, opened_at: Lsn::ZERO, checkpoint, counts }
+        Self {
+            state,
+            log: None,
+            opened_at: Lsn::ZERO,
+            checkpoint,
+            looked: AtomicU64::new(0),
+            every: CHECKPOINT_RECORDS,
+            counts,
+        }
     }
 
     /// What a journal has. `start` gives the writer to a thread.
@@ -230,7 +252,14 @@ impl Store {
         }
         let opened_at = writer.durable();
         let (state, checkpoint) = (Mutex::new(state), AtomicU64::new(checkpoint.0));
-        Ok(Self { state, log: Some(start(writer)), opened_at, checkpoint, counts })
+        let (log, every) = (Some(start(writer)), CHECKPOINT_RECORDS);
+        let looked = AtomicU64::new(checkpoint.load(Ordering::Relaxed));
+        Ok(Self { state, log, opened_at, checkpoint, looked, every, counts })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn every(self, every: u64) -> Self {
+        Self { every, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -251,6 +280,12 @@ impl Store {
             state.seen.add(key, now);
         }
         is_new
+    }
+
+    fn counted(&self, ask: &Taken) {
+        let accepted = ask.new().count();
+        Counts::add(&self.counts.accepted, accepted);
+        Counts::add(&self.counts.repeated, ask.messages.len() - accepted);
     }
 
     fn expel<'a>(&self, keys: impl Iterator<Item = &'a str>) {
@@ -300,27 +335,27 @@ impl Store {
 
     /// Lets the journal forget what is not needed, and writes again at its end what is old and needed and holds up the rest.
     async fn trim(&self, log: &Log) -> Result<(), BoxError> {
-        let (end, told) = (log.durable(), self.checkpoint.load(Ordering::Relaxed));
-        if end.0.saturating_sub(told) < CHECKPOINT_RECORDS {
+        let end = log.durable();
+        if end.0.saturating_sub(self.looked.load(Ordering::Relaxed)) < self.every {
             return Ok(());
         }
+        self.looked.store(end.0, Ordering::Relaxed);
         let (oldest, needed) = {
             let state = self.lock();
             (state.pending.oldest().unwrap_or(Lsn(end.0 + 1)), state.pending.len() as u64)
         };
         let span = end.0 + 1 - oldest.0;
-        if span > SPAN_FACTOR * needed.max(CHECKPOINT_RECORDS) {
+        if span > SPAN_FACTOR * needed.max(self.every) {
             self.move_up(log, oldest, Lsn(oldest.0 + span / 2)).await?;
         }
         let oldest = self.lock().pending.oldest().unwrap_or(Lsn(end.0 + 1));
         // The checkpoint has nothing in it: it says that all records up to it are about what is done.
         let lsn = Lsn(oldest.0 - 1);
-        if lsn.0 > told {
+        if lsn.0 > self.checkpoint.load(Ordering::Relaxed) {
             log.checkpoint(lsn, Vec::new()).await?;
             log.retain(oldest).await?;
+            self.checkpoint.store(lsn.0, Ordering::Relaxed);
         }
-        // Looked at again after as many records, also where nothing could be let go.
-        self.checkpoint.store(lsn.0.max(end.0 - CHECKPOINT_RECORDS / 2), Ordering::Relaxed);
         Ok(())
     }
 
@@ -390,10 +425,6 @@ impl Taken {
         self.messages.iter().zip(&self.is_new).filter(|(_, is_new)| **is_new).map(|(it, _)| it)
     }
 
-    fn answer(&self, answer: Answer) {
-        // Who has left does not want to know.
-        drop(self.answer.try_send(answer));
-    }
 }
 
 /// Takes in what callers hand in, until nobody can any more: makes it durable, answers, and sends it to `out`.
@@ -410,58 +441,75 @@ pub(crate) async fn take_in(
     outputs: &Outputs,
     has_done: bool,
 ) -> Result<(), BoxError> {
-    let is_durable = store.log.is_some();
-    store.send_again(outputs, !has_done).await?;
+    if store.log.is_some() {
+        store.send_again(outputs, !has_done).await?;
+    }
     let mut batch = Vec::new();
     while desk.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let now = rt::now();
-        let claimed = batch.drain(..).filter(|ask: &Ask| ask.claim.become_(Claim::TAKEN));
-        let asks: Vec<Taken> = claimed
-            .map(|ask| {
-                let is_new = ask.messages.iter().map(|it| store.admit(&it.key, now)).collect();
-                Taken { messages: ask.messages, is_new, headers: ask.headers, answer: ask.answer }
-            })
-            .collect();
-        if let Err(error) = store.keep(&asks).await {
-            for ask in &asks {
-                store.expel(ask.new().map(|it| it.key.as_str()));
-                ask.answer(Err(error.to_string()));
-            }
-            return Err(error);
+        if store.log.is_some() {
+            take_durably(batch.drain(..), store, outputs, has_done).await?;
+            continue;
         }
-        for ask in &asks {
-            let accepted = ask.new().count();
-            Counts::add(&store.counts.accepted, accepted);
-            Counts::add(&store.counts.repeated, ask.messages.len() - accepted);
-            if is_durable {
-                ask.answer(Ok(ask.is_new.clone()));
+        for ask in batch.drain(..) {
+            // Nobody's until there is room, so that its caller can leave.
+            outputs.room("out").await;
+            let Some(ask) = ask.claimed(store) else { continue };
+            store.counted(&ask);
+            let (answer, is_new) = (ask.answer.clone(), ask.is_new.clone());
+            if let Err(why) = pass_on(ask, store, outputs).await {
+                drop(answer.try_send(Err(why.to_string())));
+                return Err(why);
             }
-        }
-        let mut sent = Vec::new();
-        for ask in asks {
-            let Taken { messages, is_new, headers, answer } = ask;
-            for (Keyed { key, message }, _) in
-                messages.into_iter().zip(&is_new).filter(|(_, is_new)| **is_new)
-            {
-                let message = Traced::new(headers.clone(), message);
-                if let Err(error) = outputs.send("out", message).await {
-                    store.expel(std::iter::once(key.as_str()));
-                    let why = format!("nobody receives messages from `out`: {error}");
-                    drop(answer.try_send(Err(why.clone())));
-                    return Err(why.into());
-                }
-                sent.push(key);
-            }
-            if !is_durable {
-                drop(answer.try_send(Ok(is_new)));
-            }
-        }
-        if is_durable && !has_done {
-            // In the channel is as far as anybody follows them.
-            store.done(&sent).await?;
+            drop(answer.try_send(Ok(is_new)));
         }
     }
     Ok(())
+}
+
+/// Makes a batch durable, answers, and sends it on.
+async fn take_durably(
+    batch: impl Iterator<Item = Ask>,
+    store: &Store,
+    outputs: &Outputs,
+    has_done: bool,
+) -> Result<(), BoxError> {
+    let asks: Vec<Taken> = batch.filter_map(|ask| ask.claimed(store)).collect();
+    if let Err(error) = store.keep(&asks).await {
+        for ask in &asks {
+            store.expel(ask.new().map(|it| it.key.as_str()));
+            drop(ask.answer.try_send(Err(error.to_string())));
+        }
+        return Err(error);
+    }
+    for ask in &asks {
+        store.counted(ask);
+        // Who has left does not want to know.
+        drop(ask.answer.try_send(Ok(ask.is_new.clone())));
+    }
+    let mut sent = Vec::new();
+    for ask in asks {
+        sent.extend(pass_on(ask, store, outputs).await?);
+    }
+    if !has_done {
+        // In the channel is as far as anybody follows them.
+        store.done(&sent).await?;
+    }
+    Ok(())
+}
+
+/// Sends what is new of an ask to `out`; gives its keys.
+async fn pass_on(ask: Taken, store: &Store, outputs: &Outputs) -> Result<Vec<String>, BoxError> {
+    let Taken { messages, is_new, headers, .. } = ask;
+    let new = messages.into_iter().zip(is_new).filter(|(_, is_new)| *is_new);
+    let mut sent = Vec::new();
+    for (Keyed { key, message }, _) in new {
+        if let Err(error) = outputs.send("out", Traced::new(headers.clone(), message)).await {
+            store.expel(std::iter::once(key.as_str()));
+            return Err(format!("nobody receives messages from `out`: {error}").into());
+        }
+        sent.push(key);
+    }
+    Ok(sent)
 }
 
 /// Takes keys of messages that are done, until there are no more.

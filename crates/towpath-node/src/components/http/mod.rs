@@ -43,7 +43,7 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use towpath::{BoxError, Ctx, scope};
+use towpath::{BoxError, Ctx, Receiver, scope};
 use towpath_patterns::{
     log::Log,
     yaml::{At, Place, Problem, Span},
@@ -51,13 +51,13 @@ use towpath_patterns::{
 
 use self::{
     body::{Reading, Schema},
-    intake::{Counts, Desk, Store, take_done, take_in, together},
+    intake::{Ask, Counts, Desk, Store, take_done, take_in, together},
 };
 use crate::{
     component::{Component, Need, Port},
     expr::{Expr, Written},
     facet::{Facet, Query},
-    home::{Home, Site},
+    home::Site,
     ports::Ports,
     real,
 };
@@ -176,8 +176,7 @@ fn settings(options: Options, site: &Site) -> Result<Settings, Problem> {
 
 async fn serve(ctx: &Ctx, settings: &Arc<Settings>, ports: &mut Ports) -> Result<(), BoxError> {
     let has_done = ports.has_input("done");
-    let ([done], outputs) = ports.split(["done"]);
-    let home: &Home = outputs.home();
+    let home = ports.home().clone();
     // Not below `ctx`: what was taken is sent on when it has ended.
     let served = scope(&Ctx::root(), |s| async move {
         let counts = Arc::<Counts>::default();
@@ -191,14 +190,31 @@ async fn serve(ctx: &Ctx, settings: &Arc<Settings>, ports: &mut Ports) -> Result
         let shown = Shown { settings: settings.clone(), counts: counts.clone(), store: store.clone() };
         let _shown = home.show(shown);
         let (desk, asks) = Desk::new(counts.clone());
-        together(
-            real::http::serve(ctx, home, settings.clone(), desk, counts),
-            take_in(asks, &store, outputs, has_done),
-            take_done(done, &store, outputs, settings.done_key.as_deref()),
-        )
-        .await
+        let door = real::http::serve(ctx, &home, settings.clone(), desk, counts);
+        work(door, asks, &store, ports, has_done, settings.done_key.as_deref()).await
     });
     Ok(served.await?)
+}
+
+/// Takes in what comes through a door until that is shut, and what is done until nobody can say so any more.
+async fn work(
+    door: impl Future<Output = Result<(), BoxError>>,
+    asks: Receiver<Ask>,
+    store: &Store,
+    ports: &mut Ports,
+    has_done: bool,
+    done_key: Option<&Expr>,
+) -> Result<(), BoxError> {
+    let ([done], outputs) = ports.split(["done"]);
+    let taking = take_in(asks, store, outputs, has_done);
+    together(door, taking, take_done(done, store, outputs, done_key)).await?;
+    if !ports.stay() {
+        // Those behind find their end, and what they still say is done is noted.
+        ports.close("out");
+        let ([done], outputs) = ports.split(["done"]);
+        take_done(done, store, outputs, done_key).await?;
+    }
+    Ok(())
 }
 
 struct Shown {
