@@ -151,7 +151,10 @@ impl Component {
     /// With more outputs, which depend on the options of a process: a port for each condition of `route`. What is wrong with the options
     /// is told elsewhere; here such have no ports.
     #[must_use]
-    pub fn outputs_by(mut self, ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static) -> Self {
+    pub fn outputs_by(
+        mut self,
+        ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static,
+    ) -> Self {
         self.outputs_by = Some(Arc::new(ports));
         self
     }
@@ -195,15 +198,26 @@ impl Component {
 
     /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right, or that refer to what is around them.
     #[must_use]
-    pub fn makes<O, F, W, R>(mut self, make: F) -> Self
+    pub fn makes<O, F, W, R>(self, make: F) -> Self
     where
         O: DeserializeOwned,
         F: Fn(O, &Site) -> Result<W, Problem> + Send + Sync + 'static,
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
+        self.makes_from(move |options, site| make(yaml::read(options)?, site))
+    }
+
+    /// As [`makes`](Self::makes), from the options as they stand in the file: for those that are read in another way than by serde.
+    #[must_use]
+    pub fn makes_from<F, W, R>(mut self, make: F) -> Self
+    where
+        F: Fn(&Node, &Site) -> Result<W, Problem> + Send + Sync + 'static,
+        W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
+        R: Outcome<Value = ()>,
+    {
         self.make = Some(Arc::new(move |options, site| {
-            let made = make(yaml::read(options)?, site);
+            let made = make(options, site);
             // What is wrong with the whole has no place of its own.
             let work = made.map_err(|problem| match problem.place.line {
                 0 => Problem { place: options.place, ..problem },

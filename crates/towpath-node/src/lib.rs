@@ -40,6 +40,7 @@ mod ports;
 mod real;
 mod seat;
 pub mod state;
+pub mod testing;
 
 pub use command::main;
 pub use component::{Component, Need, NoOptions, Port, Registry};

@@ -15,6 +15,9 @@ use crate::{file::Full, ports::Message, seat::Seat};
 /// Messages that were put in from outside and not yet received: people's, so few.
 const INJECTED_MAX: usize = 1024;
 
+/// Messages that a tap remembers, for whoever asks what came instead.
+const SEEN: usize = 5;
+
 /// A channel, as all who have to do with it share it.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -29,7 +32,7 @@ pub(crate) struct Line {
     taps: Mutex<Vec<Arc<TapEnd>>>,
     has_injected: AtomicBool,
     injected: Mutex<Injected>,
-    /// Messages that were put in from outside.
+    /// Messages that were put in from outside, or counted before this had its place.
     put: AtomicU64,
     /// Who receives.
     reader: Mutex<Option<Arc<Seat>>>,
@@ -75,6 +78,19 @@ impl Line {
         }
     }
 
+    /// The same channel, with another answer to what becomes of a message that finds no room. Its counts go on, and what was put in is
+    /// there; who listens in has to do so anew.
+    pub(crate) fn successor(&self, full: Full) -> Self {
+        let next = Self::new(&self.name, full);
+        next.put.store(self.sent(), Ordering::Relaxed);
+        next.received.store(self.received.load(Ordering::Relaxed), Ordering::Relaxed);
+        next.dropped.store(self.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
+        let injected = std::mem::take(&mut lock(&self.injected).queue);
+        next.has_injected.store(!injected.is_empty(), Ordering::Relaxed);
+        lock(&next.injected).queue = injected;
+        next
+    }
+
     /// A counter for one more sending end.
     pub(crate) fn counter(&self) -> Arc<AtomicU64> {
         let counter = Arc::<AtomicU64>::default();
@@ -104,16 +120,21 @@ impl Line {
 
     #[cold]
     fn tell(&self, message: &Message) {
-        let mut taps = lock(&self.taps);
-        taps.retain(|tap| match tap.tx.try_send(message.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                tap.missed.fetch_add(1, Ordering::Relaxed);
-                true
+        // No operation on channels under the lock.
+        let taps = lock(&self.taps).clone();
+        let mut gone = Vec::new();
+        for tap in taps {
+            match tap.tx.try_send(message.clone()) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => drop(tap.missed.fetch_add(1, Ordering::Relaxed)),
+                Err(TrySendError::Closed(_)) => gone.push(tap),
             }
-            Err(TrySendError::Closed(_)) => false,
-        });
-        self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+        }
+        if !gone.is_empty() {
+            let mut taps = lock(&self.taps);
+            taps.retain(|tap| !gone.iter().any(|gone| Arc::ptr_eq(gone, tap)));
+            self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+        }
     }
 
     /// Listens in from now on, with room for so many messages; what does not fit is missed and counted.
@@ -123,7 +144,7 @@ impl Line {
         let mut taps = lock(&self.taps);
         taps.push(end.clone());
         self.tapped.store(true, Ordering::Relaxed);
-        Tap { messages, end }
+        Tap { messages, end, seen: VecDeque::new() }
     }
 
     /// Puts a message in, past those that wait.
@@ -135,10 +156,10 @@ impl Line {
         if injected.queue.len() == INJECTED_MAX {
             return Err(NotInjected::Full);
         }
-        self.pass(&message);
-        injected.queue.push_back(message);
+        injected.queue.push_back(message.clone());
         self.has_injected.store(true, Ordering::Release);
         drop(injected);
+        self.pass(&message);
         self.put.fetch_add(1, Ordering::Relaxed);
         let reader = lock(&self.reader).clone();
         if let Some(reader) = reader {
@@ -181,6 +202,8 @@ impl Line {
 pub struct Tap {
     messages: Receiver<Message>,
     end: Arc<TapEnd>,
+    /// The latest that were fetched.
+    seen: VecDeque<Message>,
 }
 
 impl Tap {
@@ -189,7 +212,20 @@ impl Tap {
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn recv(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        let message = self.messages.recv().await?;
+        if self.seen.len() == SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(message.clone());
+        Some(message)
+    }
+
+    /// The latest of those that went by, fetched or not.
+    pub(crate) fn passed(&mut self) -> Vec<Message> {
+        let more = std::iter::from_fn(|| self.messages.try_recv().ok());
+        let mut seen: Vec<_> = self.seen.drain(..).chain(more).collect();
+        seen.drain(..seen.len().saturating_sub(SEEN));
+        seen
     }
 
     /// Messages that went by while nobody fetched those before them.

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use towpath::{Canceller, Cause, Ctx, Sender, rendezvous};
+use towpath::{Canceller, Cause, Ctx, Sender, process, rendezvous};
 
 use crate::ports::Ports;
 
@@ -39,7 +39,7 @@ pub(crate) struct Seat {
     pub(crate) name: String,
     state: AtomicU64,
     /// Who waits for a change, each once.
-    wakers: Mutex<Vec<Waker>>,
+    listeners: Mutex<Listeners>,
     /// Times that its body was begun.
     pub(crate) starts: AtomicU64,
     /// Messages that it has sent.
@@ -49,6 +49,15 @@ pub(crate) struct Seat {
     place: Mutex<Place>,
 }
 
+/// Who waits for a change.
+#[derive(Debug, Default)]
+struct Listeners {
+    /// By number: nobody who looks for who could bring a process on counts these.
+    processes: Vec<u64>,
+    /// Who is none.
+    others: Vec<Waker>,
+}
+
 /// How far the body is.
 #[derive(Debug, Default)]
 struct Place {
@@ -56,6 +65,10 @@ struct Place {
     stop: Option<Canceller>,
     /// It was told to end, and ends when it begins again.
     stopped: bool,
+    /// Having let go, it is to begin again by itself.
+    renew: bool,
+    /// This run of the body was told to end before it had done all.
+    cut: bool,
     at: At,
     /// Who waits for it to leave.
     leaving: Option<Sender<()>>,
@@ -116,19 +129,26 @@ impl Seat {
     }
 
     fn wake(&self) {
-        let wakers = std::mem::take(&mut *self.lock());
-        wakers.into_iter().for_each(Waker::wake);
+        let Listeners { processes, others } = std::mem::take(&mut *self.listeners());
+        for process in processes {
+            process::nudge(process);
+        }
+        others.into_iter().for_each(Waker::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
-        // A waker that panics does so outside.
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        // Nothing under this lock panics.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listen(&self, cx: &Context<'_>) {
-        let mut wakers = self.lock();
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
+        let process = process::current().map(|process| process.id());
+        let mut listeners = self.listeners();
+        match process {
+            Some(id) if listeners.processes.contains(&id) => {}
+            Some(id) => listeners.processes.push(id),
+            None if listeners.others.iter().any(|waker| waker.will_wake(cx.waker())) => {}
+            None => listeners.others.push(cx.waker().clone()),
         }
     }
 
@@ -179,16 +199,26 @@ impl Seat {
     /// The body is about to begin. A source gets a context that ends when it is told to.
     pub(crate) fn enter(&self, ctx: &Ctx, is_source: bool) -> Ctx {
         self.starts.fetch_add(1, Ordering::Relaxed);
+        // No operation on contexts or channels under the lock.
+        let (ctx, canceller) = if is_source {
+            let (ctx, canceller) = ctx.with_cancel();
+            (ctx, Some(canceller))
+        } else {
+            (ctx.clone(), None)
+        };
         let mut place = self.place();
         place.at = At::Work;
-        if !is_source {
-            return ctx.clone();
-        }
-        let (ctx, canceller) = ctx.with_cancel();
-        if place.stopped {
+        place.cut = is_source && place.stopped;
+        let (now, before) = if place.cut {
+            (canceller, place.stop.take())
+        } else {
+            (None, std::mem::replace(&mut place.stop, canceller))
+        };
+        drop(place);
+        drop(before);
+        if let Some(canceller) = now {
             canceller.cancel(Cause::Stopped);
         }
-        place.stop = Some(canceller);
         ctx
     }
 
@@ -196,11 +226,28 @@ impl Seat {
     pub(crate) fn stop(&self) {
         let mut place = self.place();
         place.stopped = true;
+        place.cut = true;
         let stop = place.stop.take();
         drop(place);
         if let Some(stop) = stop {
             stop.cancel(Cause::Stopped);
         }
+    }
+
+    /// An input has told the body to end although more may come.
+    #[cold]
+    pub(crate) fn cut(&self) {
+        self.place().cut = true;
+    }
+
+    /// Whether the body, which has returned, was told to, and may be begun again.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.place().cut
+    }
+
+    /// Whether the process was told to end for good.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.place().stopped
     }
 
     /// Sources may begin again.
@@ -218,23 +265,43 @@ impl Seat {
         drop(leaving);
     }
 
+    /// As [`reached`](Self::reached), if it is told to let go.
+    pub(crate) fn reached_if_told(&self, at: At) {
+        if matches!(self.version().order(), Order::Leave | Order::HandOver) {
+            self.reached(at);
+        }
+    }
+
+    /// Lets it begin again, as soon as it has finished what it has taken.
+    pub(crate) fn renew(&self) {
+        self.place().renew = true;
+        self.order(Order::Leave);
+    }
+
+    /// Whether it is to begin again by itself; asked once.
+    pub(crate) fn renews(&self) -> bool {
+        std::mem::take(&mut self.place().renew)
+    }
+
     /// Waits until the body has left or gone; at once when it is not at work.
     pub(crate) async fn wait_left(&self) {
-        let mut left = {
+        // No operation on channels under the lock.
+        let (tx, mut left) = rendezvous::<()>();
+        let before = {
             let mut place = self.place();
             if matches!(place.at, At::Left | At::Gone) {
                 return;
             }
-            let (tx, rx) = rendezvous::<()>();
-            place.leaving = Some(tx);
-            rx
+            place.leaving.replace(tx)
         };
+        drop(before);
         // It ends without a message.
         let _ = left.recv().await;
     }
 
     pub(crate) fn hand_over(&self, ports: Ports) {
-        self.place().handed = Some(ports);
+        let before = self.place().handed.replace(ports);
+        drop(before);
     }
 
     pub(crate) fn take_handed(&self) -> Option<Ports> {

@@ -31,13 +31,13 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
         warn(&file, node.warnings());
         let mut work = pin!(work.run());
         let signal = select! { biased;
-            ended = select::future(work.as_mut()) => return ended.map_err(Failure::from),
+            ended = select::future(work.as_mut()) => return ended,
             signal = select::future(ending.next()) => signal,
         };
         eprintln!("{signal}: taking nothing more, finishing what has begun; again to stop at once");
         node.drain(within).await;
         select! { biased;
-            drained = select::future(work.as_mut()) => drained.map_err(Failure::from),
+            drained = select::future(work.as_mut()) => drained,
             signal = select::future(ending.next()) => Err(format!("stopped at once by {signal}").into()),
         }
     })?

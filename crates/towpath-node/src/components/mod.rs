@@ -1,15 +1,21 @@
 //! Components that come with the node.
 
+mod dispatch;
 pub(crate) mod file;
 mod filter;
 pub(crate) mod http;
+mod key;
 mod limit;
 mod load;
 mod log;
+mod machine;
 mod map;
 mod metrics;
 mod retry;
 mod route;
+mod saga;
+mod service;
+mod tell;
 mod timer;
 mod write;
 
@@ -19,17 +25,21 @@ impl Registry {
     /// The components that come with the node.
     pub fn builtin() -> Self {
         Self::new()
+            .with(dispatch::component())
+            .with(file::component())
+            .with(filter::component())
+            .with(http::component())
+            .with(limit::component())
             .with(load::component())
             .with(log::component())
-            .with(http::component())
-            .with(file::component())
-            .with(write::component())
-            .with(timer::component())
+            .with(machine::component())
             .with(map::component())
-            .with(filter::component())
-            .with(route::component())
-            .with(limit::component())
-            .with(retry::component())
             .with(metrics::component())
+            .with(retry::component())
+            .with(route::component())
+            .with(saga::component())
+            .with(service::component())
+            .with(timer::component())
+            .with(write::component())
     }
 }

@@ -25,7 +25,7 @@ mod settings;
 use std::time::Duration;
 
 use serde::Deserialize;
-use towpath_patterns::yaml::{self, LoadError, Node, Word};
+use towpath_patterns::yaml::{self, LoadError, Node, Place, Word};
 
 /// Messages that wait in a channel whose file does not say how many: enough to smooth a hiccup, few enough that a stuck reader shows.
 pub const CAPACITY: usize = 64;
@@ -38,6 +38,8 @@ pub struct NetworkFile {
     pub path: String,
     /// The whole text, for errors.
     pub text: String,
+    /// Settings and their values that were given in place of those in the file.
+    pub set: Vec<(String, String)>,
     /// The network's name.
     pub name: Word,
     /// Types of messages that the file declares, each a JSON Schema.
@@ -120,6 +122,10 @@ impl Wires {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Test {
+    /// What it is about, if the file says so.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub place: Place,
     /// What is sent, in this order: channel and message.
     pub send: Vec<(Word, serde_json::Value)>,
     /// What is received: channel, and what the message has at least.

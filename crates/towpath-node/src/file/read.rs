@@ -34,7 +34,7 @@ pub(super) fn read(
     settings::fill(&mut root, &settings, &mut reader.problems);
     let file = reader.file(path, text, &root);
     match file {
-        Some(file) if reader.problems.is_empty() => Ok(file),
+        Some(file) if reader.problems.is_empty() => Ok(NetworkFile { set: set.to_vec(), ..file }),
         _ => Err(LoadError::new(path, text, reader.problems)),
     }
 }
@@ -78,6 +78,7 @@ impl Reader {
         let mut file = NetworkFile {
             path: path.to_owned(),
             text: text.to_owned(),
+            set: Vec::new(),
             name: Word { place: root.place, text: String::new() },
             types: Vec::new(),
             channels: Vec::new(),
@@ -232,13 +233,15 @@ impl Reader {
             return None;
         };
         let (mut send, mut expect, mut within) = (Vec::new(), Vec::new(), WITHIN);
+        let mut name = None;
         for (key, value) in entries {
             match key.text.as_str() {
+                "name" => name = self.word(value, "the name of a test").map(|name| name.text),
                 "send" => send = self.messages(value)?,
                 "expect" => expect = self.messages(value)?,
                 "within" => within = self.value(value)?,
                 other => {
-                    let hint = hint(other, ["send", "expect", "within"]);
+                    let hint = hint(other, ["name", "send", "expect", "within"]);
                     self.problem(key.place, format!("a test has no `{other}`{hint}"));
                 }
             }
@@ -246,7 +249,7 @@ impl Reader {
         if expect.is_empty() {
             self.problem(node.place, "a test that expects nothing cannot fail: add `expect`");
         }
-        Some(Test { send, expect, within: within.0 })
+        Some(Test { name, place: node.place, send, expect, within: within.0 })
     }
 
     /// Channels and messages: a mapping, or a list of them where the order counts or a channel comes twice.

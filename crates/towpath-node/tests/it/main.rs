@@ -3,5 +3,11 @@
 mod check;
 mod command;
 mod file;
+mod http;
 mod node;
+mod reload;
+mod parts;
 mod run;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
+mod testing;
