@@ -48,7 +48,9 @@ pub(super) fn component() -> Component {
             Ok(async move |_: Ctx, ports: &mut Ports| {
                 while let Some(message) = ports.recv("in").await {
                     match mapping.of(&message) {
-                        Ok(value) => ports.send("out", message.map(|old| mapping.put(old, value))).await?,
+                        Ok(value) => {
+                            ports.send("out", message.map(|old| mapping.put(old, value))).await?
+                        }
                         Err(why) => ports.refuse(message, why).await?,
                     }
                 }
@@ -74,9 +76,10 @@ fn mapping(options: Options) -> Result<Mapping, Problem> {
         Options { keep: Some(keep), .. } => {
             Err(Problem::new(keep.place, "`keep` goes with `fields`: what would it keep?"))
         }
-        Options { .. } => {
-            Err(Problem::new(Default::default(), "what becomes of a message? give `fields` or `value`"))
-        }
+        Options { .. } => Err(Problem::new(
+            Default::default(),
+            "what becomes of a message? give `fields` or `value`",
+        )),
     }
 }
 
@@ -86,7 +89,8 @@ impl Mapping {
         match self {
             Self::Value(value) => value.value(message),
             Self::Fields { fields, .. } => {
-                let made = fields.iter().map(|(name, expr)| Ok((name.clone(), expr.value(message)?)));
+                let made =
+                    fields.iter().map(|(name, expr)| Ok((name.clone(), expr.value(message)?)));
                 made.collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
         }

@@ -128,7 +128,10 @@ impl Counter {
             Some(value) => {
                 let found = value.value(message).map_err(|error| error.to_string())?;
                 found.as_f64().filter(|it| *it >= 0.0).ok_or_else(|| {
-                    format!("`{}` should be a number that is not below zero, and is {found}", value.text())
+                    format!(
+                        "`{}` should be a number that is not below zero, and is {found}",
+                        value.text()
+                    )
                 })?
             }
         };
@@ -191,10 +194,13 @@ mod tests {
 
     #[test]
     fn messages_are_counted_by_their_labels() {
-        let counter = made("name: fares_total\nlabels: {city: it.city, paid: it.paid}\nvalue: it.fare\n").unwrap();
+        let counter =
+            made("name: fares_total\nlabels: {city: it.city, paid: it.paid}\nvalue: it.fare\n")
+                .unwrap();
         let mut numbers = Numbers::default();
         for (city, paid, fare) in [("NYC", true, 1.5), ("NYC", true, 2.0), ("LON", false, 4.0)] {
-            let (labels, value) = counter.read(&json!({"city": city, "paid": paid, "fare": fare})).unwrap();
+            let (labels, value) =
+                counter.read(&json!({"city": city, "paid": paid, "fare": fare})).unwrap();
             numbers.add(labels, value);
         }
         let shown = Shown(Arc::new(counter), Arc::new(Mutex::new(numbers)));
@@ -206,7 +212,9 @@ mod tests {
                 {"labels": {"city": "NYC", "paid": "true"}, "value": 3.5},
             ])
         );
-        for wrong in [json!({"city": "NYC", "paid": true, "fare": -1}), json!({"city": "NYC", "paid": true})] {
+        for wrong in
+            [json!({"city": "NYC", "paid": true, "fare": -1}), json!({"city": "NYC", "paid": true})]
+        {
             assert!(shown.0.read(&wrong).is_err(), "{wrong}");
         }
     }
@@ -227,7 +235,12 @@ mod tests {
     fn names_are_those_of_counters() {
         assert!(made("name: rides").is_err_and(|it| it.contains("ending in `_total`")));
         assert!(made("name: 1_total").is_err());
-        assert!(made("name: a_total\nlabels: {a-b: it.a}").is_err_and(|it| it.contains("name of a label")));
-        assert!(made("name: a_total\nlabels: {ab: a}").is_err_and(|it| it.contains("there is no `a`")));
+        assert!(
+            made("name: a_total\nlabels: {a-b: it.a}")
+                .is_err_and(|it| it.contains("name of a label"))
+        );
+        assert!(
+            made("name: a_total\nlabels: {ab: a}").is_err_and(|it| it.contains("there is no `a`"))
+        );
     }
 }

@@ -4,6 +4,7 @@ mod dispatch;
 pub(crate) mod file;
 mod filter;
 pub(crate) mod http;
+pub(crate) mod http_out;
 mod key;
 mod limit;
 mod load;
@@ -29,6 +30,7 @@ impl Registry {
             .with(file::component())
             .with(filter::component())
             .with(http::component())
+            .with(http_out::component())
             .with(limit::component())
             .with(load::component())
             .with(log::component())

@@ -178,7 +178,9 @@ fn parts(refused: &Value, key: Option<&Expr>) -> Result<String, String> {
         return Err("this was not refused by anybody: there is no `message` in it".to_owned());
     };
     match key {
-        Some(key) => key.value(message).map(|key| key.to_string()).map_err(|error| error.to_string()),
+        Some(key) => {
+            key.value(message).map(|key| key.to_string()).map_err(|error| error.to_string())
+        }
         None => Ok(message.to_string()),
     }
 }
@@ -206,7 +208,8 @@ impl Counts {
         self.forget(policy.forget, now);
         // The last that was heard of stands at the end.
         let before = self.keys.shift_remove(&key);
-        let Tries { failures, began, .. } = before.unwrap_or(Tries { failures: 0, began: now, last: now });
+        let Tries { failures, began, .. } =
+            before.unwrap_or(Tries { failures: 0, began: now, last: now });
         let failures = failures + 1;
         let times = Times { failures, began, now, end: None };
         match policy.retry.next_attempt(times, None, chance) {
@@ -220,7 +223,8 @@ impl Counts {
     }
 
     fn forget(&mut self, after: Duration, now: Instant) {
-        let old = self.keys.values().take_while(|it| now.saturating_duration_since(it.last) > after);
+        let old =
+            self.keys.values().take_while(|it| now.saturating_duration_since(it.last) > after);
         let old = old.count().max((self.keys.len() + 1).saturating_sub(KEYS_MAX));
         if old > 0 {
             self.keys.drain(..old);
@@ -237,7 +241,9 @@ mod tests {
     fn policy(attempts: u32) -> Policy {
         let second = Duration::from_secs(1);
         Policy {
-            retry: Retry::new(attempts).with_delays(second, 8 * second).with_total_limit(60 * second),
+            retry: Retry::new(attempts)
+                .with_delays(second, 8 * second)
+                .with_total_limit(60 * second),
             key: None,
             forget: 20 * second,
         }

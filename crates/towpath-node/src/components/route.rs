@@ -52,7 +52,8 @@ pub(super) fn component() -> Component {
                         Some(Err(why)) => ports.refuse(message, why).await?,
                         None if has_else => ports.send(ELSE, message).await?,
                         None => {
-                            let why = "no condition is true for this message, and there is no `else`";
+                            let why =
+                                "no condition is true for this message, and there is no `else`";
                             ports.refuse(message, why).await?;
                         }
                     }
@@ -68,7 +69,10 @@ fn routes(options: Options) -> Result<Vec<(String, Arc<Expr>)>, Problem> {
         return Err(Problem::new(place, "`when` has no condition"));
     }
     if value.contains_key(ELSE) {
-        return Err(Problem::new(place, "`else` is for what no condition is true of, and has none"));
+        return Err(Problem::new(
+            place,
+            "`else` is for what no condition is true of, and has none",
+        ));
     }
     value.into_iter().map(|(port, when)| Ok((port, when.compile()?))).collect()
 }
@@ -78,7 +82,9 @@ fn ports_of(options: &Node) -> Vec<Port> {
     let Kind::Mapping(entries) = &options.kind else { return Vec::new() };
     let when = entries.iter().find(|(key, _)| key.text == "when");
     match when.map(|(_, node)| &node.kind) {
-        Some(Kind::Mapping(conditions)) => conditions.iter().map(|(port, _)| Port::new(port.text.clone())).collect(),
+        Some(Kind::Mapping(conditions)) => {
+            conditions.iter().map(|(port, _)| Port::new(port.text.clone())).collect()
+        }
         _ => Vec::new(),
     }
 }

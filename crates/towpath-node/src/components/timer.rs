@@ -107,7 +107,10 @@ fn when(every: Option<At<Span>>, at: Option<At<Times>>) -> Result<When, Problem>
             };
             let read = |text: &String| {
                 second_of_day(text).ok_or_else(|| {
-                    Problem::new(place, format!("`{text}` is no time of the day: write \"07:30\" or \"07:30:15\""))
+                    Problem::new(
+                        place,
+                        format!("`{text}` is no time of the day: write \"07:30\" or \"07:30:15\""),
+                    )
                 })
             };
             let mut times = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -171,7 +174,9 @@ mod tests {
 
     #[test]
     fn the_next_time_is_today_or_tomorrow() {
-        let at = |day: u64, second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY + second);
+        let at = |day: u64, second: u64| {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY + second)
+        };
         let times = [3600, 7200];
         assert_eq!(next(&times, at(5, 0)), at(5, 3600));
         assert_eq!(next(&times, at(5, 3600)), at(5, 7200), "not the one that is now");

@@ -116,7 +116,10 @@ fn plan(options: Options, site: &Site) -> Result<Plan, Problem> {
         _ => None,
     };
     let Some(format) = options.format.or(by_name) else {
-        return Err(Problem::new(place, "how is it to be written? give `format`: `ndjson` or `csv`"));
+        return Err(Problem::new(
+            place,
+            "how is it to be written? give `format`: `ndjson` or `csv`",
+        ));
     };
     let columns = match (format, options.columns) {
         (Format::Csv, Some(columns)) if !columns.value.is_empty() => Some(columns.value),
@@ -125,7 +128,10 @@ fn plan(options: Options, site: &Site) -> Result<Plan, Problem> {
         }
         (Format::Ndjson, None) => None,
         (Format::Ndjson, Some(columns)) => {
-            return Err(Problem::new(columns.place, "lines of JSON have all fields; `map` makes other messages of them"));
+            return Err(Problem::new(
+                columns.place,
+                "lines of JSON have all fields; `map` makes other messages of them",
+            ));
         }
     };
     if let Some(At { place, value: ..ROTATE_BYTES_MIN }) = options.rotate_bytes {
@@ -201,7 +207,11 @@ struct Open {
 type Written = Result<(), (String, Vec<Value>)>;
 
 impl Writer {
-    fn run(mut self, mut batches: Receiver<Vec<Value>>, written: &Sender<Written>) -> io::Result<()> {
+    fn run(
+        mut self,
+        mut batches: Receiver<Vec<Value>>,
+        written: &Sender<Written>,
+    ) -> io::Result<()> {
         while let Some(batch) = batches.recv_blocking() {
             let told = self.write(&batch).map_err(|error| {
                 // What is open is looked at anew.
@@ -225,7 +235,10 @@ impl Writer {
             None => Open::new(&self.plan)?,
         };
         let open = self.open.insert(open);
-        let put = open.file.write_all(&text).and_then(|()| if self.plan.fsync { open.file.sync_data() } else { Ok(()) });
+        let put = open
+            .file
+            .write_all(&text)
+            .and_then(|()| if self.plan.fsync { open.file.sync_data() } else { Ok(()) });
         if let Err(error) = put {
             // Records are there whole or not at all. If this fails too, the next run ends the line.
             open.file.set_len(open.bytes)?;
@@ -381,7 +394,14 @@ mod tests {
 
     fn writer(path: &Path, change: impl FnOnce(&mut Plan)) -> Writer {
         let (path, columns) = (path.to_owned(), None);
-        let mut plan = Plan { path, columns, mode: Mode::Append, rotate_bytes: u64::MAX, keep: 2, fsync: false };
+        let mut plan = Plan {
+            path,
+            columns,
+            mode: Mode::Append,
+            rotate_bytes: u64::MAX,
+            keep: 2,
+            fsync: false,
+        };
         change(&mut plan);
         Writer { plan, counts: Arc::default(), open: None }
     }
@@ -407,7 +427,9 @@ mod tests {
         let columns = || Some(vec!["id".to_owned(), "at".to_owned(), "na,me".to_owned()]);
         for id in [1, 2] {
             let mut writer = writer(&path, |plan| plan.columns = columns());
-            writer.write(&[json!({"id": id, "at": [1, 2], "na,me": "a \"b\""}), json!(null)]).unwrap();
+            writer
+                .write(&[json!({"id": id, "at": [1, 2], "na,me": "a \"b\""}), json!(null)])
+                .unwrap();
         }
         let row = |id: u8| format!("{id},\"[1,2]\",\"a \"\"b\"\"\"\n,,\n");
         assert_eq!(text(&path), format!("id,at,\"na,me\"\n{}{}", row(1), row(2)));
@@ -442,7 +464,10 @@ mod tests {
         for n in 10..17 {
             writer.write(&[json!(n)]).unwrap();
         }
-        let told: Vec<_> = [path.clone(), numbered(&path, 1), numbered(&path, 2), numbered(&path, 3)].map(text).into();
+        let told: Vec<_> =
+            [path.clone(), numbered(&path, 1), numbered(&path, 2), numbered(&path, 3)]
+                .map(text)
+                .into();
         assert_eq!(told[..3], ["16\n", "14\n15\n", "12\n13\n"]);
         assert!(told[3].contains("No such file"));
         assert_eq!(writer.counts.rotated.load(Relaxed), 3);

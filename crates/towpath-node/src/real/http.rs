@@ -47,12 +47,16 @@ pub(crate) async fn serve(
         Some(Token::Said(token)) => Some(token.clone()),
         Some(Token::In(path)) => {
             let read = fs::read_to_string(path);
-            let read = read.map_err(|error| format!("the token cannot be read from {}: {error}", path.display()))?;
+            let read = read.map_err(|error| {
+                format!("the token cannot be read from {}: {error}", path.display())
+            })?;
             Some(read.trim().to_owned()).filter(|token| !token.is_empty())
         }
     };
     if settings.token.is_some() && token.is_none() {
-        return Err("the file of the token is empty: write one into it, or leave out `token_file`".into());
+        return Err(
+            "the file of the token is empty: write one into it, or leave out `token_file`".into()
+        );
     }
     let listener = tokio::net::TcpListener::from_std(kept(home, settings.listen)?)?;
     let mut limits = Limits::default();
@@ -76,8 +80,11 @@ fn kept(home: &Home, address: SocketAddr) -> io::Result<TcpListener> {
     }
     // The old one is closed first: the new one may be the same port.
     *kept = None;
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
-    let listener = listen(address, false).and_then(tokio::net::TcpListener::into_std).map_err(told)?;
+    let told = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+    };
+    let listener =
+        listen(address, false).and_then(tokio::net::TcpListener::into_std).map_err(told)?;
     let clone = listener.try_clone()?;
     *kept = Some((address, listener));
     Ok(clone)
@@ -99,7 +106,8 @@ impl Handler for Door {
             return answer(StatusCode::NOT_FOUND, &json!({"error": error}));
         }
         if asked.request.method() != Method::POST {
-            let mut told = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "messages come by POST"}));
+            let mut told =
+                answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "messages come by POST"}));
             told.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return told;
         }
@@ -179,9 +187,10 @@ fn taken(mut keys: Vec<String>, is_new: &[bool]) -> Response<Body> {
 
 fn not_taken(why: &NotTaken) -> Response<Body> {
     let (status, error) = match why {
-        NotTaken::Full => {
-            (StatusCode::SERVICE_UNAVAILABLE, "there is no room now; nothing was taken: come again after `retry-after`")
-        }
+        NotTaken::Full => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "there is no room now; nothing was taken: come again after `retry-after`",
+        ),
         NotTaken::Closed => (
             StatusCode::SERVICE_UNAVAILABLE,
             "nothing is taken now; whether this was is not known: send it again with the same key",
@@ -218,7 +227,9 @@ mod tests {
 
     #[test]
     fn tokens_are_the_same_or_not() {
-        for (one, other, expected) in [("a", "a", true), ("a", "b", false), ("a", "ab", false), ("", "a", false)] {
+        for (one, other, expected) in
+            [("a", "a", true), ("a", "b", false), ("a", "ab", false), ("", "a", false)]
+        {
             assert_eq!(is_same(one.as_bytes(), other.as_bytes()), expected, "{one} {other}");
         }
     }

@@ -1,6 +1,7 @@
 //! The real machine: a runtime and its signals. Nothing else in this crate knows them.
 
 pub(crate) mod http;
+pub(crate) mod http_out;
 
 use std::{future::Future, io};
 

@@ -57,7 +57,13 @@ impl Drop for Node {
 }
 
 /// One request on a connection of its own: status, head and body. `None` if there was no answer.
-fn ask(address: SocketAddr, method: &str, path: &str, head: &[(&str, &str)], body: &str) -> Option<(u16, String, Value)> {
+fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    head: &[(&str, &str)],
+    body: &str,
+) -> Option<(u16, String, Value)> {
     let mut socket = TcpStream::connect(address).ok()?;
     let head: String = head.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
@@ -91,11 +97,21 @@ fn callers_are_told_what_has_become_of_their_messages() {
     let token = ("authorization", "Bearer secret");
     assert_eq!(told(&[token], "{\"id\": 1}"), (202, json!({"id": "1"})));
     assert_eq!(told(&[token], "{\"id\": 1}").0, 409);
-    assert_eq!(told(&[token], "[{\"id\": 1}, {\"id\": 2}]"), (202, json!({"ids": ["2"], "repeated": ["1"]})));
+    assert_eq!(
+        told(&[token], "[{\"id\": 1}, {\"id\": 2}]"),
+        (202, json!({"ids": ["2"], "repeated": ["1"]}))
+    );
     let lines = ("content-type", "application/x-ndjson");
-    assert_eq!(told(&[token, lines], "{\"id\": 3}\n{\"id\": 4}\n"), (202, json!({"ids": ["3", "4"], "repeated": []})));
+    assert_eq!(
+        told(&[token, lines], "{\"id\": 3}\n{\"id\": 4}\n"),
+        (202, json!({"ids": ["3", "4"], "repeated": []}))
+    );
     let (status, refused) = told(&[token, lines], "{\"id\": 5}\n{\"id\": }\n");
-    assert_eq!((status, &refused["line"], &refused["column"]), (400, &json!(2), &json!(8)), "{refused}");
+    assert_eq!(
+        (status, &refused["line"], &refused["column"]),
+        (400, &json!(2), &json!(8)),
+        "{refused}"
+    );
     let (status, refused) = told(&[token], "{\"id\": []}");
     assert_eq!((status, &refused["at"]), (400, &json!("/id")), "{refused}");
     assert_eq!(told(&[], "{\"id\": 6}").0, 401);
@@ -123,7 +139,11 @@ fn a_full_channel_sheds_and_says_when_to_come_again() {
     .replace("c: }", "c: {capacity: 0}, d: {capacity: 0}}");
     let node = Node::start(folder.path(), &network, address);
     let answers: Vec<_> = (0..8)
-        .map(|number| thread::spawn(move || ask(address, "POST", "/", &[], &format!("{{\"n\": {number}}}")).unwrap()))
+        .map(|number| {
+            thread::spawn(move || {
+                ask(address, "POST", "/", &[], &format!("{{\"n\": {number}}}")).unwrap()
+            })
+        })
         .collect();
     let answers: Vec<_> = answers.into_iter().map(|it| it.join().unwrap()).collect();
     let shed: Vec<_> = answers.iter().filter(|(status, ..)| *status == 503).collect();
@@ -158,7 +178,12 @@ fn what_was_acknowledged_survives_being_killed() {
         while begun.elapsed() < lives {
             number += 1;
             let body = format!("{{\"id\": {number}}}");
-            write!(socket, "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+            write!(
+                socket,
+                "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") {
                 assert!(answers.read_line(&mut head).unwrap() > 0, "{head}");
@@ -183,11 +208,55 @@ fn what_was_acknowledged_survives_being_killed() {
     };
     while !acknowledged.is_subset(&written()) {
         let missing = acknowledged.difference(&written()).count();
-        assert!(Instant::now() < until, "{missing} of {} were acknowledged and lost", acknowledged.len());
+        assert!(
+            Instant::now() < until,
+            "{missing} of {} were acknowledged and lost",
+            acknowledged.len()
+        );
         thread::sleep(Duration::from_millis(20));
     }
     // None was ever said to be done, so the journal has all of them, and their keys.
     let (status, _) = post(address, "{\"id\": 1}");
     assert_eq!(status, 409);
     drop(node);
+}
+
+#[test]
+fn messages_go_out_in_order_and_what_is_refused_says_why() {
+    let (folder, first, second) = (tempfile::tempdir().unwrap(), free(), free());
+    let network = format!(
+        "version: 1\nname: n\nchannels: {{a: , b: , bad: , x: }}\nprocesses:\n  \
+         in: {{uses: http, listen: \"{first}\", key: it.id, out: a}}\n  \
+         tell: {{uses: http_out, url: \"http://{second}/\", key: it.id, in: a, on_error: bad}}\n  \
+         also: {{uses: http, listen: \"{second}\", out: b}}\n  \
+         out: {{uses: write, path: out.ndjson, in: [b]}}\n  \
+         off: {{uses: load, every: 1ms, count: 1, message: {{id: lost}}, out: x}}\n  \
+         none: {{uses: http_out, url: \"http://{second}/nowhere\", batch: 9, in: x, on_error: bad}}\n  \
+         bad: {{uses: write, path: bad.ndjson, in: bad}}\n"
+    );
+    let node = Node::start(folder.path(), &network, first);
+    for number in 0..20 {
+        assert_eq!(post(first, &format!("{{\"id\": \"m{number}\"}}")).0, 202);
+    }
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let until = Instant::now() + Duration::from_secs(30);
+    while read("out.ndjson").lines().count() < 20 || read("bad.ndjson").is_empty() {
+        assert!(Instant::now() < until, "{}{}", read("out.ndjson"), read("bad.ndjson"));
+        thread::sleep(Duration::from_millis(10));
+    }
+    // The key went along: the other side has seen it.
+    let (status, _, _) = ask(second, "POST", "/", &[("idempotency-key", "m7")], "{}").unwrap();
+    assert_eq!(status, 409);
+    node.end();
+    let expected: String = (0..20).map(|number| format!("{{\"id\":\"m{number}\"}}\n")).collect();
+    assert_eq!(read("out.ndjson"), expected);
+    let bad: Value = serde_json::from_str(&read("bad.ndjson")).unwrap();
+    assert_eq!((&bad["message"], &bad["from"]), (&json!({"id": "lost"}), &json!("none")));
+    assert!(
+        bad["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("answered 404 Not Found: {\"error\":\"there is nothing here"),
+        "{bad}"
+    );
 }

@@ -3,10 +3,11 @@
 mod check;
 mod command;
 mod file;
+mod flow;
 mod http;
 mod node;
-mod reload;
 mod parts;
+mod reload;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;

@@ -20,8 +20,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 4] =
-        [("text", Self::Text), ("number", Self::Number), ("integer", Self::Integer), ("truth", Self::Truth)];
+    const ALL: [(&'static str, Self); 4] = [
+        ("text", Self::Text),
+        ("number", Self::Number),
+        ("integer", Self::Integer),
+        ("truth", Self::Truth),
+    ];
 
     fn of(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind)
@@ -73,7 +77,8 @@ impl<'de> Deserialize<'de> for Column {
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Column, E> {
-                let kind = Kind::of(word).ok_or_else(|| E::invalid_value(de::Unexpected::Str(word), &self))?;
+                let kind = Kind::of(word)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(word), &self))?;
                 Ok(Column::Of(kind, None))
             }
 
@@ -133,11 +138,16 @@ pub(crate) fn object(columns: &Columns, row: &impl Row) -> Result<Value, String>
             Column::Of(kind, name) => read(*kind, name.as_deref().unwrap_or(field))?,
             Column::Geo(lat, lon) => {
                 let (north, east) = (read(Kind::Number, lat)?, read(Kind::Number, lon)?);
-                let within = |value: &Value, most: f64| value.as_f64().is_none_or(|it| it.abs() <= most);
+                let within =
+                    |value: &Value, most: f64| value.as_f64().is_none_or(|it| it.abs() <= most);
                 if !within(&north, 90.0) || !within(&east, 180.0) {
                     return Err(format!("`{lat}` and `{lon}` are no place: {north}, {east}"));
                 }
-                if north.is_null() || east.is_null() { Value::Null } else { Value::Array(vec![north, east]) }
+                if north.is_null() || east.is_null() {
+                    Value::Null
+                } else {
+                    Value::Array(vec![north, east])
+                }
             }
         };
         Ok((field.clone(), value))
@@ -147,11 +157,13 @@ pub(crate) fn object(columns: &Columns, row: &impl Row) -> Result<Value, String>
 
 /// Columns that are named.
 pub(crate) fn names(columns: &Columns) -> impl Iterator<Item = &str> {
-    columns.iter().flat_map(|(field, column)| match column {
-        Column::Of(_, name) => [Some(name.as_deref().unwrap_or(field)), None],
-        Column::Geo(lat, lon) => [Some(lat.as_str()), Some(lon.as_str())],
-    })
-    .flatten()
+    columns
+        .iter()
+        .flat_map(|(field, column)| match column {
+            Column::Of(_, name) => [Some(name.as_deref().unwrap_or(field)), None],
+            Column::Geo(lat, lon) => [Some(lat.as_str()), Some(lon.as_str())],
+        })
+        .flatten()
 }
 
 #[cfg(test)]
@@ -176,11 +188,24 @@ mod tests {
     #[test]
     fn a_row_is_an_object() {
         let columns = columns("{id: integer, fare: number, at: {geo: [lat, lon]}, zone: {text: pickup_zone}, paid: truth, none: number}").unwrap();
-        assert_eq!(names(&columns).collect::<Vec<_>>(), ["id", "fare", "lat", "lon", "pickup_zone", "paid", "none"]);
-        let row = [("id", "7"), ("fare", " 1.5 "), ("lat", "40.7"), ("lon", "-74"), ("pickup_zone", " Soho"), ("paid", "Yes"), ("none", "")];
+        assert_eq!(
+            names(&columns).collect::<Vec<_>>(),
+            ["id", "fare", "lat", "lon", "pickup_zone", "paid", "none"]
+        );
+        let row = [
+            ("id", "7"),
+            ("fare", " 1.5 "),
+            ("lat", "40.7"),
+            ("lon", "-74"),
+            ("pickup_zone", " Soho"),
+            ("paid", "Yes"),
+            ("none", ""),
+        ];
         assert_eq!(
             object(&columns, &Pairs(&row)),
-            Ok(json!({"id": 7, "fare": 1.5, "at": [40.7, -74], "zone": " Soho", "paid": true, "none": null}))
+            Ok(
+                json!({"id": 7, "fare": 1.5, "at": [40.7, -74], "zone": " Soho", "paid": true, "none": null})
+            )
         );
         for (name, value, expected) in [
             ("id", "7.5", "`id` should be a whole number, and is `7.5`"),
@@ -198,7 +223,13 @@ mod tests {
 
     #[test]
     fn columns_that_are_none_are_told() {
-        for wrong in ["{id: int}", "{id: {int: x}}", "{at: {geo: [lat]}}", "{at: {geo: [a, b], text: c}}", "{id: {}}"] {
+        for wrong in [
+            "{id: int}",
+            "{id: {int: x}}",
+            "{at: {geo: [lat]}}",
+            "{at: {geo: [a, b], text: c}}",
+            "{id: {}}",
+        ] {
             assert!(columns(wrong).is_err(), "{wrong}");
         }
         assert!(columns("{id: int}").unwrap_err().contains("`text`, `number`"));

@@ -83,13 +83,18 @@ impl Table {
         let columns = self.columns.take();
         let read = self.split(record).and_then(|fields| {
             if fields.len() != header.len() {
-                return Err(format!("it has {} fields, and the first line {}", fields.len(), header.len()));
+                return Err(format!(
+                    "it has {} fields, and the first line {}",
+                    fields.len(),
+                    header.len()
+                ));
             }
             match &columns {
                 Some(columns) => object(columns, &Named { header: &header, fields: &fields }),
                 None => {
                     let named = header.iter().zip(fields);
-                    let all: Map<_, _> = named.map(|(name, text)| (name.clone(), Value::from(text))).collect();
+                    let all: Map<_, _> =
+                        named.map(|(name, text)| (name.clone(), Value::from(text))).collect();
                     Ok(Value::Object(all))
                 }
             }
@@ -102,8 +107,11 @@ impl Table {
         self.reader.reset();
         let (mut read, mut text, mut ends) = (0, 0, 0);
         loop {
-            let (result, nin, nout, nend) =
-                self.reader.read_record(&record[read..], &mut self.text[text..], &mut self.ends[ends..]);
+            let (result, nin, nout, nend) = self.reader.read_record(
+                &record[read..],
+                &mut self.text[text..],
+                &mut self.ends[ends..],
+            );
             (read, text, ends) = (read + nin, text + nout, ends + nend);
             match result {
                 // Asked again with nothing, it knows that this is the end.
@@ -167,11 +175,17 @@ mod tests {
     fn rows_are_objects() {
         let mut plain = table(None);
         plain.header(b"\xef\xbb\xbfid, name").unwrap();
-        assert_eq!(plain.row(b"7,\"a \"\"b\"\", c\"").unwrap(), Some(json!({"id": "7", "name": "a \"b\", c"})));
+        assert_eq!(
+            plain.row(b"7,\"a \"\"b\"\", c\"").unwrap(),
+            Some(json!({"id": "7", "name": "a \"b\", c"}))
+        );
         assert_eq!(plain.row(b"").unwrap(), None);
         assert_eq!(plain.row(b"7").unwrap_err(), "it has 1 fields, and the first line 2");
         assert_eq!(plain.row(b"7,\xff").unwrap_err(), "it is not UTF-8");
-        assert_eq!(plain.row(b"8,\"two\nlines\"").unwrap(), Some(json!({"id": "8", "name": "two\nlines"})));
+        assert_eq!(
+            plain.row(b"8,\"two\nlines\"").unwrap(),
+            Some(json!({"id": "8", "name": "two\nlines"}))
+        );
         let mut typed = table(Some("{n: {integer: id}}"));
         typed.header(b"name,id").unwrap();
         assert_eq!(typed.row(b"x,7").unwrap(), Some(json!({"n": 7})));
@@ -193,7 +207,10 @@ mod tests {
     fn lines_are_json() {
         assert_eq!(line(b"{\"a\": 1}"), Ok(Some(json!({"a": 1}))));
         assert_eq!(line(b"  "), Ok(None));
-        assert_eq!(line(b"{\"a\": }"), Err("this is no JSON: expected value at column 7".to_owned()));
+        assert_eq!(
+            line(b"{\"a\": }"),
+            Err("this is no JSON: expected value at column 7".to_owned())
+        );
     }
 
     #[test]

@@ -113,7 +113,9 @@ struct Speed(Option<f64>);
 
 impl<'de> Deserialize<'de> for Speed {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let wrong = || de::Error::custom("a speed is a number above 0, such as 60, or `as_fast_as_possible`");
+        let wrong = || {
+            de::Error::custom("a speed is a number above 0, such as 60, or `as_fast_as_possible`")
+        };
         let text = String::deserialize(from)?;
         if text == "as_fast_as_possible" {
             return Ok(Self(None));
@@ -132,15 +134,18 @@ struct Play {
 }
 
 pub(super) fn component() -> Component {
-    Component::new("file", "reads a file: a table, lines of JSON or an event log; to its end, or for ever")
-        .output(Port::new("out"))
-        .refuses()
-        .source()
-        .outside()
-        .makes(|options: Options, site: &Site| {
-            let play = Arc::new(play(options, site)?);
-            Ok(async move |ctx: Ctx, ports: &mut Ports| run(&ctx, &play, ports.outputs()).await)
-        })
+    Component::new(
+        "file",
+        "reads a file: a table, lines of JSON or an event log; to its end, or for ever",
+    )
+    .output(Port::new("out"))
+    .refuses()
+    .source()
+    .outside()
+    .makes(|options: Options, site: &Site| {
+        let play = Arc::new(play(options, site)?);
+        Ok(async move |ctx: Ctx, ports: &mut Ports| run(&ctx, &play, ports.outputs()).await)
+    })
 }
 
 fn play(options: Options, site: &Site) -> Result<Play, Problem> {
@@ -153,7 +158,10 @@ fn play(options: Options, site: &Site) -> Result<Play, Problem> {
     if let Some(from) = options.from.as_ref().filter(|_| tail)
         && (format == Format::Xes || options.path.value.ends_with(".gz"))
     {
-        return wrong(from.place, "an event log or a packed file has an end: it is replayed, not followed");
+        return wrong(
+            from.place,
+            "an event log or a packed file has an end: it is replayed, not followed",
+        );
     }
     let sorted = options.order.as_ref().filter(|order| order.value == Order::Time);
     if let Some(order) = sorted
@@ -162,22 +170,33 @@ fn play(options: Options, site: &Site) -> Result<Play, Problem> {
         return wrong(order.place, "by which time? give `time`, and replay the file");
     }
     if let Some(columns) = options.columns.as_ref().filter(|_| format == Format::Ndjson) {
-        return wrong(columns.place, "lines of JSON have no columns; `map` makes other messages of them");
+        return wrong(
+            columns.place,
+            "lines of JSON have no columns; `map` makes other messages of them",
+        );
     }
     if let Some(At { place, value: Speed(Some(_)) }) = options.speed
         && (tail || (options.time.is_none() && format != Format::Xes))
     {
-        return wrong(place, "a speed goes with `time`, the field that says when, and with a replay");
+        return wrong(
+            place,
+            "a speed goes with `time`, the field that says when, and with a replay",
+        );
     }
     let delimiter = match &options.delimiter {
         None => b',',
-        Some(At { value, .. }) if value.len() == 1 && value != "\"" && value != "\n" => value.as_bytes()[0],
+        Some(At { value, .. }) if value.len() == 1 && value != "\"" && value != "\n" => {
+            value.as_bytes()[0]
+        }
         Some(At { place, .. }) => return wrong(*place, "a delimiter is one character"),
     };
     if let (Some(time), Some(columns)) = (&options.time, &options.columns)
         && !columns.value.contains_key(&time.value)
     {
-        return wrong(time.place, "`time` is a field of the message, and `columns` has none of this name");
+        return wrong(
+            time.place,
+            "`time` is a field of the message, and `columns` has none of this name",
+        );
     }
     // The times of a file are of use only where somebody says so.
     let is_timed = options.time.is_some() || options.speed.is_some();
@@ -236,7 +255,9 @@ fn read(
     let path = plan.path.display();
     let (mut source, is_other) = plan.open(place).map_err(|error| format!("{path}: {error}"))?;
     if is_other {
-        trouble(format!("{path} is not the file that was read before: it is read from its beginning"));
+        trouble(format!(
+            "{path} is not the file that was read before: it is read from its beginning"
+        ));
     }
     while !done.is_done() {
         match source.next().map_err(|error| format!("{path}: {error}"))? {

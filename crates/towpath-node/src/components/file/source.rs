@@ -96,7 +96,12 @@ impl Plan {
         if self.sorted || self.format == Format::Xes {
             let mut source: Box<dyn Source> = match self.format {
                 Format::Xes => Box::new(Events::new(self.clone(), begin)?),
-                _ => Box::new(Records::open(self, file, begin, Mark { line: 1, end: 0, next_line: 1 })?),
+                _ => Box::new(Records::open(
+                    self,
+                    file,
+                    begin,
+                    Mark { line: 1, end: 0, next_line: 1 },
+                )?),
             };
             if self.sorted {
                 source = Box::new(Sorted::read(source)?);
@@ -104,7 +109,8 @@ impl Plan {
             return Ok((Box::new(Skipping { source, left: known.count }), is_other));
         }
         begin.count = known.count;
-        let mark = if known.end > 0 { known.mark() } else { Mark { line: 1, end: 0, next_line: 1 } };
+        let mark =
+            if known.end > 0 { known.mark() } else { Mark { line: 1, end: 0, next_line: 1 } };
         Ok((Box::new(Records::open(self, file, begin, mark)?), is_other))
     }
 
@@ -175,7 +181,10 @@ impl Parser {
             };
             self.place.count += 1;
             (self.place.end, self.place.next_line) = (mark.end, mark.next_line);
-            let at = what.as_ref().ok().and_then(|value| self.time.as_ref().and_then(|time| value.get(time)));
+            let at = what
+                .as_ref()
+                .ok()
+                .and_then(|value| self.time.as_ref().and_then(|time| value.get(time)));
             let at = at.and_then(millis);
             items.push(Item { what, at, line: mark.line, place: self.place.clone() });
         }
@@ -231,7 +240,9 @@ fn header(plan: &Plan, table: &mut Table, input: &mut dyn Read) -> io::Result<()
         match found {
             Some(Found::Record(_)) => return table.header(&record).map_err(|why| plan.error(why)),
             Some(Found::TooLong(_)) => return Err(plan.error("its first line is no line of names")),
-            None if count == 0 => return Err(plan.error("it is empty, and should begin with a line of names")),
+            None if count == 0 => {
+                return Err(plan.error("it is empty, and should begin with a line of names"));
+            }
             None => {}
         }
     }
@@ -266,7 +277,8 @@ impl Events {
 }
 
 fn told(plan: &Plan, error: &xes::Error) -> io::Error {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause =
+        std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     plan.error(format!("{error}{cause}"))
 }
 
@@ -308,7 +320,8 @@ impl Pair<'_> {
     /// All of it, as text.
     fn whole(&self) -> Value {
         let map = |attributes: &[xes::Attribute]| {
-            let pairs = attributes.iter().map(|it| (it.key.clone(), Value::from(it.value.as_str())));
+            let pairs =
+                attributes.iter().map(|it| (it.key.clone(), Value::from(it.value.as_str())));
             Value::Object(pairs.collect::<Map<_, _>>())
         };
         json!({
@@ -341,7 +354,8 @@ impl Sorted {
         while let Given::Items(items) = source.next()? {
             all.extend(items);
             if all.len() > SORTED_MAX {
-                let why = format!("more than {SORTED_MAX} records cannot be put in order; sort the file");
+                let why =
+                    format!("more than {SORTED_MAX} records cannot be put in order; sort the file");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         }
@@ -511,9 +525,18 @@ pub(super) fn fuzz(bytes: &[u8]) {
     ]);
     let columns = (how & 2 != 0).then_some(typed);
     let time = Some("t".to_owned());
-    let plan = Plan { path: PathBuf::new(), format, columns, delimiter: b',', time, tail: false, sorted: false };
+    let plan = Plan {
+        path: PathBuf::new(),
+        format,
+        columns,
+        delimiter: b',',
+        time,
+        tail: false,
+        sorted: false,
+    };
     let read = |size: usize| -> Result<Vec<Item>, String> {
-        let mut parser = Parser::new(&plan, Place::default(), Mark { line: 1, end: 0, next_line: 1 });
+        let mut parser =
+            Parser::new(&plan, Place::default(), Mark { line: 1, end: 0, next_line: 1 });
         let mut all = Vec::new();
         for bytes in bytes.chunks(size) {
             parser.splitter.push(bytes);

@@ -181,8 +181,19 @@ mod tests {
     #[test]
     fn what_is_too_long_is_skipped_to_its_end() {
         let text = b"123456789012345678901234567890\nshort\n\"never closed, and too long\nnext\n";
-        let found: Vec<_> = split(text, true, &[7]).into_iter().map(|(text, found)| (text, matches!(found, Found::TooLong(_)))).collect();
-        assert_eq!(found, [(String::new(), true), ("short".to_owned(), false), (String::new(), true), ("next".to_owned(), false)]);
+        let found: Vec<_> = split(text, true, &[7])
+            .into_iter()
+            .map(|(text, found)| (text, matches!(found, Found::TooLong(_))))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (String::new(), true),
+                ("short".to_owned(), false),
+                (String::new(), true),
+                ("next".to_owned(), false)
+            ]
+        );
     }
 
     proptest! {

@@ -9,7 +9,9 @@ const SECONDS_MAX: f64 = 1e11;
 /// Without a zone it is UTC.
 pub(crate) fn millis(value: &Value) -> Option<i64> {
     match value {
-        Value::String(text) => text.trim().parse().ok().and_then(of_number).or_else(|| of_text(text.trim())),
+        Value::String(text) => {
+            text.trim().parse().ok().and_then(of_number).or_else(|| of_text(text.trim()))
+        }
         Value::Number(number) => number.as_f64().and_then(of_number),
         _ => None,
     }
@@ -27,7 +29,10 @@ fn of_text(text: &str) -> Option<i64> {
     };
     let mark = |at: usize| text.as_bytes().get(at).copied();
     let (year, month, day) = (digits(0, 4)?, digits(5, 2)?, digits(8, 2)?);
-    if (mark(4), mark(7)) != (Some(b'-'), Some(b'-')) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if (mark(4), mark(7)) != (Some(b'-'), Some(b'-'))
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+    {
         return None;
     }
     let days = days(year, month, day);
@@ -35,7 +40,8 @@ fn of_text(text: &str) -> Option<i64> {
         return Some(days * 86_400_000);
     }
     let (hour, minute, second) = (digits(11, 2)?, digits(14, 2)?, digits(17, 2)?);
-    let marks = matches!(mark(10), Some(b' ' | b'T' | b't')) && (mark(13), mark(16)) == (Some(b':'), Some(b':'));
+    let marks = matches!(mark(10), Some(b' ' | b'T' | b't'))
+        && (mark(13), mark(16)) == (Some(b':'), Some(b':'));
     if !marks || hour > 23 || minute > 59 || second > 60 {
         return None;
     }

@@ -32,7 +32,12 @@ impl Form {
     /// By the request's `content-type`; JSON, unless it says otherwise.
     pub(crate) fn of(content_type: Option<&str>) -> Self {
         let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"];
+        let lines = [
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/json-lines",
+        ];
         if lines.iter().any(|it| kind.eq_ignore_ascii_case(it)) { Self::Lines } else { Self::Json }
     }
 }
@@ -60,7 +65,11 @@ impl Refusal {
         // The place is said beside it.
         let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
         let error_line = line + error.line().saturating_sub(1);
-        Self { line: error_line, column: error.column(), ..Self::new(format!("this is no JSON: {what}")) }
+        Self {
+            line: error_line,
+            column: error.column(),
+            ..Self::new(format!("this is no JSON: {what}"))
+        }
     }
 
     /// For the caller.
@@ -174,7 +183,9 @@ impl Reading {
             }
             let key = self.key_of(&message, named, &mut new).map_err(place)?;
             if keyed.contains_key(&key) {
-                return Err(place(Refusal::new(format!("the key `{key}` comes twice in this request"))));
+                return Err(place(Refusal::new(format!(
+                    "the key `{key}` comes twice in this request"
+                ))));
             }
             keyed.insert(key, message);
         }
@@ -191,13 +202,18 @@ impl Reading {
             (Some(key), _) => {
                 let value = key.value(message).map_err(|error| Refusal::new(error.to_string()))?;
                 let is_word = "the key of a message is a word or a number";
-                as_key(&value).ok_or_else(|| Refusal::new(format!("{is_word}, and `{}` is {value}", key.text())))?
+                as_key(&value).ok_or_else(|| {
+                    Refusal::new(format!("{is_word}, and `{}` is {value}", key.text()))
+                })?
             }
             (None, Some(named)) => named.to_owned(),
             (None, None) => new(),
         };
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
-            return Err(Refusal::new(format!("a key has 1 to {KEY_BYTES_MAX} bytes, and this has {}", key.len())));
+            return Err(Refusal::new(format!(
+                "a key has 1 to {KEY_BYTES_MAX} bytes, and this has {}",
+                key.len()
+            )));
         }
         Ok(key)
     }
@@ -230,10 +246,14 @@ fn of_lines(body: &[u8]) -> Result<(Vec<Value>, Vec<usize>), Refusal> {
             return Err(Refusal {
                 line: index + 1,
                 column: 1,
-                ..Refusal::new(format!("more than {MESSAGES_MAX} messages: send fewer in one request"))
+                ..Refusal::new(format!(
+                    "more than {MESSAGES_MAX} messages: send fewer in one request"
+                ))
             });
         }
-        messages.push(serde_json::from_slice(line).map_err(|error| Refusal::syntax(&error, index + 1))?);
+        messages.push(
+            serde_json::from_slice(line).map_err(|error| Refusal::syntax(&error, index + 1))?,
+        );
         lines.push(index + 1);
     }
     Ok((messages, lines))
@@ -258,7 +278,9 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         number.to_string()
     };
     match READINGS[usize::from(how & 4 != 0)].read(form, body, named, new) {
-        Ok(all) => assert!(!all.is_empty() && all.iter().all(|it| (1..=KEY_BYTES_MAX).contains(&it.key.len()))),
+        Ok(all) => assert!(
+            !all.is_empty() && all.iter().all(|it| (1..=KEY_BYTES_MAX).contains(&it.key.len()))
+        ),
         Err(refusal) => assert!(!refusal.error.is_empty() && refusal.to_json().is_object()),
     }
 }
@@ -283,17 +305,30 @@ mod tests {
             format!("new {number}")
         };
         let read = reading.read(form, body.as_bytes(), None, new);
-        read.map(|all| all.into_iter().map(|it| (it.key, it.message)).collect()).map_err(|it| it.to_json())
+        read.map(|all| all.into_iter().map(|it| (it.key, it.message)).collect())
+            .map_err(|it| it.to_json())
     }
 
     #[test]
     fn one_message_or_many_are_read() {
         let any = reading(None, None);
-        assert_eq!(read(&any, Form::Json, "{\"a\":1}"), Ok(vec![("new 1".into(), json!({"a": 1}))]));
-        assert_eq!(read(&any, Form::Json, "[1,[2]]"), Ok(vec![("new 1".into(), json!(1)), ("new 2".into(), json!([2]))]));
-        assert_eq!(read(&any, Form::Lines, "1\n\n [2]\r\n"), Ok(vec![("new 1".into(), json!(1)), ("new 2".into(), json!([2]))]));
+        assert_eq!(
+            read(&any, Form::Json, "{\"a\":1}"),
+            Ok(vec![("new 1".into(), json!({"a": 1}))])
+        );
+        assert_eq!(
+            read(&any, Form::Json, "[1,[2]]"),
+            Ok(vec![("new 1".into(), json!(1)), ("new 2".into(), json!([2]))])
+        );
+        assert_eq!(
+            read(&any, Form::Lines, "1\n\n [2]\r\n"),
+            Ok(vec![("new 1".into(), json!(1)), ("new 2".into(), json!([2]))])
+        );
         let keyed = reading(None, Some("it.id"));
-        assert_eq!(read(&keyed, Form::Json, "{\"id\":7}"), Ok(vec![("7".into(), json!({"id": 7}))]));
+        assert_eq!(
+            read(&keyed, Form::Json, "{\"id\":7}"),
+            Ok(vec![("7".into(), json!({"id": 7}))])
+        );
         assert_eq!(Form::of(Some("Application/X-NDJSON; charset=utf-8")), Form::Lines);
         assert_eq!((Form::of(Some("text/plain")), Form::of(None)), (Form::Json, Form::Json));
     }
@@ -313,15 +348,29 @@ mod tests {
         for empty in ["[]", ""] {
             assert!(told(&any, Form::Json, empty)["error"].is_string());
         }
-        assert_eq!(told(&any, Form::Lines, "\n \n"), json!({"error": "there is no message in this"}));
-        let typed = reading(Some(json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}})), Some("it.id"));
+        assert_eq!(
+            told(&any, Form::Lines, "\n \n"),
+            json!({"error": "there is no message in this"})
+        );
+        let typed = reading(
+            Some(
+                json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}),
+            ),
+            Some("it.id"),
+        );
         let error = told(&typed, Form::Lines, "{\"id\": 1}\n\n{\"id\": \"x\"}\n");
-        assert_eq!((error["line"].as_u64(), error["at"].as_str(), error["message"].as_u64()), (Some(3), Some("/id"), Some(1)));
+        assert_eq!(
+            (error["line"].as_u64(), error["at"].as_str(), error["message"].as_u64()),
+            (Some(3), Some("/id"), Some(1))
+        );
         assert!(error["error"].as_str().unwrap().contains("not of type \"integer\""), "{error}");
         let error = told(&typed, Form::Json, "{}");
         assert_eq!((error["at"].as_str(), error.get("message")), (Some(""), None));
         let error = told(&typed, Form::Json, "[{\"id\": 1}, {\"id\": 1}]");
-        assert_eq!(error, json!({"error": "the key `1` comes twice in this request", "message": 1}));
+        assert_eq!(
+            error,
+            json!({"error": "the key `1` comes twice in this request", "message": 1})
+        );
         let keyed = reading(None, Some("it.id"));
         for (body, expected) in [
             ("{}", "`it.id` has no value"),
@@ -343,7 +392,11 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_none_is_told() {
-        assert!(Schema::new(&json!({"type": "objekt"})).unwrap_err().starts_with("this is no JSON Schema"));
+        assert!(
+            Schema::new(&json!({"type": "objekt"}))
+                .unwrap_err()
+                .starts_with("this is no JSON Schema")
+        );
         assert!(Schema::new(&json!({"$ref": "http://example.invalid/x.json"})).is_err());
         assert!(Schema::new(&json!({"pattern": "("})).is_err());
     }

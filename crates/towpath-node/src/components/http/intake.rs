@@ -283,7 +283,7 @@ impl Store {
     }
 
     fn counted(&self, ask: &Taken) {
-        let accepted = ask.new().count();
+        let accepted = ask.fresh().count();
         Counts::add(&self.counts.accepted, accepted);
         Counts::add(&self.counts.repeated, ask.messages.len() - accepted);
     }
@@ -297,7 +297,9 @@ impl Store {
     async fn keep(&self, asks: &[Taken]) -> Result<(), BoxError> {
         let Some(log) = &self.log else { return Ok(()) };
         let (mut records, mut keys) = (Vec::new(), Vec::new());
-        for (ask, message) in asks.iter().flat_map(|ask| ask.new().map(move |message| (ask, message))) {
+        for (ask, message) in
+            asks.iter().flat_map(|ask| ask.fresh().map(move |message| (ask, message)))
+        {
             let body = serde_json::to_vec(&message.message)?;
             records.push(pending::accepted(&message.key, &ask.headers, &body));
             keys.push(&message.key);
@@ -421,10 +423,9 @@ struct Taken {
 }
 
 impl Taken {
-    fn new(&self) -> impl Iterator<Item = &Keyed> {
+    fn fresh(&self) -> impl Iterator<Item = &Keyed> {
         self.messages.iter().zip(&self.is_new).filter(|(_, is_new)| **is_new).map(|(it, _)| it)
     }
-
 }
 
 /// Takes in what callers hand in, until nobody can any more: makes it durable, answers, and sends it to `out`.
@@ -476,7 +477,7 @@ async fn take_durably(
     let asks: Vec<Taken> = batch.filter_map(|ask| ask.claimed(store)).collect();
     if let Err(error) = store.keep(&asks).await {
         for ask in &asks {
-            store.expel(ask.new().map(|it| it.key.as_str()));
+            store.expel(ask.fresh().map(|it| it.key.as_str()));
             drop(ask.answer.try_send(Err(error.to_string())));
         }
         return Err(error);
@@ -543,8 +544,12 @@ pub(crate) async fn take_done(
 fn done_key(message: &Value, key: Option<&Expr>) -> Result<String, String> {
     if let Some(key) = key {
         let value = key.value(message).map_err(|error| error.to_string())?;
-        return as_key(&value)
-            .ok_or_else(|| format!("the key of what is done is a word or a number, and `{}` is {value}", key.text()));
+        return as_key(&value).ok_or_else(|| {
+            format!(
+                "the key of what is done is a word or a number, and `{}` is {value}",
+                key.text()
+            )
+        });
     }
     let named = ["key", "id"].iter().find_map(|name| message.get(name));
     as_key(named.unwrap_or(message)).ok_or_else(|| {

@@ -135,7 +135,12 @@ pub(super) fn component() -> Component {
 fn settings(options: Options, site: &Site) -> Result<Settings, Problem> {
     let At { place, value } = &options.listen;
     let listen = value.parse().map_err(|_| {
-        Problem::new(*place, format!("`{value}` is no address and port: write 127.0.0.1:8080, or 0.0.0.0:8080 for all"))
+        Problem::new(
+            *place,
+            format!(
+                "`{value}` is no address and port: write 127.0.0.1:8080, or 0.0.0.0:8080 for all"
+            ),
+        )
     })?;
     if !options.path.value.starts_with('/') {
         return Err(Problem::new(options.path.place, "a path begins with `/`"));
@@ -159,7 +164,8 @@ fn settings(options: Options, site: &Site) -> Result<Settings, Problem> {
         (None, None) => None,
     };
     let schema = site.schemas.get("out").map(Schema::new).transpose();
-    let schema = schema.map_err(|why| Problem::new(options.listen.place, format!("the type of `out`: {why}")))?;
+    let schema = schema
+        .map_err(|why| Problem::new(options.listen.place, format!("the type of `out`: {why}")))?;
     let key = options.key.map(|key| key.compile()).transpose()?;
     Ok(Settings {
         listen,
@@ -187,7 +193,8 @@ async fn serve(ctx: &Ctx, settings: &Arc<Settings>, ports: &mut Ports) -> Result
             Store::fleeting(settings.remember, counts.clone())
         };
         let store = Arc::new(store);
-        let shown = Shown { settings: settings.clone(), counts: counts.clone(), store: store.clone() };
+        let shown =
+            Shown { settings: settings.clone(), counts: counts.clone(), store: store.clone() };
         let _shown = home.show(shown);
         let (desk, asks) = Desk::new(counts.clone());
         let door = real::http::serve(ctx, &home, settings.clone(), desk, counts);

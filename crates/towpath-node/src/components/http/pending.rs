@@ -27,7 +27,8 @@ const HEADERS_BYTES_MAX: usize = 4096;
 
 /// A message as a record.
 pub(crate) fn accepted(key: &str, headers: &Headers, body: &[u8]) -> Append {
-    let headers = Some(headers.as_bytes()).filter(|it| it.len() <= HEADERS_BYTES_MAX).unwrap_or_default();
+    let headers =
+        Some(headers.as_bytes()).filter(|it| it.len() <= HEADERS_BYTES_MAX).unwrap_or_default();
     let mut payload = Vec::with_capacity(2 + headers.len() + body.len());
     // It fits: the most is far below.
     payload.extend_from_slice(&(headers.len() as u16).to_le_bytes());

@@ -58,8 +58,10 @@ fn intake(desk: &Arc<Mutex<Option<Desk>>>, durable: bool) -> Component {
 /// Does the work: notes each key, and says that it is done.
 fn worker(seen: &Sender<String>) -> Component {
     let seen = seen.clone();
-    Component::new("worker", "works").input(Port::new("in")).output(Port::new("done").need(Need::Maybe)).runs(
-        move |_: NoOptions| {
+    Component::new("worker", "works")
+        .input(Port::new("in"))
+        .output(Port::new("done").need(Need::Maybe))
+        .runs(move |_: NoOptions| {
             let seen = seen.clone();
             async move |_: Ctx, ports: &mut Ports| {
                 while let Some(message) = ports.recv("in").await {
@@ -73,8 +75,7 @@ fn worker(seen: &Sender<String>) -> Component {
                 }
                 Ok::<_, BoxError>(())
             }
-        },
-    )
+        })
 }
 
 const FILE: &str = "
@@ -141,7 +142,11 @@ async fn acknowledged_is_done(callers: usize) -> Result<(), BoxError> {
             });
             if life < deaths {
                 rt::sleep(Duration::from_millis(choose(40))).await;
-                if choose(2) == 0 { disk.crash() } else { disk.kill() }
+                if choose(2) == 0 {
+                    disk.crash()
+                } else {
+                    disk.kill()
+                }
                 all.extend(std::iter::from_fn(|| worked.try_recv().ok()));
                 put(&place, None);
             } else {
@@ -169,12 +174,21 @@ async fn acknowledged_is_done(callers: usize) -> Result<(), BoxError> {
 
 #[test]
 fn what_was_acknowledged_is_done_whatever_crashes() {
-    Sim::new().schedules(300).max_steps(300_000).test("http::what_was_acknowledged_is_done_whatever_crashes", || async {
-        acknowledged_is_done(6).await.unwrap();
-    });
+    Sim::new().schedules(300).max_steps(300_000).test(
+        "http::what_was_acknowledged_is_done_whatever_crashes",
+        || async {
+            acknowledged_is_done(6).await.unwrap();
+        },
+    );
 }
 
-fn start(durable: bool, setup: &Setup, place: &Place, seen: &Sender<String>, ctx: &Ctx) -> (Node, crate::node::Work) {
+fn start(
+    durable: bool,
+    setup: &Setup,
+    place: &Place,
+    seen: &Sender<String>,
+    ctx: &Ctx,
+) -> (Node, crate::node::Work) {
     let registry = Registry::new().with(intake(place, durable)).with(worker(seen));
     let file = NetworkFile::read("shop.yaml", FILE, &[]).unwrap();
     Node::start(file, registry, setup, ctx).unwrap()
@@ -203,7 +217,9 @@ async fn who_finds_no_room_has_left_nothing_behind() {
                 let room = Duration::from_millis(50);
                 s.spawn("caller", move |_| async move {
                     let until = rt::now() + Duration::from_secs(60);
-                    let told = desk.hand_in(keyed(&number.to_string()), Headers::none(), room, until).await;
+                    let told = desk
+                        .hand_in(keyed(&number.to_string()), Headers::none(), room, until)
+                        .await;
                     Ok::<_, BoxError>(told)
                 })
             })
@@ -243,7 +259,9 @@ async fn who_finds_no_room_has_left_nothing_behind() {
 
 #[test]
 fn the_journal_keeps_what_is_needed_and_no_more() {
-    Sim::new().schedules(20).test("http::the_journal_keeps_what_is_needed_and_no_more", many_and_one_stuck);
+    Sim::new()
+        .schedules(20)
+        .test("http::the_journal_keeps_what_is_needed_and_no_more", many_and_one_stuck);
 }
 
 async fn many_and_one_stuck() {

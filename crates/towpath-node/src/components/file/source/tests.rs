@@ -8,7 +8,15 @@ use super::*;
 
 fn plan(path: &Path) -> Plan {
     let format = Format::of(path.to_str().unwrap()).unwrap();
-    Plan { path: path.to_owned(), format, columns: None, delimiter: b',', time: None, tail: false, sorted: false }
+    Plan {
+        path: path.to_owned(),
+        format,
+        columns: None,
+        delimiter: b',',
+        time: None,
+        tail: false,
+        sorted: false,
+    }
 }
 
 fn columns(text: &str) -> Option<Columns> {
@@ -41,7 +49,13 @@ fn write(path: &Path, text: &[u8]) {
 }
 
 fn append(path: &Path, text: &str) {
-    fs::OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
 }
 
 fn packed(text: &str) -> Vec<u8> {
@@ -76,7 +90,11 @@ fn a_table_is_read_and_bad_rows_are_told() {
         // From each place it goes on with the rest.
         for at in 0..items.len() {
             let (mut source, is_other) = plan.open(Some(items[at].place.clone())).unwrap();
-            assert_eq!((given(&mut *source), is_other), (items[at + 1..].to_vec(), false), "{name} {at}");
+            assert_eq!(
+                (given(&mut *source), is_other),
+                (items[at + 1..].to_vec(), false),
+                "{name} {at}"
+            );
         }
     }
 }
@@ -90,7 +108,10 @@ fn another_file_is_read_from_its_beginning() {
     let items = given(&mut *plan.open(None).unwrap().0);
     write(&path, b"7\n8\n9\n");
     let (mut source, is_other) = plan.open(Some(items[0].place.clone())).unwrap();
-    assert_eq!((told(&given(&mut *source)), is_other), (vec!["1 7".to_owned(), "2 8".to_owned(), "3 9".to_owned()], true));
+    assert_eq!(
+        (told(&given(&mut *source)), is_other),
+        (vec!["1 7".to_owned(), "2 8".to_owned(), "3 9".to_owned()], true)
+    );
 }
 
 #[test]
@@ -109,7 +130,10 @@ fn what_the_file_is_not_is_told() {
     let path = folder.path().join("a.csv");
     write(&path, b"id,nam\n");
     let wrong = Plan { columns: columns("{name: text}"), ..plan(&path) };
-    assert!(failed(&wrong).ends_with("there is no column `name` in the first line; did you mean `nam`?"));
+    assert!(
+        failed(&wrong)
+            .ends_with("there is no column `name` in the first line; did you mean `nam`?")
+    );
     let path = folder.path().join("a.xes");
     write(&path, b"<log><trace></log>");
     assert!(failed(&plan(&path)).contains("a.xes: "), "{}", failed(&plan(&path)));
@@ -139,7 +163,9 @@ fn an_event_log_is_read_as_it_is_or_by_time() {
         (&first["case"], &first["activity"], &first["event"]["cost"], &first["trace"]["Vendor"]),
         (&json!("order 1"), &json!("Pay"), &json!("2.5"), &json!("v"))
     );
-    let columns = columns("{order: {text: \"case:concept:name\"}, what: {text: \"concept:name\"}, cost: number}");
+    let columns = columns(
+        "{order: {text: \"case:concept:name\"}, what: {text: \"concept:name\"}, cost: number}",
+    );
     let sorted = Plan { columns, sorted: true, ..plan(&path) };
     let items = given(&mut *sorted.open(None).unwrap().0);
     assert_eq!(
@@ -192,14 +218,20 @@ fn who_follows_goes_on_where_he_was() {
     let place = items[1].place.clone();
     append(&path, "4\n");
     let (mut source, is_other) = plan.open(Some(place.clone())).unwrap();
-    assert_eq!((told(&given(&mut *source)), is_other), (vec!["4 {\"n\":\"3\"}".to_owned(), "5 {\"n\":\"4\"}".to_owned()], false));
+    assert_eq!(
+        (told(&given(&mut *source)), is_other),
+        (vec!["4 {\"n\":\"3\"}".to_owned(), "5 {\"n\":\"4\"}".to_owned()], false)
+    );
     // Renamed while nobody looked: its rest comes first.
     fs::rename(&path, folder.path().join("app.csv.1")).unwrap();
     write(&path, b"m\n9\n");
     let (mut source, is_other) = plan.open(Some(place.clone())).unwrap();
     let mut all = told(&given(&mut *source));
     all.extend(told(&given(&mut *source)));
-    assert_eq!((all, is_other), (vec!["4 {\"n\":\"3\"}".into(), "5 {\"n\":\"4\"}".into(), "2 {\"m\":\"9\"}".into()], false));
+    assert_eq!(
+        (all, is_other),
+        (vec!["4 {\"n\":\"3\"}".into(), "5 {\"n\":\"4\"}".into(), "2 {\"m\":\"9\"}".into()], false)
+    );
     // Gone: the new one from its beginning.
     fs::remove_file(folder.path().join("app.csv.1")).unwrap();
     let (mut source, is_other) = plan.open(Some(place)).unwrap();
