@@ -51,7 +51,8 @@
 //!
 //! # What it costs
 //! Without a probe, one branch for an operation that is about to wait and one when that wait is over; nothing for an
-//! operation that does not wait.
+//! operation that does not wait. With one, also nothing for an operation that does not wait; a probe that is dear can have itself
+//! told of fewer waits ([`skip_waits`]).
 
 use std::{
     cell::Cell,
@@ -294,6 +295,8 @@ pub struct Spawned<'a> {
     pub by: Option<&'a Process>,
     /// It has a thread of its own.
     pub thread: bool,
+    /// A supervisor starts it again, under the same name and with a number of its own.
+    pub again: bool,
 }
 
 /// How a process ends.
@@ -333,6 +336,15 @@ pub fn install<P: Probe + 'static>(probe: P) -> Result<(), InstallError<P>> {
     }
 }
 
+/// The next `waits` waits that begin on this thread are not told. For a probe that counts one wait for many where there are
+/// millions a second: it calls this from [`park`](Probe::park). A wait that began before is told when it ends.
+///
+/// A task that is polled while it waits begins that wait anew as far as this counts; so `waits` is how many are skipped at most,
+/// and one that was skipped may be told from a later moment on. The recorder of a simulation is told of all.
+pub fn skip_waits(waits: u32) {
+    SKIP.set(waits);
+}
+
 /// There is a probe already; this one comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InstallError<P>(pub P);
@@ -359,6 +371,22 @@ static PROBE: OnceLock<Box<dyn Probe>> = OnceLock::new();
 thread_local! {
     /// This thread runs the probe.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Waits that begin on this thread and are told to nobody.
+    static SKIP: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether somebody wants to know of a wait that is about to begin here.
+#[inline]
+pub(crate) fn wants_wait() -> bool {
+    if ON.load(Ordering::Relaxed) {
+        let left = SKIP.get();
+        if left == 0 {
+            return true;
+        }
+        SKIP.set(left - 1);
+    }
+    // A simulation writes everything down.
+    sim::is_active() && sim::recorder().is_some()
 }
 
 /// Whether somebody wants to know.
@@ -442,10 +470,10 @@ pub(crate) fn detach(id: ResourceId, name: &Name) {
 /// True: `exit` is to be called once.
 #[cold]
 #[must_use]
-pub(crate) fn spawn(process: &Process, thread: bool) -> bool {
+pub(crate) fn spawn(process: &Process, thread: bool, again: bool) -> bool {
     begin(|probe| {
         let by = process::current();
-        probe.spawn(&Spawned { process, by: by.as_ref(), thread });
+        probe.spawn(&Spawned { process, by: by.as_ref(), thread, again });
     })
 }
 
