@@ -59,18 +59,31 @@ macro_rules! id {
                 (bytes != [0; $bytes]).then_some(Self(bytes))
             }
 
-            /// A new one, by the runtime's chance: in the simulator the same in every run of a schedule.
+            /// A new one, by the runtime's chance: in the simulator the same in every run of a schedule. There, chance may also give
+            /// the same twice.
             pub fn random() -> Self {
-                loop {
-                    if let Some(id) = Self::new($random) {
-                        return id;
-                    }
-                }
+                Self::of($random)
+            }
+
+            /// Of zeros, which the simulator gives as soon as anything, the least that is allowed.
+            fn of(bytes: [u8; $bytes]) -> Self {
+                Self::new(bytes).unwrap_or_else(|| {
+                    let mut least = [0; $bytes];
+                    least[$bytes - 1] = 1;
+                    Self(least)
+                })
             }
 
             /// The bytes, most significant first.
             pub const fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
+            }
+        }
+
+        /// As it is written.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
             }
         }
 
@@ -93,6 +106,18 @@ id!(TraceId, 16, {
     let (high, low) = (u128::from(rt::random()), u128::from(rt::random()));
     (high << 64 | low).to_be_bytes()
 });
+impl TraceId {
+    pub(crate) fn of_halves(high: u64, low: u64) -> Self {
+        Self::of((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+}
+
+impl SpanId {
+    pub(crate) fn of_number(number: u64) -> Self {
+        Self::of(number.to_be_bytes())
+    }
+}
+
 id!(SpanId, 8, rt::random().to_be_bytes());
 
 /// Flags of a trace. Those that the specification does not know are never passed on.
@@ -220,6 +245,35 @@ impl TraceContext {
         let lines: Vec<_> =
             self.to_fields().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         Headers::new(lines.join("\n").into_bytes())
+    }
+
+    /// `headers` with this place instead of the one they name, if any; what else is in them stays.
+    ///
+    /// ```
+    /// use towpath::Headers;
+    /// use towpath_observe::trace::TraceContext;
+    ///
+    /// let here = TraceContext::root();
+    /// let headers = here.put_into(&Headers::new(*b"tenant: blue"));
+    /// assert_eq!(TraceContext::from_headers(&headers), Some(here.clone()));
+    /// let below = here.child().put_into(&headers);
+    /// assert!(below.as_bytes().starts_with(b"tenant: blue\ntraceparent: "));
+    /// assert_eq!(below.as_bytes().len(), headers.as_bytes().len());
+    /// ```
+    #[must_use = "the headers are unchanged"]
+    pub fn put_into(&self, headers: &Headers) -> Headers {
+        let ours = self.to_headers();
+        if headers.is_empty() {
+            return ours;
+        }
+        let mut lines: Vec<&[u8]> = headers.as_bytes().split(|byte| *byte == b'\n').collect();
+        lines.retain(|line| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            !name.eq_ignore_ascii_case(TRACEPARENT.as_bytes())
+                && !name.eq_ignore_ascii_case(TRACESTATE.as_bytes())
+        });
+        lines.push(ours.as_bytes());
+        Headers::new(lines.join(&b'\n'))
     }
 
     /// The place that headers name: those of [`to_headers`](Self::to_headers), or any bytes with such lines among others.
