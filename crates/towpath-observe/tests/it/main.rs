@@ -2,5 +2,7 @@
 
 mod headers;
 mod links;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod spans;
 mod w3c;
