@@ -376,7 +376,8 @@ async fn both(
 ) -> Result<u64, String> {
     let (one, other) = if monitored {
         let monitor = tokio_metrics::TaskMonitor::new();
-        let tasks = (tokio::spawn(monitor.instrument(one)), tokio::spawn(monitor.instrument(other)));
+        let tasks =
+            (tokio::spawn(monitor.instrument(one)), tokio::spawn(monitor.instrument(other)));
         black_box(monitor.cumulative());
         tasks
     } else {

@@ -201,7 +201,9 @@ impl Source for Exporter {
 /// What becomes of a request.
 enum Answer {
     /// Taken, but for so many.
-    Taken { rejected: u64 },
+    Taken {
+        rejected: u64,
+    },
     /// To be sent again, after so long if the collector has said so.
     Again(Option<Duration>),
     Refused,
@@ -290,7 +292,9 @@ impl Pump {
         let mut response = match request.send(bytes) {
             Ok(response) => response,
             // A URL or field that cannot be used will not get better.
-            Err(ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_)) => {
+            Err(
+                ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::RequireHttpsOnly(_),
+            ) => {
                 return Answer::Refused;
             }
             Err(_) => return Answer::Again(None),
@@ -298,13 +302,15 @@ impl Pump {
         match response.status().as_u16() {
             200..=299 => {
                 let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-                let answer = body.ok().and_then(|body| ExportTraceServiceResponse::decode(&*body).ok());
+                let answer =
+                    body.ok().and_then(|body| ExportTraceServiceResponse::decode(&*body).ok());
                 let partial = answer.and_then(|answer| answer.partial_success);
                 let rejected = partial.map_or(0, |partial| partial.rejected_spans.max(0) as u64);
                 Answer::Taken { rejected }
             }
             429 | 502 | 503 | 504 => {
-                let after = response.headers().get("retry-after").and_then(|after| after.to_str().ok());
+                let after =
+                    response.headers().get("retry-after").and_then(|after| after.to_str().ok());
                 Answer::Again(after.and_then(|after| after.parse().ok()).map(Duration::from_secs))
             }
             _ => Answer::Refused,
@@ -341,7 +347,8 @@ fn request(
 }
 
 fn one((trace, record): (TraceId, Record)) -> Span {
-    let kind = if record.channel.is_some() { span::SpanKind::Consumer } else { span::SpanKind::Internal };
+    let kind =
+        if record.channel.is_some() { span::SpanKind::Consumer } else { span::SpanKind::Internal };
     let link = |link: &spans::Link| span::Link {
         trace_id: link.trace.as_bytes().to_vec(),
         span_id: link.span.as_bytes().to_vec(),

@@ -745,6 +745,9 @@ fn a_start_after_the_first_is_told_as_such() {
     all_closed();
     read(|books| {
         let starts = books.spawned.iter().filter(|(name, ..)| name == "fragile").count();
-        assert_eq!((starts, books.restarted.as_slice()), (3, &["fragile", "fragile"].map(str::to_owned)[..]));
+        assert_eq!(
+            (starts, books.restarted.as_slice()),
+            (3, &["fragile", "fragile"].map(str::to_owned)[..])
+        );
     });
 }

@@ -157,7 +157,8 @@ impl Memory {
         let lives: BTreeMap<u64, &str> =
             seen.processes.iter().map(|process| (process.id.0, &*process.name)).collect();
         books.forget_processes(now, |id| lives.contains_key(&id));
-        let since_last = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let since_last =
+            self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         for (&id, name) in &lives {
             let times = books.enter(id, &Name::from((*name).to_owned()), false, false);
             // A wait of which the probe was not told. What the last scrape saw of it was counted then.
@@ -217,7 +218,8 @@ impl Seen {
 fn waited(books: &Books, channels: &BTreeMap<ResourceId, (&str, &Channel)>, to: &mut Samples) {
     let known = locked!(books.channels.read());
     let sides = [&families::CHANNEL_SEND_WAIT, &families::CHANNEL_RECV_WAIT];
-    let here = known.here.iter().filter_map(|(id, lines)| Some((channels.get(id)?.0, lines.read())));
+    let here =
+        known.here.iter().filter_map(|(id, lines)| Some((channels.get(id)?.0, lines.read())));
     let gone = known.gone.iter().map(|(name, counts)| (name.as_str(), counts.clone()));
     for (name, counts) in here.chain(gone) {
         for (family, counts) in sides.into_iter().zip(&counts) {
@@ -267,7 +269,10 @@ fn waits_of(seen: &Snapshot, process: ProcessId) -> Option<(On, Duration)> {
 fn for_room(seen: &Snapshot, process: ProcessId) -> bool {
     let arms = || of(seen, process).iter().flat_map(|wait| &wait.arms);
     let held_up = |arm: &Arm| {
-        matches!(arm, Arm::Send(_) | Arm::Reserve(_) | Arm::Lock(_) | Arm::Acquire { .. } | Arm::All(_))
+        matches!(
+            arm,
+            Arm::Send(_) | Arm::Reserve(_) | Arm::Lock(_) | Arm::Acquire { .. } | Arm::All(_)
+        )
     };
     arms().any(held_up) && !arms().any(|arm| matches!(arm, Arm::Recv(_)))
 }

@@ -7,10 +7,11 @@
 //! - Counts and sums only grow.
 //!
 //! Why not every wait is timed: reading a clock twice and writing it down takes half a microsecond, and two tasks that play ping-pong
-//! wait four million times a second. A thread on which waits begin faster than one in [`EVERY`] has one in so many timed, which then counts
+//! wait four million times a second. A thread may time one wait in [`EVERY`], and what it has saved, up to [`SAVED_MAX`]; so where waits are
+//! rare, also when several processes wait at the same moment, each is timed. When that is used up one in so many is, which then counts
 //! for all of them; on average that is right. Only short waits are so frequent, and a long one must not count for many: what lasts over
 //! a scrape counts once, and a wait of which the probe was not told is found by the scrapes themselves (`scrape.rs`). So what can be
-//! missed is a wait behind a burst on the same thread, longer than the burst's and shorter than the time between two scrapes.
+//! missed are some waits behind a burst on the same thread, longer than the burst's and shorter than the time between two scrapes.
 
 use std::{
     cell::Cell,
@@ -35,8 +36,12 @@ use towpath::{
 /// On a thread on which more waits begin, one in this time is timed on average, which costs half a percent of a core.
 const EVERY: Duration = Duration::from_micros(100);
 
-/// Waits that one timed wait stands for, at most: so many are at most missed when a burst ends.
-const STANDS_FOR_MAX: u32 = 128;
+/// What a thread may save of that: so many waits at one moment are timed each, as when a network of that size starts.
+const SAVED_MAX: Duration = EVERY.saturating_mul(256);
+
+/// Waits that one timed wait stands for, at most: so many are at most missed when a burst ends. With 128 two tasks that do nothing but play
+/// ping-pong would lose half a percent to the probe, with 32 two.
+const STANDS_FOR_MAX: u32 = 32;
 
 /// Waits that are timed at once; more of them only cost memory, a hundred bytes each.
 ///
@@ -280,7 +285,8 @@ impl Books {
     }
 
     fn begin(&self, wait: &Parked<'_>, waits: u32, began: Instant) {
-        let lines = wait.channel().and_then(|id| locked!(self.channels.read()).here.get(&id).cloned());
+        let lines =
+            wait.channel().and_then(|id| locked!(self.channels.read()).here.get(&id).cloned());
         let process = wait.process.map(|process| self.times(process));
         let mut shard = self.shard(wait.id);
         if shard.len() < TIMED_MAX / SHARDS {
@@ -345,7 +351,12 @@ impl Books {
     /// Those of whom the probe is not told, and who are no more.
     pub(super) fn forget_processes(&self, now: Instant, lives: impl Fn(u64) -> bool) {
         let mut processes = locked!(self.processes.write());
-        let ended: Vec<u64> = processes.here.iter().filter(|(id, times)| !times.told && !lives(**id)).map(|(id, _)| *id).collect();
+        let ended: Vec<u64> = processes
+            .here
+            .iter()
+            .filter(|(id, times)| !times.told && !lives(**id))
+            .map(|(id, _)| *id)
+            .collect();
         ended.into_iter().for_each(|id| leave(&mut processes, id, now));
     }
 
@@ -392,22 +403,27 @@ struct Pace {
     last: Option<Instant>,
     /// The next that is timed stands for so many.
     waits: u32,
+    saved: Duration,
 }
 
 thread_local! {
-    static PACE: Cell<Pace> = const { Cell::new(Pace { last: None, waits: 1 }) };
+    static PACE: Cell<Pace> = const { Cell::new(Pace { last: None, waits: 1, saved: SAVED_MAX }) };
 }
 
 impl Pace {
-    /// How many the next one stands for, at this pace.
-    fn next(self, now: Instant) -> u32 {
-        let gap = self.last.map_or(EVERY, |last| now.saturating_duration_since(last));
-        // In a simulation nothing takes time, and every wait may be told.
-        if gap.is_zero() {
-            return 1;
+    /// One is timed now.
+    fn after(self, now: Instant) -> Self {
+        let gap = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let saved = (self.saved + gap).min(SAVED_MAX);
+        let last = Some(now);
+        match saved.checked_sub(EVERY) {
+            Some(saved) => Self { last, waits: 1, saved },
+            // As many as begin in that time.
+            None => {
+                let waits = EVERY.as_nanos() * u128::from(self.waits) / gap.as_nanos().max(1);
+                Self { last, waits: waits.clamp(1, STANDS_FOR_MAX.into()) as u32, saved }
+            }
         }
-        let waits = EVERY.as_nanos() * u128::from(self.waits) / gap.as_nanos();
-        waits.clamp(1, STANDS_FOR_MAX.into()) as u32
     }
 }
 
@@ -430,9 +446,11 @@ impl Probe for WaitProbe {
         let now = rt::now();
         let pace = PACE.get();
         self.books.begin(wait, pace.waits, now);
-        let waits = if self.every_wait { 1 } else { pace.next(now) };
-        PACE.set(Pace { last: Some(now), waits });
-        probe::skip_waits(waits - 1);
+        if !self.every_wait {
+            let pace = pace.after(now);
+            PACE.set(pace);
+            probe::skip_waits(pace.waits - 1);
+        }
     }
 
     fn unpark(&self, wait: &Unparked) {

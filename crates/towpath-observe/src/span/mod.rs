@@ -57,12 +57,12 @@ use std::{
 
 use towpath::{Ctx, Headers, Traced, process::Name, rt};
 
+use self::recent::Recent;
 pub use self::{
     open::Span,
     recent::{Link, Record, Status, Trace},
     sampling::Sampling,
 };
-use self::recent::Recent;
 use crate::{
     metrics::{Samples, Source, families},
     trace::{Flags, SpanId, TraceContext, TraceId, TraceState},

@@ -1,7 +1,7 @@
 //! A span that is under way.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::Arc,
     thread,
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -58,8 +58,7 @@ impl Span {
         let (began, wall) = (rt::now(), rt::wall());
         let headers = here.put_into(carried);
         let (channel, why) = (None, None);
-        let open =
-            Open { shared, here, parent, links, name, process, channel, began, wall, why };
+        let open = Open { shared, here, parent, links, name, process, channel, began, wall, why };
         Self { headers, open: Some(Box::new(open)) }
     }
 
@@ -120,27 +119,21 @@ impl Span {
     }
 }
 
-impl Drop for Span {
+/// Of what is inside, so that a span which is not recorded has nothing to do when it goes.
+impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.end();
-        }
-    }
-}
-
-impl Open {
-    fn end(self) {
         let took = rt::now().saturating_duration_since(self.began);
         let start = self.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let why = self.why.or_else(|| thread::panicking().then(|| "panicked".to_owned()));
+        let micros =
+            |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let why = self.why.take().or_else(|| thread::panicking().then(|| "panicked".to_owned()));
         let record = Record {
             id: self.here.span,
             parent: self.parent,
-            links: self.links,
+            links: mem::take(&mut self.links),
             name: self.name.as_str().to_owned(),
-            process: self.process.map(|process| process.as_str().to_owned()),
-            channel: self.channel.map(|channel| channel.as_str().to_owned()),
+            process: self.process.as_ref().map(|process| process.as_str().to_owned()),
+            channel: self.channel.as_ref().map(|channel| channel.as_str().to_owned()),
             start_us: micros(start),
             end_us: micros(start + took),
             status: if why.is_some() { Status::Error } else { Status::Ok },

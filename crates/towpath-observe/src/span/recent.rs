@@ -3,9 +3,8 @@
 //! What always holds: at most [`TRACES_KEPT`] traces of at most [`SPANS_MAX`] spans; a trace goes as a whole, the one that began first to
 //! be recorded before the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::trace::{SpanId, TraceContext, TraceId};
@@ -84,21 +83,28 @@ pub struct Trace {
 
 #[derive(Default)]
 pub(super) struct Recent {
-    /// The one that was recorded first in front. Where spans are looked up by number: none is recorded twice.
-    traces: IndexMap<TraceId, BTreeMap<SpanId, Record>>,
+    /// In the order in which they ended.
+    traces: BTreeMap<TraceId, Vec<Record>>,
+    /// The one that was recorded first in front.
+    order: VecDeque<TraceId>,
     dropped: u64,
 }
 
 impl Recent {
     pub(super) fn put(&mut self, trace: TraceId, span: Record) {
-        if self.traces.len() == TRACES_KEPT && !self.traces.contains_key(&trace) {
-            self.traces.shift_remove_index(0);
-        }
-        let spans = self.traces.entry(trace).or_default();
+        let spans = self.traces.entry(trace).or_insert_with(|| {
+            self.order.push_back(trace);
+            Vec::new()
+        });
         if spans.len() < SPANS_MAX {
-            spans.insert(span.id, span);
+            spans.push(span);
         } else {
             self.dropped += 1;
+        }
+        if self.order.len() > TRACES_KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.traces.remove(&oldest);
         }
     }
 
@@ -107,16 +113,12 @@ impl Recent {
     }
 
     pub(super) fn list(&self, limit: usize) -> Vec<Trace> {
-        self.traces.iter().rev().take(limit).map(|(id, spans)| trace(*id, spans)).collect()
+        self.order.iter().rev().take(limit).filter_map(|id| self.get(*id)).collect()
     }
 
     pub(super) fn get(&self, id: TraceId) -> Option<Trace> {
-        self.traces.get(&id).map(|spans| trace(id, spans))
+        let mut spans = self.traces.get(&id)?.clone();
+        spans.sort_by_key(|span| span.start_us);
+        Some(Trace { trace: id, spans })
     }
-}
-
-fn trace(id: TraceId, spans: &BTreeMap<SpanId, Record>) -> Trace {
-    let mut spans: Vec<Record> = spans.values().cloned().collect();
-    spans.sort_by_key(|span| span.start_us);
-    Trace { trace: id, spans }
 }

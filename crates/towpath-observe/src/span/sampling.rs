@@ -51,7 +51,8 @@ impl Sampling {
         if self.heeds_callers {
             return caller.flags.is_sampled();
         }
-        let low = caller.trace.as_bytes()[9..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let low =
+            caller.trace.as_bytes()[9..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         low < self.below
     }
 }

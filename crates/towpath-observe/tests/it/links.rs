@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use towpath::{Ctx, Receiver, Sender, SharedReceiver, Traced, bounded, rendezvous, rt, scope, select, unbounded};
+use towpath::{
+    Ctx, Receiver, Sender, SharedReceiver, Traced, bounded, rendezvous, rt, scope, select,
+    unbounded,
+};
 use towpath_observe::{
     span::{Record, Sampling, Tracer},
     trace::{SpanId, TraceId},
@@ -40,7 +43,12 @@ async fn merge(tracer: Tracer, mut one: Orders, mut other: Orders, out: Out<u32>
 }
 
 /// One of several, which asks the gateway.
-async fn work(tracer: Tracer, gateway: Gateway<u32, u32>, mut orders: SharedReceiver<Traced<u32>>, out: Out<u32>) {
+async fn work(
+    tracer: Tracer,
+    gateway: Gateway<u32, u32>,
+    mut orders: SharedReceiver<Traced<u32>>,
+    out: Out<u32>,
+) {
     while let Some(order) = orders.recv().await {
         let (span, order) = tracer.receive("work", order);
         let ctx = span.under(&Ctx::root());
@@ -76,8 +84,10 @@ impl Recorded {
         assert!(found.len() <= self.0.len(), "a circle");
         let record = self.0.get(&span).expect("a link leads to a span that was recorded");
         let parent = record.parent.map(|parent| (span.0, parent));
-        let before: Vec<_> =
-            parent.into_iter().chain(record.links.iter().map(|link| (link.trace, link.span))).collect();
+        let before: Vec<_> = parent
+            .into_iter()
+            .chain(record.links.iter().map(|link| (link.trace, link.span)))
+            .collect();
         if before.is_empty() {
             found.insert(span);
         }
@@ -99,16 +109,17 @@ async fn run(tracer: &Tracer) -> BTreeMap<(TraceId, SpanId), u32> {
         let (to_store, answers) = unbounded();
         let (to_last, mut last) = rendezvous::<Traced<Vec<u32>>>();
         let served = tracer.clone();
-        let gateway = Gateway::start(&s, "gateway", Options::new(2), move |call: Call<u32, u32>| {
-            let tracer = served.clone();
-            async move {
-                let span = tracer.span("handle", call.ctx());
-                let answer = call.request() + 100;
-                rt::spawn(async {}).await.expect("a task of nothing");
-                drop(span);
-                call.answer(answer);
-            }
-        });
+        let gateway =
+            Gateway::start(&s, "gateway", Options::new(2), move |call: Call<u32, u32>| {
+                let tracer = served.clone();
+                async move {
+                    let span = tracer.span("handle", call.ctx());
+                    let answer = call.request() + 100;
+                    rt::spawn(async {}).await.expect("a task of nothing");
+                    drop(span);
+                    call.answer(answer);
+                }
+            });
         let mut sources = Vec::new();
         for (source, out) in [(0, to_one), (1, to_other)] {
             let tracer = tracer.clone();
@@ -123,7 +134,10 @@ async fn run(tracer: &Tracer) -> BTreeMap<(TraceId, SpanId), u32> {
                 Ok::<_, towpath::SendError<Traced<u32>>>(entered)
             }));
         }
-        s.spawn("merge", { let tracer = tracer.clone(); move |_| merge(tracer, one, other, to_work) });
+        s.spawn("merge", {
+            let tracer = tracer.clone();
+            move |_| merge(tracer, one, other, to_work)
+        });
         let orders = orders.into_shared();
         for _ in 0..2 {
             let (tracer, gateway) = (tracer.clone(), gateway.clone());
@@ -131,7 +145,10 @@ async fn run(tracer: &Tracer) -> BTreeMap<(TraceId, SpanId), u32> {
             s.spawn("worker", move |_| work(tracer, gateway, orders, out));
         }
         drop((to_store, orders));
-        s.spawn("store", { let tracer = tracer.clone(); move |_| store(tracer, answers, to_last) });
+        s.spawn("store", {
+            let tracer = tracer.clone();
+            move |_| store(tracer, answers, to_last)
+        });
         let mut stored = Vec::new();
         while let Some(batch) = last.recv().await {
             let (_span, batch) = tracer.receive("last", batch);
@@ -157,7 +174,9 @@ async fn every_message_can_be_followed_back_to_where_it_entered() {
     let recorded = Recorded::of(&tracer);
     let messages = 2 * EACH as usize;
     assert_eq!(entered.len(), messages);
-    for (name, spans) in [("source", messages), ("merge", messages), ("work", messages), ("handle", messages)] {
+    for (name, spans) in
+        [("source", messages), ("merge", messages), ("work", messages), ("handle", messages)]
+    {
         assert_eq!(recorded.count(name), spans, "{name}");
     }
     let mut found = BTreeSet::new();

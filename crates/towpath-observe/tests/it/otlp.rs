@@ -12,7 +12,9 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse},
+    collector::trace::v1::{
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+    },
     common::v1::{KeyValue, any_value::Value},
     trace::v1::Span,
 };
@@ -60,7 +62,10 @@ impl Collector {
                     written.lock().unwrap().push(request);
                     let (status, field, body) =
                         answers.lock().unwrap().pop_front().unwrap_or((200, "x: y", Vec::new()));
-                    let head = format!("HTTP/1.1 {status} Such\r\n{field}\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let head = format!(
+                        "HTTP/1.1 {status} Such\r\n{field}\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
                     let to = stream.get_mut();
                     if to.write_all(head.as_bytes()).and_then(|()| to.write_all(&body)).is_err() {
                         break;
@@ -171,7 +176,9 @@ fn a_span_arrives_with_all_that_is_known_of_it() {
     assert_eq!(attribute(&cooked.attributes, "towpath.channel"), Some("orders"));
     let status = cooked.status.as_ref().unwrap();
     assert_eq!((status.code, status.message.as_str()), (2, "burnt"));
-    assert!(cooked.start_time_unix_nano <= cooked.end_time_unix_nano && cooked.start_time_unix_nano > 0);
+    assert!(
+        cooked.start_time_unix_nano <= cooked.end_time_unix_nano && cooked.start_time_unix_nano > 0
+    );
     assert!(find("intake").parent_span_id.is_empty());
     let links: Vec<_> = find("store").links.iter().map(|link| link.span_id.clone()).collect();
     assert_eq!(links, [root.span, cook.span].map(|span| span.as_bytes().to_vec()));
@@ -195,7 +202,11 @@ fn whoever_ends_a_span_never_waits_and_what_does_not_fit_is_counted() {
 #[test]
 fn a_busy_collector_is_asked_again_and_gets_all_once() {
     let busy = |status, field| (status, field, Vec::new());
-    let collector = Collector::answering(vec![busy(503, "x: y"), busy(429, "retry-after: 0"), busy(502, "x: y")]);
+    let collector = Collector::answering(vec![
+        busy(503, "x: y"),
+        busy(429, "retry-after: 0"),
+        busy(502, "x: y"),
+    ]);
     let exporter = exporting(collector.options().batch(2, Duration::from_secs(60)), |tracer| {
         for name in ["one", "two", "three"] {
             drop(tracer.root(name));
@@ -213,7 +224,8 @@ fn a_busy_collector_is_asked_again_and_gets_all_once() {
 
 #[test]
 fn what_a_collector_refuses_is_not_sent_again() {
-    let partial = ExportTracePartialSuccess { rejected_spans: 1, error_message: "too old".to_owned() };
+    let partial =
+        ExportTracePartialSuccess { rejected_spans: 1, error_message: "too old".to_owned() };
     let partial = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
     let collector = Collector::answering(vec![(400, "x: y", Vec::new()), (200, "x: y", partial)]);
     let exporter = exporting(collector.options().batch(2, Duration::from_secs(60)), |tracer| {
@@ -237,7 +249,8 @@ fn a_collector_that_is_not_there_is_given_up_and_does_not_hold_up_the_end() {
     assert_eq!(outcome(&exporter, "given_up"), 3);
     // What cannot be a request is not tried again.
     let options = Options::new("test").endpoint("nonsense").pause(Duration::from_secs(600));
-    let exporter = exporting(options.batch(1, Duration::ZERO), |tracer| drop(tracer.root("intake")));
+    let exporter =
+        exporting(options.batch(1, Duration::ZERO), |tracer| drop(tracer.root("intake")));
     assert_eq!(outcome(&exporter, "refused") + outcome(&exporter, "given_up"), 1);
 }
 
@@ -277,7 +290,9 @@ fn rotel() -> Option<PathBuf> {
 #[test]
 fn a_real_collector_takes_all_and_hands_it_on() {
     let Some(rotel) = rotel() else {
-        println!("skipped: no collector; `pip download rotel`, and TOWPATH_ROTEL is to name its rotel-agent");
+        println!(
+            "skipped: no collector; `pip download rotel`, and TOWPATH_ROTEL is to name its rotel-agent"
+        );
         return;
     };
     let behind = Collector::answering(Vec::new());
@@ -285,8 +300,21 @@ fn a_real_collector_takes_all_and_hands_it_on() {
     let (http, grpc) = (free(), free());
     let to = format!("http://{}", behind.at);
     let agent = Command::new(rotel)
-        .args(["start", "--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()])
-        .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http", "--otlp-exporter-endpoint", &to])
+        .args([
+            "start",
+            "--otlp-http-endpoint",
+            &http.to_string(),
+            "--otlp-grpc-endpoint",
+            &grpc.to_string(),
+        ])
+        .args([
+            "--exporter",
+            "otlp",
+            "--otlp-exporter-protocol",
+            "http",
+            "--otlp-exporter-endpoint",
+            &to,
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -314,7 +342,8 @@ fn a_real_collector_takes_all_and_hands_it_on() {
     let spans: Vec<Span> = behind.requests().iter().flat_map(Request::spans).collect();
     assert_eq!(spans.len(), 2 * TRACES);
     for cook in spans.iter().filter(|span| span.name == "cook") {
-        let parent = |span: &&Span| span.span_id == cook.parent_span_id && span.trace_id == cook.trace_id;
+        let parent =
+            |span: &&Span| span.span_id == cook.parent_span_id && span.trace_id == cook.trace_id;
         assert_eq!(spans.iter().filter(parent).count(), 1);
     }
 }

@@ -120,7 +120,10 @@ fn the_last_traces_are_kept_and_shown_as_json() {
     let cook_id = cook.context().unwrap().span;
     drop(root);
     drop(cook.on("orders"));
-    let store = tracer.linked("store", [&TraceContext::of(&Ctx::root()).map_or(Headers::none(), |_| unreachable!())]);
+    let store = tracer.linked(
+        "store",
+        [&TraceContext::of(&Ctx::root()).map_or(Headers::none(), |_| unreachable!())],
+    );
     assert!(!store.is_recorded());
 
     let recent = tracer.recent(usize::MAX);
@@ -132,7 +135,14 @@ fn the_last_traces_are_kept_and_shown_as_json() {
         json!({"id": id, "parent": parent, "links": [], "name": name, "process": null,
             "channel": channel, "start_us": record.start_us, "end_us": record.end_us, "status": status})
     };
-    let mut cooked = span(cook_id.to_string(), Some(root_id.to_string()), second, "cook", Some("orders"), "error");
+    let mut cooked = span(
+        cook_id.to_string(),
+        Some(root_id.to_string()),
+        second,
+        "cook",
+        Some("orders"),
+        "error",
+    );
     cooked["why"] = json!("burnt");
     assert_eq!(
         serde_json::to_value(&recent[0]).unwrap(),

@@ -94,7 +94,14 @@ pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
     struct Unseen;
     impl Visible for Unseen {
         fn filling(&self) -> Filling {
-            Filling { capacity: None, queued: 0, senders: 0, receivers: 0, positions: (0, 0), totals: (0, 0) }
+            Filling {
+                capacity: None,
+                queued: 0,
+                senders: 0,
+                receivers: 0,
+                positions: (0, 0),
+                totals: (0, 0),
+            }
         }
 
         fn look(&self, _: &mut Vec<(Side, Parked)>) {}
