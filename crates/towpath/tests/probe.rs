@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -19,7 +19,6 @@ use towpath::{
     },
     process::{Name, Process},
     rendezvous, scope, select, select_blocking,
-    supervisor::{Backoff, OnExit, Strategy, Supervisor},
     sync::{Mutex as Lock, Notify, Semaphore},
     unbounded,
 };
@@ -33,7 +32,6 @@ struct Books {
     seen: Vec<(Option<String>, Operation, String, Vec<Arm>)>,
     living: BTreeMap<u64, String>,
     spawned: Vec<(String, Option<String>, bool)>,
-    restarted: Vec<String>,
     exits: Vec<(String, Exit)>,
     channels: BTreeMap<ResourceId, String>,
     attached: Vec<(String, Option<usize>)>,
@@ -52,8 +50,6 @@ impl Books {
 static BOOKS: Mutex<Option<Books>> = Mutex::new(None);
 /// The probe uses channels itself.
 static MEDDLES: AtomicBool = AtomicBool::new(false);
-/// After each wait it is told of, the probe passes over so many.
-static SKIPS: AtomicU32 = AtomicU32::new(0);
 
 struct Keeper;
 
@@ -80,7 +76,6 @@ impl Probe for Keeper {
     }
 
     fn park(&self, wait: &Parked<'_>) {
-        probe::skip_waits(SKIPS.load(Ordering::Relaxed));
         if MEDDLES.load(Ordering::Relaxed) {
             meddle();
         }
@@ -110,9 +105,6 @@ impl Probe for Keeper {
         let by = spawned.by.map(|process| process.name().to_string());
         Self::write(|books| {
             books.spawned.push((name.clone(), by, spawned.thread));
-            if spawned.again {
-                books.restarted.push(name.clone());
-            }
             let before = books.living.insert(id, name);
             books.check(before.is_none(), || format!("{id} was started already"));
         });
@@ -697,57 +689,5 @@ fn stress_every_park_is_followed_by_one_unpark() {
                 assert!(times > Some(0), "no {operation:?} {how:?}: {:?}", books.waits);
             }
         }
-    });
-}
-
-#[test]
-fn a_probe_that_counts_one_wait_for_many_is_told_of_one_in_many() {
-    let _turn = alone();
-    /// Waits of one thread, each of which ends.
-    fn waits(times: usize) {
-        let (tx, mut rx) = rendezvous::<usize>();
-        for _ in 0..times {
-            let mut receiving = pin!(rx.recv());
-            assert!(poll_once(receiving.as_mut()).is_pending());
-            tx.try_send(1).unwrap();
-            assert_eq!(poll_once(receiving), Poll::Ready(Some(1)));
-        }
-    }
-    SKIPS.store(4, Ordering::Relaxed);
-    waits(20);
-    // Another thread has a count of its own.
-    std::thread::spawn(|| waits(1)).join().unwrap();
-    ended(Operation::Recv, Unpark::Done, 5);
-    SKIPS.store(0, Ordering::Relaxed);
-    probe::skip_waits(0);
-    waits(3);
-    ended(Operation::Recv, Unpark::Done, 8);
-}
-
-#[test]
-fn a_start_after_the_first_is_told_as_such() {
-    let _turn = alone();
-    let runtime = runtime();
-    runtime.block_on(async {
-        let runs = Arc::new(AtomicU32::new(0));
-        let counted = runs.clone();
-        let body = move |_: Ctx, (): &mut ()| {
-            let run = counted.fetch_add(1, Ordering::Relaxed);
-            async move { if run < 2 { Err(BoxError::from("again")) } else { Ok(()) } }
-        };
-        let keeper = Supervisor::new("keeper", Strategy::OneForOne);
-        let mut keeper = keeper.with_backoff(Backoff::NONE);
-        keeper.child("fragile", OnExit::RestartOnFailure, (), body);
-        keeper.run(&Ctx::root()).await.unwrap();
-        assert_eq!(runs.load(Ordering::Relaxed), 3);
-    });
-    drop(runtime);
-    all_closed();
-    read(|books| {
-        let starts = books.spawned.iter().filter(|(name, ..)| name == "fragile").count();
-        assert_eq!(
-            (starts, books.restarted.as_slice()),
-            (3, &["fragile", "fragile"].map(str::to_owned)[..])
-        );
     });
 }
