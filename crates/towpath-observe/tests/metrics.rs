@@ -508,3 +508,35 @@ fn where_waits_are_rare_each_is_timed_also_those_at_one_moment() {
     // Each task waits in each round, and once more at the end.
     assert_eq!(count, ((ROUNDS + 1) * TASKS) as f64);
 }
+
+#[test]
+fn a_channel_that_nobody_saw_is_counted_all_the_same() {
+    metrics();
+    let total = |seen: &Scrape, what: &str| {
+        seen.find(&format!("towpath_channel_{what}_total"), r#"channel="brief/orders""#)
+            .unwrap_or(0.0)
+    };
+    let mut before = 0.0;
+    for round in 1..=20 {
+        let (tx, mut rx) = unbounded::<u32>();
+        let tx = tx.named("brief/orders");
+        (0..5).for_each(|order| tx.try_send(order).unwrap());
+        // Sometimes a scrape sees it, sometimes not; it may also come between the two ends.
+        if round % 3 == 0 {
+            before = total(&Scrape::now(), "sends");
+        }
+        drop(tx);
+        if round % 4 == 0 {
+            assert!(total(&Scrape::now(), "sends") >= before);
+        }
+        while rx.try_recv().is_ok() {}
+        drop(rx);
+        if round % 5 == 0 {
+            let seen = Scrape::now();
+            assert_eq!(
+                (total(&seen, "sends"), total(&seen, "receives")),
+                (5.0 * f64::from(round), 5.0 * f64::from(round))
+            );
+        }
+    }
+}

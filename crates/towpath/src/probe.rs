@@ -38,7 +38,8 @@
 //!   between is not told. A wait is leaked, and never over, when its future is ([`std::mem::forget`]).
 //! - [`spawn`](Probe::spawn) and [`exit`](Probe::exit) of each process of a scope, supervisor or network.
 //! - [`attach`](Probe::attach) of a channel or lock that gets a [name](crate::Sender::named), and
-//!   [`detach`](Probe::detach) when the lock or the channel's last end has gone.
+//!   [`detach`](Probe::detach) when the lock or the channel's last end has gone; before that [`finish`](Probe::finish) says what went
+//!   through the channel.
 //!
 //! What began before the probe was installed is not told when it ends.
 //!
@@ -78,6 +79,11 @@ pub trait Probe: Send + Sync {
         let _ = thing;
     }
 
+    /// Nobody has an end of that channel any more: what went through it. [`detach`](Self::detach) follows.
+    fn finish(&self, channel: &Finished<'_>) {
+        let _ = channel;
+    }
+
     /// Nobody has an end of that channel any more, or the lock has gone. Its number may soon be that of another.
     fn detach(&self, thing: ResourceId, name: &Name) {
         let _ = (thing, name);
@@ -109,6 +115,9 @@ macro_rules! through {
         $(impl<P: Probe + ?Sized> Probe for $pointer {
             fn attach(&self, thing: &Attached<'_>) {
                 (**self).attach(thing);
+            }
+            fn finish(&self, channel: &Finished<'_>) {
+                (**self).finish(channel);
             }
             fn detach(&self, thing: ResourceId, name: &Name) {
                 (**self).detach(thing, name);
@@ -143,6 +152,20 @@ pub struct Attached<'a> {
     pub thing: Thing,
     /// Of a channel, how many messages may be queued: 0 for a rendezvous, `None` if unbounded. `None` for all others.
     pub capacity: Option<usize>,
+}
+
+/// A channel whose last end has gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Finished<'a> {
+    /// Its number, which may soon be that of another.
+    pub id: ResourceId,
+    /// Its name.
+    pub name: &'a Name,
+    /// Messages that went in.
+    pub sent: u64,
+    /// Messages that came out. Those that were dropped with the last receiver are among them.
+    pub received: u64,
 }
 
 /// What can have a name.
@@ -459,6 +482,12 @@ pub(crate) fn unpark(wait: Waiting, how: Unpark) {
 #[must_use]
 pub(crate) fn attach(id: ResourceId, name: &Name, thing: Thing, capacity: Option<usize>) -> bool {
     begin(|probe| probe.attach(&Attached { id, name, thing, capacity }))
+}
+
+#[cfg(not(towpath_loom))]
+#[cold]
+pub(crate) fn finish(id: ResourceId, name: &Name, sent: u64, received: u64) {
+    tell(|probe| probe.finish(&Finished { id, name, sent, received }));
 }
 
 #[cfg(not(towpath_loom))]

@@ -11,11 +11,14 @@ use std::{
 };
 
 use towpath::{
-    BoxError, Ctx,
-    probe::{self, Parked, Probe, Spawned, Unparked, WaitId},
+    BoxError, Ctx, bounded,
+    probe::{self, Finished, Parked, Probe, Spawned, Unparked, WaitId},
     rendezvous,
     supervisor::{Backoff, OnExit, Strategy, Supervisor},
+    unbounded,
 };
+
+const PLACES: usize = 8;
 
 /// What was told.
 #[derive(Default)]
@@ -23,6 +26,8 @@ struct Books {
     open: BTreeMap<WaitId, String>,
     ended: usize,
     wrong: usize,
+    /// Name, sent, received.
+    finished: Vec<(String, u64, u64)>,
     /// Name, and whether it was a start after the first.
     starts: Vec<(String, bool)>,
 }
@@ -48,6 +53,11 @@ impl Probe for Keeper {
             Some(at) if at == wait.at.to_string() => books.ended += 1,
             _ => books.wrong += 1,
         });
+    }
+
+    fn finish(&self, channel: &Finished<'_>) {
+        let Finished { name, sent, received, .. } = channel;
+        books(|books| books.finished.push((name.to_string(), *sent, *received)));
     }
 
     fn spawn(&self, spawned: &Spawned<'_>) {
@@ -135,4 +145,17 @@ fn a_start_after_the_first_is_told_as_such() {
     let fragile = |again| ("fragile".to_owned(), again);
     books(|books| assert_eq!(books.starts, [fragile(false), fragile(true), fragile(true)]));
     assert_eq!(runs.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_channel_that_goes_says_what_went_through_it() {
+    let _turn = alone();
+    for (tx, mut rx) in [rendezvous::<u32>(), bounded(PLACES), unbounded()] {
+        let tx = tx.named("orders");
+        let sender =
+            std::thread::spawn(move || (0..3).for_each(|order| tx.send_blocking(order).unwrap()));
+        while rx.recv_blocking().is_some() {}
+        sender.join().unwrap();
+    }
+    books(|books| assert_eq!(books.finished, ["orders"; 3].map(|name| (name.to_owned(), 3, 3))));
 }

@@ -26,8 +26,9 @@
 //! `towpath-bench observe` measures it; docs/bench.md has the numbers.
 //!
 //! # What the numbers mean
-//! - A channel or process that has gone leaves its counters: they go on when another of that name comes, and do not go back. What a channel did
-//!   after the last scrape that saw it is not known. Names are kept for 4096 that have gone, the others are `(others)`.
+//! - A channel or process that has gone leaves its counters: they go on when another of that name comes, and do not go back. (Without the
+//!   probe it is not known what a channel did after the last scrape that saw it.) Names are kept for 4096 that have gone, the others
+//!   are `(others)`. What is in a channel when its last receiver goes is dropped, and counts as received.
 //! - [Wait times](families::CHANNEL_SEND_WAIT) are those of operations that had to wait. A channel on which nobody waited has none.
 //! - [Busy](families::PROCESS_BUSY) is the time not [blocked](families::PROCESS_BLOCKED). Where waits are millions a second, both are estimates, right on
 //!   average. A wait behind such a burst that is shorter than the time between two scrapes may be taken for busy.
@@ -44,7 +45,7 @@ use std::{
     time::Duration,
 };
 
-use towpath::{observe, probe, rt, waitfor::Options};
+use towpath::{probe, rt, waitfor::Options};
 
 pub use self::{
     families::{Family, Kind},
@@ -135,7 +136,7 @@ impl Metrics {
         let mut state = self.state();
         let began = rt::now();
         let State { memory, options, took } = &mut *state;
-        memory.scrape(observe::snapshot(), began, &self.shared.books, options, &mut samples);
+        memory.scrape(began, &self.shared.books, options, &mut samples);
         samples.put(&families::SCRAPE, &[], *took);
         for source in sources.iter().filter_map(Weak::upgrade) {
             source.collect(&mut samples);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use towpath::{
+    observe,
     process::Name,
     waitfor::{Arm, Channel, Grade, Kind, Options, ProcessId, ResourceId, Snapshot, State, Wait},
 };
@@ -15,7 +16,7 @@ use towpath::{
 use super::{
     families,
     source::Samples,
-    waits::{Books, Known, On, Spent, locked},
+    waits::{Books, Finished, Known, On, Spent, Totals, locked},
 };
 
 /// Scrapes of which it is remembered how many messages had been sent by then: for the age of the oldest message.
@@ -26,17 +27,12 @@ const SCRAPES_KEPT: usize = 64;
 /// What is remembered of a channel.
 struct Seen {
     name: Name,
+    /// The last scrape did not find it. Who has gone says so, perhaps after this.
+    missed: bool,
     sent: u64,
     received: u64,
     /// When so many had been sent, the earliest first: those since the oldest message was seen.
     history: VecDeque<(Instant, u64)>,
-}
-
-/// Messages in and out of channels that have gone.
-#[derive(Default)]
-struct Totals {
-    sent: u64,
-    received: u64,
 }
 
 /// What is remembered from scrape to scrape.
@@ -49,16 +45,18 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Collects what `seen` shows.
+    /// Collects what the program shows now.
     pub(super) fn scrape(
         &mut self,
-        seen: Snapshot,
         now: Instant,
         books: &Books,
         options: &Options,
         to: &mut Samples,
     ) {
-        self.channels(&seen, now, books, to);
+        // In this order: who goes in between is missed now, and counted by the next scrape.
+        let finished = books.take_finished();
+        let seen = observe::snapshot();
+        self.channels(finished, &seen, now, books, to);
         let states = states(&seen);
         for (state, count) in states {
             to.put(&families::PROCESSES, &[state], count);
@@ -73,7 +71,14 @@ impl Memory {
         self.last = Some(now);
     }
 
-    fn channels(&mut self, seen: &Snapshot, now: Instant, books: &Books, to: &mut Samples) {
+    fn channels(
+        &mut self,
+        finished: Finished,
+        seen: &Snapshot,
+        now: Instant,
+        books: &Books,
+        to: &mut Samples,
+    ) {
         let channels: BTreeMap<ResourceId, (&str, &Channel)> = seen
             .resources
             .iter()
@@ -82,7 +87,7 @@ impl Memory {
                 _ => None,
             })
             .collect();
-        self.forget(&channels);
+        self.forget(finished, &channels);
         let mut load = BTreeMap::new();
         let mut head_age: BTreeMap<&str, Duration> = BTreeMap::new();
         for (id, &(name, channel)) in &channels {
@@ -103,6 +108,7 @@ impl Memory {
             if let (Some(sent), Some(received)) = (channel.sent, channel.received) {
                 let kept = self.channels.here.entry(*id).or_insert_with(|| Seen {
                     name: name.to_owned().into(),
+                    missed: false,
                     sent: 0,
                     received: 0,
                     history: VecDeque::new(),
@@ -113,6 +119,10 @@ impl Memory {
                 to.put(&families::CHANNEL_SENDS, one, sent);
                 to.put(&families::CHANNEL_RECEIVES, one, received);
             }
+        }
+        for missed in self.channels.here.values().filter(|seen| seen.missed) {
+            to.put(&families::CHANNEL_SENDS, &[&missed.name], missed.sent);
+            to.put(&families::CHANNEL_RECEIVES, &[&missed.name], missed.received);
         }
         for (name, gone) in &self.channels.gone {
             to.put(&families::CHANNEL_SENDS, &[name], gone.sent);
@@ -137,17 +147,25 @@ impl Memory {
         waited(books, &channels, to);
     }
 
-    /// Keeps the totals of channels that are there no more, or whose place another has.
-    fn forget(&mut self, channels: &BTreeMap<ResourceId, (&str, &Channel)>) {
-        let again = |id: &ResourceId, seen: &Seen| {
+    /// Keeps the totals of channels that are there no more, or whose place another has. `finished` have said what went through them, as of
+    /// a moment before `channels` were looked at.
+    fn forget(&mut self, finished: Finished, channels: &BTreeMap<ResourceId, (&str, &Channel)>) {
+        for id in finished.here.keys() {
+            self.channels.here.remove(id);
+        }
+        for (name, totals) in finished.gone {
+            self.channels.gone(&name).add(totals);
+        }
+        let gone = self.channels.here.extract_if(.., |id, seen| {
             let channel = channels.get(id).map(|(_, channel)| channel);
-            channel.is_some_and(|channel| channel.sent >= Some(seen.sent))
-        };
-        let gone = self.channels.here.extract_if(.., |id, seen| !again(id, seen));
+            match channel {
+                Some(channel) => channel.sent < Some(seen.sent),
+                None => std::mem::replace(&mut seen.missed, true),
+            }
+        });
         for (_, seen) in gone.collect::<Vec<_>>() {
-            let total = self.channels.gone(&seen.name);
-            total.sent += seen.sent;
-            total.received += seen.received;
+            let Seen { name, sent, received, .. } = seen;
+            self.channels.gone(&name).add(Totals { sent, received });
         }
     }
 
@@ -195,6 +213,7 @@ impl Memory {
 impl Seen {
     /// Notes how things stand. The answer is for how long the oldest message has been there at least.
     fn look(&mut self, sent: u64, received: u64, now: Instant) -> Duration {
+        self.missed = false;
         (self.sent, self.received) = (sent, received);
         if self.history.back().is_none_or(|(_, before)| *before != sent) {
             self.history.push_back((now, sent));

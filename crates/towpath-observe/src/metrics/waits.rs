@@ -54,6 +54,9 @@ const TIMED_MAX: usize = 1 << 20;
 /// [`OTHERS`].
 pub(super) const NAMES_MAX: usize = 4096;
 
+/// Channels of which it is known that they have gone since the last scrape; more can only be where nobody scrapes for long.
+const FINISHED_MAX: usize = 1 << 16;
+
 /// The name for those that are too many.
 pub(super) const OTHERS: &str = "(others)";
 
@@ -262,9 +265,27 @@ impl<K, V, G: Default> Known<K, V, G> {
 pub(super) type Channels = Known<ResourceId, Arc<Lines>, [Counts; 2]>;
 pub(super) type Processes = Known<u64, Arc<Times>, Spent>;
 
+/// Messages in and out of channels that have gone.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Totals {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.received += more.received;
+    }
+}
+
+/// Channels that have gone since the last scrape: which, and what went through those with the same name.
+pub(super) type Finished = Known<ResourceId, (), Totals>;
+
 /// What the probe has seen, for the scrapes to read.
 #[derive(Default)]
 pub(super) struct Books {
+    finished: Mutex<Finished>,
     waits: [Mutex<BTreeMap<WaitId, Timed>>; SHARDS],
     pub(super) channels: RwLock<Channels>,
     pub(super) processes: RwLock<Processes>,
@@ -334,6 +355,11 @@ impl Books {
             let lines = || Arc::new(Lines { told, ..Lines::default() });
             locked!(self.channels.write()).here.entry(id).or_insert_with(lines);
         }
+    }
+
+    /// Those that have gone since this was asked.
+    pub(super) fn take_finished(&self) -> Finished {
+        std::mem::take(&mut *locked!(self.finished.lock()))
     }
 
     /// Counts what those have waited so far who still wait.
@@ -431,6 +457,16 @@ impl Probe for WaitProbe {
     fn attach(&self, thing: &Attached<'_>) {
         if thing.thing == Thing::Channel {
             self.books.attach(thing.id, true);
+        }
+    }
+
+    fn finish(&self, channel: &probe::Finished<'_>) {
+        let mut finished = locked!(self.books.finished.lock());
+        let totals = Totals { sent: channel.sent, received: channel.received };
+        finished.gone(channel.name).add(totals);
+        // Where nobody scrapes, nobody has seen them.
+        if finished.here.len() < FINISHED_MAX {
+            finished.here.insert(channel.id, ());
         }
     }
 

@@ -81,7 +81,7 @@ pub(super) fn visible<T: Send + 'static>(channel: &Arc<Chan<T>>) -> Shown {
 #[inline]
 pub(super) fn forget<T>(channel: &Arc<Chan<T>>) {
     if Arc::weak_count(channel) > 0 {
-        observe::forget_channel(channel.id());
+        observe::forget_channel(channel.id(), channel.filling().totals);
     }
 }
 
