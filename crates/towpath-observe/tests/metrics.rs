@@ -345,8 +345,8 @@ fn a_million_waits_are_counted_by_a_part_of_them() {
     // Between every second and every message somebody waits; what was not timed is counted by what was.
     let rounds = ROUNDS as f64;
     assert!((0.4 * rounds..2.5 * rounds).contains(&total("count")), "{}", total("count"));
-    // Two sides, and no wait of either longer than all of it, but that one may stand for 32.
-    assert!(total("sum") > 0.0 && total("sum") < 34.0 * took, "{} in {took}", total("sum"));
+    // Two sides, and no wait of either longer than all of it, but that one may stand for 64.
+    assert!(total("sum") > 0.0 && total("sum") < 66.0 * took, "{} in {took}", total("sum"));
 }
 
 #[test]

@@ -20,7 +20,7 @@
 //!
 //! # What it costs
 //! - Nothing for a message that does not wait: a channel's totals are its positions, read at the scrape.
-//! - With the probe: a clock, twice, for an operation that waits; where waits are frequent for one in up to 32, which counts for all.
+//! - With the probe: a clock, twice, for an operation that waits; where waits are frequent for one in up to 64, which counts for all.
 //! - A scrape takes a [snapshot](towpath::observe::snapshot()) and its analysis: some milliseconds for thousands of processes.
 //!
 //! `towpath-bench observe` measures it; docs/bench.md has the numbers.

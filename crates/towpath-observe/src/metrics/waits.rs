@@ -39,9 +39,9 @@ const EVERY: Duration = Duration::from_micros(100);
 /// What a thread may save of that: so many waits at one moment are timed each, as when a network of that size starts.
 const SAVED_MAX: Duration = EVERY.saturating_mul(256);
 
-/// Waits that one timed wait stands for, at most: so many are at most missed when a burst ends. With 128 two tasks that do nothing but play
-/// ping-pong would lose half a percent to the probe, with 32 two.
-const STANDS_FOR_MAX: u32 = 32;
+/// Waits that one timed wait stands for, at most: so many are at most missed when a burst ends. With 32 two tasks that do nothing but play
+/// ping-pong would lose eight percent to the probe, with 128 one or two.
+const STANDS_FOR_MAX: u32 = 64;
 
 /// Waits that are timed at once; more of them only cost memory, a hundred bytes each.
 ///
