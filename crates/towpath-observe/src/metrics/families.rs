@@ -127,12 +127,15 @@ families! {
     DEAD_LETTERS = Gauge "towpath_dead_letters_kept" ["process"] "Dead letters that are kept";
     DEAD_LETTERS_TAKEN = Counter "towpath_dead_letters_total" ["process", "cause"] "Messages that became dead letters";
     DEAD_LETTERS_REPLAYED = Counter "towpath_dead_letters_replayed_total" ["process"] "Dead letters that were sent again";
-    /// States as [`show`](https://docs.rs/towpath-patterns) names them; `quarantined`, `dead_lettered` and `orphaned` wait for a person.
+    ///
+    /// `forward`, `back`, `paused`; and `quarantined`, `dead_lettered`, `orphaned`, which wait for a person.
     SAGAS = Gauge "towpath_sagas" ["process", "state"] "Sagas by state";
     SAGA_ENDED = Counter "towpath_sagas_ended_total" ["process", "outcome"] "Sagas that have ended";
     SAGA_OLDEST = Gauge "towpath_saga_oldest_seconds" ["process"] "Age of the oldest saga that has not ended";
     MACHINES = Gauge "towpath_machine_instances" ["process", "state"] "State machines by state";
     MACHINE_EVENTS = Counter "towpath_machine_events_total" ["process", "outcome"] "Events by what became of them";
+    ///
+    /// `answered`, `overloaded`, `late`, `left`, `died`, `stopped`: as the gateway's `Refused` says, in lower case.
     GATEWAY_CALLS = Counter "towpath_gateway_calls_total" ["process", "outcome"] "Calls by how they ended";
     GATEWAY_WAITING = Gauge "towpath_gateway_waiting" ["process"] "Calls that wait for a worker";
     GATEWAY_IN_HAND = Gauge "towpath_gateway_in_hand" ["process"] "Calls that workers have in hand";
