@@ -16,6 +16,7 @@ mod ci;
 mod lint;
 mod loom;
 mod mutants;
+mod ops;
 mod session;
 mod ship;
 mod sim;
@@ -55,6 +56,8 @@ enum Command {
     Spin(spin::Options),
     /// Turn seeded mistakes on one by one and see that the tests notice
     Mutants(mutants::Options),
+    /// Check alert rules, and that each fires where it should (needs promtool)
+    Ops,
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Tsan(options) => tsan::run(&mut session, &options),
         Command::Spin(options) => spin::run(&mut session, &options),
         Command::Mutants(options) => mutants::run(&mut session, &options),
+        Command::Ops => ops::run(&mut session),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),

@@ -28,8 +28,11 @@ pub mod check;
 mod command;
 mod component;
 mod components;
+mod expr;
 pub mod facet;
 pub mod file;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod home;
 mod line;
 pub mod node;
@@ -41,6 +44,7 @@ pub mod testing;
 
 pub use command::main;
 pub use component::{Component, Need, NoOptions, Port, Registry};
+pub use expr::{Expr, NoValue, NotAnExpr};
 pub use facet::Facet;
 pub use home::{Home, Setup, Site, Trouble};
 pub use line::Tap;

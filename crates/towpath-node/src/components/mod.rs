@@ -3,14 +3,25 @@
 mod copy;
 mod dead_letters;
 mod dispatch;
+pub(crate) mod file;
+mod filter;
+pub(crate) mod http;
+pub(crate) mod http_out;
 mod key;
+mod limit;
 mod load;
 mod log;
 mod machine;
 mod matching;
-mod saga;
+
+mod map;
+mod metrics;
+mod retry;
+mod route;mod saga;
 mod service;
 mod tell;
+mod timer;
+mod write;
 
 use crate::component::Registry;
 
@@ -21,11 +32,22 @@ impl Registry {
             .with(copy::component())
             .with(dead_letters::component())
             .with(dispatch::component())
+            .with(file::component())
+            .with(filter::component())
+            .with(http::component())
+            .with(http_out::component())
+            .with(limit::component())
             .with(load::component())
             .with(log::component())
             .with(machine::component())
             .with(matching::component())
-            .with(saga::component())
+
+            .with(map::component())
+            .with(metrics::component())
+            .with(retry::component())
+            .with(route::component())            .with(saga::component())
             .with(service::component())
+            .with(timer::component())
+            .with(write::component())
     }
 }

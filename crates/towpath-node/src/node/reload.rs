@@ -322,7 +322,12 @@ fn starts(seat: &Seat) -> u64 {
 }
 
 /// Lets a process finish what it has taken.
-async fn let_go(node: &Node, seat: &Seat, is_source: bool, within: Duration) -> Result<(), String> {
+pub(super) async fn let_go(
+    node: &Node,
+    seat: &Seat,
+    is_source: bool,
+    within: Duration,
+) -> Result<(), String> {
     if is_source {
         seat.stop();
     }
@@ -352,7 +357,7 @@ fn finish(next: &mut Generation, finished: &[String]) {
 }
 
 /// The order in which each process can still get rid of what it has: who sends before who receives. In a circle the file's order.
-fn sources_first(now: &Generation) -> Vec<usize> {
+pub(super) fn sources_first(now: &Generation) -> Vec<usize> {
     let graph = &now.plan.graph;
     let count = graph.processes.len();
     let mut feeds = vec![Vec::new(); count];

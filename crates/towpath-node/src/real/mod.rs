@@ -1,5 +1,8 @@
 //! The real machine: a runtime and its signals. Nothing else in this crate knows them.
 
+pub(crate) mod http;
+pub(crate) mod http_out;
+
 use std::{future::Future, io};
 
 use tokio::signal::unix::{SignalKind, signal};

@@ -3,6 +3,8 @@
 mod check;
 mod command;
 mod file;
+mod flow;
+mod http;
 mod node;
 mod parts;
 mod reload;

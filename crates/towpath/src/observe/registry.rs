@@ -255,11 +255,12 @@ pub(super) fn forget_lock(id: ResourceId, name: &Name) {
 /// The last end of a channel that may have a name has gone.
 #[cfg(not(towpath_loom))]
 #[cold]
-pub(crate) fn forget_channel(id: ResourceId) {
+pub(crate) fn forget_channel(id: ResourceId, (sent, received): (u64, u64)) {
     let entry = table(&CHANNELS).remove(&(id.0 as usize));
     if let Some((_, named)) = entry
         && named.attached
     {
+        probe::finish(id, &named.name, sent, received);
         probe::detach(id, &named.name);
     }
 }
