@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -73,6 +76,8 @@ pub(crate) struct Shared {
     base: PathBuf,
     setup: Setup,
     pub(crate) board: Board,
+    /// The network ends: who leaves has nobody who comes after.
+    pub(crate) draining: AtomicBool,
     kept: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
     troubles: Mutex<VecDeque<Trouble>>,
 }
@@ -85,6 +90,7 @@ impl Shared {
             base,
             setup: setup.clone(),
             board: Board::default(),
+            draining: AtomicBool::new(false),
             kept: Mutex::default(),
             troubles: Mutex::default(),
         })
@@ -188,6 +194,11 @@ impl Home {
         thing
             .downcast()
             .map_err(|_| io::Error::other(format!("`{name}` is kept with another type")))
+    }
+
+    /// Whether the network ends, so that nobody takes the place of a process that is told to leave.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// Notes that something went wrong, for whoever asks what did lately. Refused messages are noted by themselves.

@@ -17,7 +17,8 @@ mod matching;
 mod map;
 mod metrics;
 mod retry;
-mod route;mod saga;
+mod route;
+mod saga;
 mod service;
 mod tell;
 mod timer;
@@ -41,11 +42,11 @@ impl Registry {
             .with(log::component())
             .with(machine::component())
             .with(matching::component())
-
             .with(map::component())
             .with(metrics::component())
             .with(retry::component())
-            .with(route::component())            .with(saga::component())
+            .with(route::component())
+            .with(saga::component())
             .with(service::component())
             .with(timer::component())
             .with(write::component())

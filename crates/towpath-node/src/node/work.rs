@@ -1,6 +1,6 @@
 //! The task that drives a network: it owns it, and does what handles ask.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use towpath::{BoxError, Ctx, Receiver, Sender, at, network, rt, select};
 
@@ -91,6 +91,8 @@ impl Work {
 
     async fn drain(self, within: Duration) -> Result<(), BoxError> {
         self.node.set_status(Status::Draining);
+        // Relaxed: orders come after it, and carry it along.
+        self.node.inner.shared.draining.store(true, Relaxed);
         let now = self.node.now();
         for (seat, is_source) in now.places.seats.iter().zip(&now.plan.sources) {
             if *is_source {

@@ -29,7 +29,7 @@ mod format;
 mod place;
 mod source;
 mod split;
-mod time;
+pub(super) mod time;
 
 use std::{
     path::PathBuf,

@@ -106,7 +106,7 @@ pub(super) async fn run<T: Kind>(
 
 /// Whether another process takes the place of this one, and its inputs have not ended.
 fn ports_leave(home: &crate::home::Home) -> bool {
-    home.seat.version().order() == crate::seat::Order::Leave
+    home.seat.version().order() == crate::seat::Order::Leave && !home.is_draining()
 }
 
 struct Process<'a, T> {

@@ -27,7 +27,7 @@
 //! | `rules: purchase`, `way` | in place of these the papers of purchase orders, by their `activity`: `three_way_after` (invoice after the goods), `three_way_before`, `two_way`, `consignment` | `three_way_after` |
 //! | `window` | how long a set waits for its parts, from the first | `30d` |
 //! | `settle` | how long a set that is complete waits for more | not at all |
-//! | `time` | the field with the time of a part, in seconds or milliseconds since 1970: windows go by it, and parts come in its order | the clock |
+//! | `time` | the field with the time of a part, as `2019-03-23T20:21:09Z` or in seconds or milliseconds since 1970: windows go by it, and parts come in its order | the clock |
 //! | `key`, `part`, `amount`, `id` | fields of a message; one that comes twice with an `id` counts once | those names; with `purchase` `case` and `activity` |
 //! | `others` | messages of no kind are passed over, and not refused | `false`; with `purchase` `true` |
 //! | `open_max` | sets that wait at a time; then the one is closed that would be next | `1000000` |

@@ -13,7 +13,10 @@ use towpath_patterns::{
     yaml::{At, Place, Problem, Span, hint},
 };
 
-use super::super::key::{Key, id_of};
+use super::super::{
+    file::time::millis,
+    key::{Key, id_of},
+};
 
 /// How long a set waits for its parts, unless the file says otherwise.
 const WINDOW: Duration = Duration::from_secs(30 * 86_400);
@@ -273,7 +276,7 @@ impl<T: Kind> Plan<T> {
             None => Duration::ZERO,
             Some(field) => since(message.get(field)).ok_or_else(|| {
                 format!(
-                    "field `{field}` is the time of a part, in seconds or milliseconds since 1970"
+                    "field `{field}` is the time of a part, as 2019-03-23T20:21:09Z or in seconds since 1970"
                 )
             })?,
         };
@@ -311,13 +314,9 @@ impl<T: Kind> Plan<T> {
     }
 }
 
-/// A time, as a number.
+/// A time, as files write it, since 1970.
 fn since(value: Option<&Value>) -> Option<Duration> {
-    /// A number above this is in milliseconds, below in seconds: the years 1973 and 5138.
-    const SECONDS_MAX: f64 = 1e11;
-    let number = value?.as_f64()?;
-    let seconds = if number < SECONDS_MAX { number } else { number / 1000.0 };
-    Duration::try_from_secs_f64(seconds).ok()
+    millis(value?).and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
 }
 
 #[cfg(test)]

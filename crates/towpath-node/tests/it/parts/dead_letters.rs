@@ -27,7 +27,7 @@ async fn letters(node: &Node, many: u64) -> Value {
     shown(node, "dead", &[("payloads", "true")])
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 40)]
 async fn what_was_given_up_is_grouped_and_goes_back() {
     let story = run(DEAD, &disk(), |node, kept| async move {
         let all = [
@@ -125,7 +125,7 @@ async fn what_was_given_up_is_grouped_and_goes_back() {
 }
 
 /// The node is stopped where it stands, with its power cut, and started again.
-#[towpath::test(schedules = 60)]
+#[towpath::test(schedules = 40)]
 async fn letters_survive_a_crash() {
     let disk = disk();
     let mut there = BTreeSet::new();

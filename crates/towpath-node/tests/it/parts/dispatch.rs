@@ -42,7 +42,7 @@ fn pairs(matches: &[Value]) -> Vec<(u64, u64)> {
     matches.iter().map(|it| (number(it, "ride"), number(it, "driver"))).collect()
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 40)]
 async fn riders_get_drivers_and_a_driver_is_free_when_his_ride_is_over() {
     for durable in [false, true] {
         let story = run(&rides(durable), &disk(), |node, kept| async move {
@@ -85,7 +85,7 @@ async fn riders_get_drivers_and_a_driver_is_free_when_his_ride_is_over() {
     }
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 40)]
 async fn who_finds_nobody_is_told_so_also_when_the_network_drains() {
     let text = rides(false).replace("deadline: 1d, window: 1h", "deadline: 1200ms");
     let story = run(&text, &disk(), |node, kept| async move {
@@ -123,7 +123,7 @@ async fn who_finds_nobody_is_told_so_also_when_the_network_drains() {
     );
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 40)]
 async fn rules_change_while_it_runs() {
     let story = run(&rides(false), &disk(), |node, kept| async move {
         put(
@@ -161,7 +161,7 @@ async fn rules_change_while_it_runs() {
     story.await.unwrap();
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 40)]
 async fn drivers_who_are_asked_may_refuse() {
     let text = rides(false)
         .replace("over: [Completed]", "over: [Completed], drivers_accept: false, lease: 20h");
@@ -190,7 +190,7 @@ async fn drivers_who_are_asked_may_refuse() {
 
 /// The node is stopped where it stands, with its power cut, and started again: who was told that he has a driver has him, and nobody
 /// else does.
-#[towpath::test(schedules = 60)]
+#[towpath::test(schedules = 40)]
 async fn nobody_is_booked_twice_over_a_crash() {
     const DRIVERS: u64 = 3;
     const RIDES: u64 = 5;

@@ -37,7 +37,7 @@ fn moves(messages: &[Value]) -> Vec<String> {
     told.collect()
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn every_event_is_answered_once() {
     for durable in [false, true] {
         let told = run(&rides(durable), &disk(), |node, kept| async move {
@@ -98,7 +98,7 @@ async fn every_event_is_answered_once() {
     }
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn time_brings_a_ride_on_and_many_are_under_way_at_once() {
     const RIDES: u64 = 6;
     let story = run(&rides(true), &disk(), |node, kept| async move {
@@ -116,7 +116,7 @@ async fn time_brings_a_ride_on_and_many_are_under_way_at_once() {
 }
 
 /// The node is stopped where it stands, or its power is cut, and started again.
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn what_was_told_is_not_forgotten() {
     let disk = disk();
     let first = run_and_stop(&rides(true), &disk, |node, kept| async move {
@@ -146,7 +146,7 @@ async fn what_was_told_is_not_forgotten() {
     second.await.unwrap();
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn states_that_tell_again_do_so_at_each_start() {
     let disk = disk();
     let completed = json!({"ride": 5, "event": "Match", "fare": 12});

@@ -29,7 +29,7 @@ fn part(key: u64, part: &str, amount: f64) -> Value {
     json!({"key": key, "part": part, "amount": amount, "id": part})
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn sets_come_out_once_and_what_is_missing_is_told_in_words() {
     let story = run(&PAIRS.replace("WINDOW", "400d"), &disk(), |node, kept| async move {
         put(
@@ -92,7 +92,7 @@ async fn sets_come_out_once_and_what_is_missing_is_told_in_words() {
     );
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 60)]
 async fn windows_end_by_the_clock_and_what_comes_late_is_told() {
     let story = run(&PAIRS.replace("WINDOW", "1s"), &disk(), |node, kept| async move {
         put(&node, "orders", [part(7, "order", 1.0)]);

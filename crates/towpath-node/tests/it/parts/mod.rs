@@ -89,7 +89,9 @@ pub(super) fn file(text: &str) -> NetworkFile {
 
 /// What is wrong with a file.
 pub(super) fn problems(text: &str) -> String {
-    let setup = Setup::new("not-there");
+    // What fits together is started, and writes its journals.
+    let data = tempfile::tempdir().unwrap();
+    let setup = Setup::new(data.path());
     match Node::start(file(text), registry(&Kept::default()), &setup, &Ctx::root()) {
         Ok(_) => "nothing".to_owned(),
         Err(error) => error.to_string(),
@@ -139,7 +141,8 @@ where
         let working = s.spawn("work", move |_| work.run());
         let told = story(node.clone(), kept).await?;
         if drains {
-            node.drain(Duration::from_secs(60)).await;
+            // A schedule may let everybody wait for long.
+            node.drain(Duration::from_secs(100_000)).await;
             working.await?;
         } else {
             s.cancel("stopped where it stands");

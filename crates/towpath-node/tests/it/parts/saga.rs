@@ -37,7 +37,7 @@ fn order(key: u64) -> Value {
     json!({"key": key, "fare": 10 + key})
 }
 
-#[towpath::test(schedules = 100)]
+#[towpath::test(schedules = 30)]
 async fn every_saga_ends_as_its_steps_do() {
     const ORDERS: u64 = 5;
     for (bank, ends) in
@@ -83,7 +83,7 @@ async fn every_saga_ends_as_its_steps_do() {
     }
 }
 
-#[towpath::test(schedules = 60)]
+#[towpath::test(schedules = 30)]
 async fn why_one_is_tried_again_is_shown_and_it_can_be_turned_back() {
     let text = shop("fails: 100%")
         .replace("attempts: 3, pause: 10ms", "attempts: 1000, pause: 100d, longest_pause: 100d");
@@ -114,7 +114,7 @@ async fn why_one_is_tried_again_is_shown_and_it_can_be_turned_back() {
     story.await.unwrap();
 }
 
-#[towpath::test(schedules = 60)]
+#[towpath::test(schedules = 30)]
 async fn behind_the_pivot_it_waits_for_a_person_who_lets_it_go_on() {
     let text = shop("fails: 100%")
         .replace("do: bank, undo: bank,", "do: bank, pivot: true,")
@@ -156,7 +156,7 @@ async fn behind_the_pivot_it_waits_for_a_person_who_lets_it_go_on() {
 }
 
 /// The node is stopped where it stands, or told to leave, with its power cut, and started again: every saga ends, and as it was told first.
-#[towpath::test(schedules = 60)]
+#[towpath::test(schedules = 30)]
 async fn sagas_go_on_after_a_crash() {
     const ORDERS: u64 = 4;
     let disk = disk();
