@@ -16,7 +16,7 @@ processes:
   letters: {uses: dead_letters, in: bad, out: {replayed: again}}
 ";
 
-#[towpath::test(schedules = 30)]
+#[towpath::test(schedules = 20, max_steps = 2000000)]
 async fn a_circle_ends_when_nothing_is_under_way() {
     let story = run(RIDES, &disk(), |node, _| async move {
         put(
