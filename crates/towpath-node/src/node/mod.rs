@@ -46,6 +46,9 @@ use crate::{
 /// Calls that wait for the task that drives the network: people's, so few.
 const CALLS: usize = 4;
 
+/// A reload has one answer.
+const REPLY: usize = 1;
+
 /// A network of a file at work. Clones are handles on the same one.
 #[derive(Clone)]
 pub struct Node {
@@ -319,7 +322,7 @@ impl Node {
     /// Dropped before completion, the change is made or not made, and nobody says which.
     pub async fn reload(&self, text: &str, within: Duration) -> Result<Reloaded, StartError> {
         let (file, plan) = self.read(text)?;
-        let (reply, mut replied) = bounded(1);
+        let (reply, mut replied) = bounded(REPLY);
         let (file, plan) = (Box::new(file), Box::new(plan));
         // Without somebody who drives it the network has ended, and nobody replies.
         let _ = self.inner.calls.send(Call::Reload { file, plan, within, reply }).await;
