@@ -12,12 +12,12 @@ mod limit;
 mod load;
 mod log;
 mod machine;
-mod matching;
-
 mod map;
+mod matching;
 mod metrics;
 mod retry;
-mod route;mod saga;
+mod route;
+mod saga;
 mod service;
 mod tell;
 mod timer;
@@ -40,12 +40,12 @@ impl Registry {
             .with(load::component())
             .with(log::component())
             .with(machine::component())
-            .with(matching::component())
-
             .with(map::component())
+            .with(matching::component())
             .with(metrics::component())
             .with(retry::component())
-            .with(route::component())            .with(saga::component())
+            .with(route::component())
+            .with(saga::component())
             .with(service::component())
             .with(timer::component())
             .with(write::component())
