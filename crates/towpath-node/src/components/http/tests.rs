@@ -203,8 +203,12 @@ async fn desk(place: &Place) -> Desk {
     }
 }
 
-#[towpath::test]
-async fn who_finds_no_room_has_left_nothing_behind() {
+#[test]
+fn who_finds_no_room_has_left_nothing_behind() {
+    Sim::new().schedules(60).test("http::who_finds_no_room_has_left_nothing_behind", full);
+}
+
+async fn full() {
     let (place, (seen, mut worked), ctx) = (Place::default(), unbounded(), Ctx::root());
     let (node, work) = start(false, &Setup::new("none"), &place, &seen, &ctx);
     node.pause("worker").unwrap();
@@ -250,7 +254,7 @@ async fn who_finds_no_room_has_left_nothing_behind() {
         assert_eq!(hand_in("last").await, Ok(vec![true]));
         taken.insert("last".to_owned());
         drop(desk);
-        node.drain(hour).await;
+        node.drain(Duration::from_secs(10)).await;
         Ok(taken)
     });
     let taken = taken.await.unwrap();
@@ -283,7 +287,7 @@ async fn many_and_one_stuck() {
                 assert_eq!(hand_in(&format!("run {run} key {number}")).await, Ok(vec![true]));
             }
             drop(desk);
-            node.drain(Duration::from_secs(3600)).await;
+            node.drain(Duration::from_secs(10)).await;
             Ok(())
         })
         .await
