@@ -205,7 +205,10 @@ async fn desk(place: &Place) -> Desk {
 
 #[test]
 fn who_finds_no_room_has_left_nothing_behind() {
-    Sim::new().schedules(60).test("http::who_finds_no_room_has_left_nothing_behind", full);
+    Sim::new()
+        .stall(Duration::ZERO)
+        .schedules(60)
+        .test("http::who_finds_no_room_has_left_nothing_behind", full);
 }
 
 async fn full() {
@@ -264,6 +267,7 @@ async fn full() {
 #[test]
 fn the_journal_keeps_what_is_needed_and_no_more() {
     Sim::new()
+        .stall(Duration::ZERO)
         .schedules(20)
         .test("http::the_journal_keeps_what_is_needed_and_no_more", many_and_one_stuck);
 }
