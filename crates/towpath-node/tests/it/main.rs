@@ -7,6 +7,7 @@ mod flow;
 mod http;
 mod node;
 mod parts;
+mod records;
 mod reload;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
