@@ -2,5 +2,6 @@
 
 mod check;
 mod command;
+mod draw;
 mod file;
 mod run;
