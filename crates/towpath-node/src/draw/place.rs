@@ -23,7 +23,7 @@ const LOOP: i32 = 22;
 /// Around everything.
 const MARGIN: i32 = 28;
 /// Between two columns, beside the names: room for curves.
-const CURVE: i32 = 64;
+const CURVE: i32 = 48;
 /// Between a box and the name of a line.
 const BESIDE: i32 = 10;
 /// Between a line and its name.

@@ -8,7 +8,7 @@ use towpath_node::{
 
 const RIDES: &str = "
 version: 1
-name: rides & <drivers>
+name: rides & riders
 types: {Ride: {}}
 channels:
   requests:  {type: Ride, capacity: 256}
@@ -39,7 +39,7 @@ fn drawing() -> Drawing {
         .with(Component::new("through", "hands on").input(many("in")).output(many("out")).refuses())
         .with(Component::new("to", "takes messages").input(many("in")))
         .with(
-            Component::new("dispatch", "finds \"drivers\"")
+            Component::new("dispatch", "finds <a> \"driver\"")
                 .input(many("in"))
                 .output(Port::new("matched"))
                 .output(Port::new("late")),
@@ -49,15 +49,20 @@ fn drawing() -> Drawing {
     Drawing::of(&file, &graph, &registry)
 }
 
-#[test]
-fn the_picture_of_a_small_network() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rides.svg");
-    let svg = drawing().to_svg();
+/// The committed file and what it should say.
+fn check_golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if env::var_os("TOWPATH_BLESS").is_some() {
-        fs::write(&path, &svg).unwrap();
+        fs::write(&path, text).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(svg, expected, "the picture has changed; TOWPATH_BLESS=1 writes it anew");
+    assert_eq!(text, expected, "{name} has changed; TOWPATH_BLESS=1 writes it anew");
+}
+
+#[test]
+fn the_picture_of_a_small_network() {
+    check_golden("rides.svg", &drawing().to_svg());
+    check_golden("rides.json", &(serde_json::to_string_pretty(&drawing()).unwrap() + "\n"));
 }
 
 #[test]
