@@ -1,105 +1,245 @@
 //! From a file that was checked to a network that can run.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use towpath::{
-    Network,
-    network::{Direction, In, Out, Wiring},
-    supervisor::{OnExit, Strategy, Supervisor},
+    BoxError, Ctx, Network,
+    network::{Direction, Graph, In, Out, Wiring},
+    supervisor::{Intensity, OnExit, Strategy, Supervisor},
 };
 use towpath_patterns::yaml::{LoadError, Problem};
 
 use crate::{
-    check::{Checked, check},
-    component::Registry,
-    file::{Full, NetworkFile},
+    check::{Checked, Wire, check},
+    component::{Body, Registry},
+    file::{NetworkFile, Process},
+    home::{Home, Shared, Site},
+    line::Line,
     ports::{Input, Message, Outlet, Output, Ports},
+    seat::{At, Order, Seat},
 };
 
-/// A network that has been put together and not been started.
+/// What is still taken for bad luck: a process that fails more often than this ends its network. Its delays double meanwhile, so who
+/// fails for a reason outside, which may pass, does not come near it.
+const LUCK: Intensity = Intensity::new(10, Duration::from_secs(60));
+
+/// A file with everything in it that runs: checked, and each process with what it does.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Assembled {
-    /// The network. Each of its processes is started again when it fails, as a supervisor of its own says.
-    pub network: Network,
-    /// What is allowed and probably not meant.
-    pub warnings: Vec<Problem>,
-    /// For each channel of the file, how many messages have found no room; only those that [drop](Full::Drop) lose any.
-    pub dropped: Vec<Arc<AtomicU64>>,
+pub(crate) struct Plan {
+    pub(crate) graph: Graph,
+    pub(crate) wires: Vec<Vec<Wire>>,
+    pub(crate) sources: Vec<bool>,
+    pub(crate) bodies: Vec<Doer>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
-/// Puts a network together.
+/// What a process does.
+#[derive(Clone)]
+pub(crate) struct Doer(pub(crate) Body);
+
+impl std::fmt::Debug for Doer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Doer")
+    }
+}
+
+/// Checks a file, and makes what its processes do.
 ///
 /// # Errors
 /// What [`check`] finds, and what is wrong with the options of a process.
-pub fn assemble(file: &NetworkFile, registry: &Registry) -> Result<Assembled, LoadError> {
-    let Checked { wires, warnings, .. } = check(file, registry)?;
+pub(crate) fn plan(file: &NetworkFile, registry: &Registry) -> Result<Plan, LoadError> {
+    let Checked { graph, wires, sources, warnings } = check(file, registry)?;
     let mut problems = Vec::new();
-    let mut network = Network::new(file.name.text.clone());
-    let mut channels = Vec::new();
-    let mut dropped = Vec::new();
-    for channel in &file.channels {
-        let (out, into) = network.channel::<Message>(channel.name.text.clone(), channel.capacity);
-        channels.push((out, Some(into), channel.full));
-        dropped.push(Arc::<AtomicU64>::default());
-    }
-    for (process, wires) in file.processes.iter().zip(wires) {
+    let mut bodies = Vec::new();
+    for (process, wires) in file.processes.iter().zip(&wires) {
         // The check has found all of them.
         let Some(component) = registry.get(&process.uses.text) else { continue };
-        let body = match component.body(&process.options) {
-            Ok(body) => body,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        let mut tokens = Tokens::default();
-        for wire in wires {
-            let (out, into, full) = &mut channels[wire.channel];
-            match wire.direction {
-                Direction::In => tokens.inputs.extend(into.take().map(|into| (wire.port, into))),
-                Direction::Out => {
-                    let dropped = dropped[wire.channel].clone();
-                    tokens.outputs.push((wire.port, out.clone(), *full, dropped));
-                }
-            }
+        match component.body(&process.options, &site(file, process, wires)) {
+            Ok(body) => bodies.push(Doer(body)),
+            Err(problem) => problems.push(problem),
         }
-        let name = &process.name.text;
-        let supervisor = Supervisor::new(name.clone(), Strategy::OneForOne);
-        network.supervised(supervisor, |group| {
-            group.child(name.clone(), OnExit::RestartOnFailure, tokens, async move |ctx, ports| {
-                body(ctx, ports).await
-            });
-        });
     }
     if problems.is_empty() {
-        Ok(Assembled { network, warnings, dropped })
+        Ok(Plan { graph, wires, sources, bodies, warnings })
     } else {
         Err(LoadError::new(&file.path, &file.text, problems))
     }
 }
 
+fn site(file: &NetworkFile, process: &Process, wires: &[Wire]) -> Site {
+    let base = Path::new(&file.path).parent().unwrap_or(Path::new("")).to_owned();
+    let mut schemas = IndexMap::new();
+    for wire in wires {
+        let kind = file.channels[wire.channel].kind.as_ref();
+        let declared = kind.and_then(|kind| file.kind(&kind.text));
+        schemas.extend(declared.map(|schema| (wire.port.clone(), schema)));
+    }
+    Site { base, process: process.name.text.clone(), schemas }
+}
+
+/// What stays while its network runs: the places of processes and channels.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) lines: Vec<Arc<Line>>,
+    pub(crate) seats: Vec<Arc<Seat>>,
+    /// For each process what it does when it begins the next time.
+    pub(crate) doers: Vec<Arc<Mutex<Doer>>>,
+}
+
+/// The two ends of a channel that is there already, with what is in it.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) tx: towpath::Sender<Message>,
+    pub(crate) rx: towpath::Receiver<Message>,
+    pub(crate) line: Arc<Line>,
+}
+
+/// Puts a network together; `adopted` are channels of an earlier one that go on in this.
+pub(crate) fn assemble(
+    file: &NetworkFile,
+    plan: &Plan,
+    shared: &Arc<Shared>,
+    adopted: &mut IndexMap<String, Ends>,
+) -> (Network, Places) {
+    let mut network = Network::new(file.name.text.clone());
+    let mut channels = Vec::new();
+    let mut places = Places { lines: Vec::new(), seats: Vec::new(), doers: Vec::new() };
+    for channel in &file.channels {
+        let name = &channel.name.text;
+        let (line, (out, into)) = match adopted.swap_remove(name) {
+            Some(Ends { tx, rx, line }) => {
+                (line, network.adopt(name.clone(), channel.capacity, tx, rx))
+            }
+            None => {
+                let line = Arc::new(Line::new(name, channel.full));
+                (line, network.channel::<Message>(name.clone(), channel.capacity))
+            }
+        };
+        places.lines.push(line);
+        channels.push((out, Some(into)));
+    }
+    for (index, process) in file.processes.iter().enumerate() {
+        let name = &process.name.text;
+        let seat = Arc::new(Seat::new(name));
+        let home = Home { shared: shared.clone(), seat: seat.clone() };
+        let mut tokens = Tokens { home, inputs: Vec::new(), outputs: Vec::new() };
+        for wire in &plan.wires[index] {
+            let (out, into) = &mut channels[wire.channel];
+            let line = places.lines[wire.channel].clone();
+            match wire.direction {
+                Direction::In => {
+                    let into = into.take().map(|into| (wire.port.clone(), into, line));
+                    tokens.inputs.extend(into);
+                }
+                Direction::Out => tokens.outputs.push((wire.port.clone(), out.clone(), line)),
+            }
+        }
+        let doer = Arc::new(Mutex::new(plan.bodies[index].clone()));
+        places.seats.push(seat.clone());
+        places.doers.push(doer.clone());
+        let run = Run { seat, doer, shared: shared.clone(), is_source: plan.sources[index] };
+        let supervisor = Supervisor::new(format!("supervisor of {name}"), Strategy::OneForOne)
+            .with_intensity(LUCK);
+        network.supervised(supervisor, |group| {
+            group.child(name.clone(), OnExit::RestartOnFailure, tokens, async move |ctx, ports| {
+                run.work(ctx, ports).await
+            });
+        });
+    }
+    (network, places)
+}
+
+/// A process, from order to order.
+#[derive(Clone)]
+struct Run {
+    seat: Arc<Seat>,
+    doer: Arc<Mutex<Doer>>,
+    shared: Arc<Shared>,
+    is_source: bool,
+}
+
+impl Run {
+    async fn work(self, ctx: Ctx, ports: &mut Ports) -> Result<(), BoxError> {
+        loop {
+            let leaving = Leaving { run: &self, at: At::Door };
+            let doer = self.doer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let inner = self.seat.enter(&ctx, self.is_source);
+            if let Err(error) = doer.0(inner, ports).await {
+                // A source that was told to stop says so in its own way.
+                if !(self.is_source && self.seat.version().order() != Order::Go) {
+                    self.shared.trouble(&self.seat.name, error.to_string(), true);
+                    return Err(error);
+                }
+            }
+            let mut version = self.seat.version();
+            if !matches!(version.order(), Order::Leave | Order::HandOver) {
+                leaving.done(At::Gone);
+                return Ok(());
+            }
+            leaving.done(At::Left);
+            while version.order() == Order::Leave {
+                self.seat.changed(version).await;
+                version = self.seat.version();
+            }
+            if version.order() == Order::HandOver {
+                let home = ports.home().clone();
+                self.seat.hand_over(std::mem::replace(ports, Ports::new(home)));
+                self.seat.reached(At::Gone);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Says where a body is when it is over, also if it was dropped or has panicked.
+struct Leaving<'a> {
+    run: &'a Run,
+    at: At,
+}
+
+impl Leaving<'_> {
+    fn done(mut self, at: At) {
+        self.at = at;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let Run { seat, shared, .. } = self.run;
+        if std::thread::panicking() {
+            let text = "it has panicked; the message is on the standard error".to_owned();
+            shared.trouble(&seat.name, text, true);
+        }
+        seat.reached(self.at);
+    }
+}
+
 /// The ports of a process, as they are declared.
-#[derive(Default)]
 struct Tokens {
-    inputs: Vec<(String, In<Message>)>,
-    outputs: Vec<(String, Out<Message>, Full, Arc<AtomicU64>)>,
+    home: Home,
+    inputs: Vec<(String, In<Message>, Arc<Line>)>,
+    outputs: Vec<(String, Out<Message>, Arc<Line>)>,
 }
 
 impl towpath::network::Ports for Tokens {
     type Lent = Ports;
 
     fn connect(self, wiring: &mut Wiring<'_>) -> Ports {
-        let mut inputs: IndexMap<String, Input> = IndexMap::new();
-        for (port, token) in self.inputs {
-            inputs.entry(port).or_default().channels.push(token.connect(wiring));
+        let mut ports = Ports::new(self.home.clone());
+        for (port, token, line) in self.inputs {
+            let seat = &self.home.seat;
+            let input = ports.inputs.entry(port).or_insert_with(|| Input::new(seat.clone()));
+            input.add(token.connect(wiring), line);
         }
-        let mut outputs: IndexMap<String, Output> = IndexMap::new();
-        for (port, token, full, dropped) in self.outputs {
-            let outlet = Outlet { tx: token.connect(wiring), full, dropped };
-            outputs.entry(port).or_default().channels.push(outlet);
+        for (port, token, line) in self.outputs {
+            let output: &mut Output = ports.outputs.ports.entry(port).or_default();
+            output.channels.push(Outlet::new(token.connect(wiring), line));
         }
-        Ports { inputs, outputs }
+        ports
     }
 }

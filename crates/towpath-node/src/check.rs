@@ -29,6 +29,8 @@ pub struct Checked {
     pub graph: Graph,
     /// For each process its wires: direction, port, and the channel by index.
     pub wires: Vec<Vec<Wire>>,
+    /// For each process whether it makes messages by itself.
+    pub sources: Vec<bool>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -54,6 +56,7 @@ pub fn check(file: &NetworkFile, registry: &Registry) -> Result<Checked, LoadErr
         file,
         graph: Graph::new(file.name.text.clone()),
         wires: vec![Vec::new(); file.processes.len()],
+        sources: vec![false; file.processes.len()],
         kinds: BTreeMap::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
@@ -65,10 +68,10 @@ pub fn check(file: &NetworkFile, registry: &Registry) -> Result<Checked, LoadErr
         checker.reach();
         checker.circles();
     }
-    let Checker { graph, wires, problems, mut warnings, .. } = checker;
+    let Checker { graph, wires, sources, problems, mut warnings, .. } = checker;
     if problems.is_empty() {
         warnings.sort_by_key(|warning| warning.place);
-        Ok(Checked { graph, wires, warnings })
+        Ok(Checked { graph, wires, sources, warnings })
     } else {
         Err(LoadError::new(&file.path, &file.text, problems))
     }
@@ -81,6 +84,7 @@ struct Checker<'a> {
     file: &'a NetworkFile,
     graph: Graph,
     wires: Vec<Vec<Wire>>,
+    sources: Vec<bool>,
     /// For each channel the type of its messages, and who said so.
     kinds: BTreeMap<usize, (String, String)>,
     problems: Vec<Problem>,
@@ -110,6 +114,7 @@ impl Checker<'_> {
                 self.problem(process.uses.place, format!("there is no component `{name}`{hint}"));
                 continue;
             };
+            self.sources[index] = component.is_source();
             self.wire(index, process, component);
         }
         for (channel, _) in file.tests.iter().flat_map(|test| test.send.iter().chain(&test.expect))
@@ -292,8 +297,8 @@ impl Checker<'_> {
             let ports = processes[process].ports.iter();
             ports.filter(|port| port.direction == Direction::In).map(|port| port.channel)
         };
-        let mut reached: Vec<bool> =
-            (0..processes.len()).map(|process| receives(process).next().is_none()).collect();
+        let begins = |process: usize| self.sources[process] || receives(process).next().is_none();
+        let mut reached: Vec<bool> = (0..processes.len()).map(begins).collect();
         let mut more = true;
         while more {
             more = false;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use towpath::{BoxError, Ctx, Outcome, Work};
 use towpath_patterns::yaml::{self, Node, Problem};
 
-use crate::ports::Ports;
+use crate::{home::Site, ports::Ports};
 
 /// How many channels a port takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) type Body = Arc<dyn for<'a> Fn(Ctx, &'a mut Ports) -> Doing<'a> + Sen
 /// A process at work.
 pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
-type Make = Arc<dyn Fn(&Node) -> Result<Body, Problem> + Send + Sync>;
+type Make = Arc<dyn Fn(&Node, &Site) -> Result<Body, Problem> + Send + Sync>;
 
 /// What a process can use.
 ///
@@ -109,6 +109,8 @@ pub struct Component {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     refuses: bool,
+    source: bool,
+    outside: bool,
     make: Option<Make>,
 }
 
@@ -121,6 +123,8 @@ impl Component {
             inputs: Vec::new(),
             outputs: Vec::new(),
             refuses: false,
+            source: false,
+            outside: false,
             make: None,
         }
     }
@@ -146,6 +150,21 @@ impl Component {
         self
     }
 
+    /// It makes messages by itself, also if it has inputs. Its processes are told to end when the network drains; those without inputs
+    /// are anyway.
+    #[must_use]
+    pub fn source(mut self) -> Self {
+        self.source = true;
+        self
+    }
+
+    /// It reaches out of the network: to sockets, files, other programs. `towpath test` leaves its processes out, and stands in for them.
+    #[must_use]
+    pub fn outside(mut self) -> Self {
+        self.outside = true;
+        self
+    }
+
     /// What a process does that uses it: from the options in its file to an async closure. It is called again when it failed, and
     /// begins anew then; its channels stay as they are meanwhile.
     ///
@@ -158,20 +177,20 @@ impl Component {
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
-        self.makes(move |options| Ok(make(options)))
+        self.makes(move |options, _| Ok(make(options)))
     }
 
-    /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right.
+    /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right, or that refer to what is around them.
     #[must_use]
     pub fn makes<O, F, W, R>(mut self, make: F) -> Self
     where
         O: DeserializeOwned,
-        F: Fn(O) -> Result<W, Problem> + Send + Sync + 'static,
+        F: Fn(O, &Site) -> Result<W, Problem> + Send + Sync + 'static,
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
-        self.make = Some(Arc::new(move |options| {
-            let work = make(yaml::read(options)?)?;
+        self.make = Some(Arc::new(move |options, site| {
+            let work = make(yaml::read(options)?, site)?;
             let body: Body = Arc::new(move |ctx, ports| {
                 let doing = work.clone().begin(ctx, ports);
                 Box::pin(async move { doing.await.into_result() })
@@ -185,13 +204,13 @@ impl Component {
     ///
     /// # Errors
     /// What is wrong with the options.
-    pub(crate) fn body(&self, options: &Node) -> Result<Body, Problem> {
+    pub(crate) fn body(&self, options: &Node, site: &Site) -> Result<Body, Problem> {
         let Some(make) = &self.make else {
             let message =
                 format!("component `{}` is known by name only and does nothing", self.name);
             return Err(Problem::new(options.place, message));
         };
-        make(options)
+        make(options, site)
     }
 
     /// What files call it.
@@ -207,6 +226,16 @@ impl Component {
     /// Whether it may refuse messages.
     pub fn can_refuse(&self) -> bool {
         self.refuses
+    }
+
+    /// Whether it makes messages by itself.
+    pub fn is_source(&self) -> bool {
+        self.source || self.inputs.is_empty()
+    }
+
+    /// Whether it reaches out of the network.
+    pub fn is_outside(&self) -> bool {
+        self.outside
     }
 
     /// Ports that it receives from.

@@ -10,35 +10,68 @@ use std::{
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
-use towpath::{Receiver, SendError, Sender, Traced, TrySendError, select};
+use towpath::{Receiver, SendError, Sender, Traced, TryReserveError, TrySendError, select};
 
-use crate::{check::ON_ERROR, file::Full};
+use crate::{
+    check::ON_ERROR,
+    file::Full,
+    home::Home,
+    line::Line,
+    seat::{Order, Seat},
+};
 
 /// What goes through the channels of a network file: JSON, under the headers it was sent with.
 pub type Message = Traced<Value>;
 
-/// The channels of a process.
-#[derive(Debug, Default)]
+/// The channels of a process, and what else its node lends it.
+#[derive(Debug)]
 pub struct Ports {
     pub(crate) inputs: IndexMap<String, Input>,
-    pub(crate) outputs: IndexMap<String, Output>,
+    pub(crate) outputs: Outputs,
 }
 
 impl Ports {
+    pub(crate) fn new(home: Home) -> Self {
+        Self { inputs: IndexMap::new(), outputs: Outputs { ports: IndexMap::new(), home } }
+    }
+
     /// An input. One that the file gave no channel is at its end.
     pub fn input(&mut self, port: &str) -> &mut Input {
-        if !self.inputs.contains_key(port) {
-            self.inputs.insert(port.to_owned(), Input::default());
-        }
+        self.provide(port);
         &mut self.inputs[port]
     }
 
-    /// Some inputs, to select over. Of two with one name the second is at its end.
-    pub fn inputs<const N: usize>(&mut self, ports: [&str; N]) -> [Input; N] {
-        ports.map(|port| std::mem::take(self.input(port)))
+    /// Some inputs, to select over, and the outputs beside them.
+    ///
+    /// # Panics
+    /// If two ports have one name.
+    pub fn split<const N: usize>(&mut self, ports: [&str; N]) -> ([&mut Input; N], &Outputs) {
+        ports.iter().for_each(|port| self.provide(port));
+        let keys = ports.map(|port| self.inputs.get_index_of(port).unwrap_or(usize::MAX));
+        match self.inputs.get_disjoint_indices_mut(keys) {
+            Ok(inputs) => (inputs.map(|(_, input)| input), &self.outputs),
+            Err(_) => panic!("two of the ports {ports:?} are one"),
+        }
     }
 
-    /// The next message of an input; `None` when no more will come.
+    fn provide(&mut self, port: &str) {
+        if !self.inputs.contains_key(port) {
+            let seat = self.outputs.home.seat.clone();
+            self.inputs.insert(port.to_owned(), Input::new(seat));
+        }
+    }
+
+    /// The outputs.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    /// What the process has of its node.
+    pub fn home(&self) -> &Home {
+        &self.outputs.home
+    }
+
+    /// The next message of an input; `None` when no more will come, or no more is to be taken.
     ///
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
@@ -46,6 +79,164 @@ impl Ports {
         self.input(port).recv().await
     }
 
+    /// As [`Outputs::send`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn send(&self, port: &str, message: Message) -> Result<(), SendError<Message>> {
+        self.outputs.send(port, message).await
+    }
+
+    /// As [`Outputs::refuse`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn refuse(
+        &self,
+        message: Message,
+        why: impl fmt::Display,
+    ) -> Result<(), SendError<Message>> {
+        self.outputs.refuse(message, why).await
+    }
+
+    /// Whether the file gave this output a channel.
+    pub fn has_output(&self, port: &str) -> bool {
+        self.outputs.has(port)
+    }
+}
+
+/// Channels that a process receives from through one port.
+///
+/// It is at its end when all of them have ended, and also when the process is told to leave: then its channels go on, and what is in
+/// them is for whoever receives there next.
+#[derive(Debug)]
+pub struct Input {
+    pub(crate) receivers: Vec<Receiver<Message>>,
+    /// As many, in the same order.
+    pub(crate) lines: Vec<Arc<Line>>,
+    seat: Arc<Seat>,
+}
+
+impl Input {
+    pub(crate) fn new(seat: Arc<Seat>) -> Self {
+        Self { receivers: Vec::new(), lines: Vec::new(), seat }
+    }
+
+    pub(crate) fn add(&mut self, receiver: Receiver<Message>, line: Arc<Line>) {
+        line.read_by(&self.seat);
+        self.receivers.push(receiver);
+        self.lines.push(line);
+    }
+
+    /// The next message from any of its channels, fairly; `None` when all have ended, or no more is to be taken.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, no message is lost.
+    pub async fn recv(&mut self) -> Option<Message> {
+        loop {
+            let version = self.seat.version();
+            match version.order() {
+                Order::Go => {}
+                Order::Pause => {
+                    self.seat.changed(version).await;
+                    continue;
+                }
+                Order::Leave | Order::HandOver => return None,
+            }
+            if let Some(message) = self.injected() {
+                return Some(message);
+            }
+            let (from, message) = match self.receivers.as_mut_slice() {
+                [] => return None,
+                [only] => match self.seat.unless_changed(version, only.recv()).await {
+                    Some(message) => (0, message),
+                    None => continue,
+                },
+                several => {
+                    let any = select::recv_any(several);
+                    match self.seat.unless_changed(version, any).await {
+                        Some(received) => received,
+                        None => continue,
+                    }
+                }
+            };
+            match message {
+                Some(message) => {
+                    self.lines[from].received.fetch_add(1, Ordering::Relaxed);
+                    return Some(message);
+                }
+                // What was put in from outside while the channel ended is found on the way round.
+                None if !self.lines[from].end() => {}
+                None => {
+                    self.receivers.remove(from);
+                    self.lines.remove(from);
+                }
+            }
+        }
+    }
+
+    /// A message that is there already.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        if self.seat.version().order() != Order::Go {
+            return None;
+        }
+        if let Some(message) = self.injected() {
+            return Some(message);
+        }
+        for (receiver, line) in self.receivers.iter_mut().zip(&self.lines) {
+            if let Ok(message) = receiver.try_recv() {
+                line.received.fetch_add(1, Ordering::Relaxed);
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    /// Waits for a message, and adds it to `batch` with those that are there already, up to `most` of them. How many: 0 when all
+    /// channels have ended, or no more is to be taken.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, no message is lost.
+    pub async fn recv_many(&mut self, batch: &mut Vec<Message>, most: usize) -> usize {
+        let Some(first) = self.recv().await else { return 0 };
+        batch.push(first);
+        let more = std::iter::from_fn(|| self.try_recv()).take(most.saturating_sub(1));
+        let before = batch.len();
+        batch.extend(more);
+        1 + batch.len() - before
+    }
+
+    fn injected(&self) -> Option<Message> {
+        for line in &self.lines {
+            if let Some(message) = line.injected() {
+                line.received.fetch_add(1, Ordering::Relaxed);
+                return Some(message);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.lines.iter().for_each(|line| line.abandon());
+    }
+}
+
+/// What a process sends to.
+#[derive(Debug)]
+pub struct Outputs {
+    pub(crate) ports: IndexMap<String, Output>,
+    home: Home,
+}
+
+impl Outputs {
     /// Sends to an output; to all its channels, if it has several. One that the file gave no channel takes everything.
     ///
     /// # Errors
@@ -54,10 +245,24 @@ impl Ports {
     /// # Cancel safety
     /// Dropped before completion, the message is lost, or some of the channels do not have it.
     pub async fn send(&self, port: &str, message: Message) -> Result<(), SendError<Message>> {
-        match self.outputs.get(port) {
-            Some(output) => output.send(message).await,
-            None => Ok(()),
-        }
+        let seat = &self.home.seat;
+        seat.while_paused().await;
+        let Some(output) = self.ports.get(port) else { return Ok(()) };
+        output.send(message).await?;
+        seat.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sends if there is room now, in all channels of the port that block. A channel that drops takes everything.
+    ///
+    /// # Errors
+    /// The message comes back when a channel is full, and the others of the port have it not; or when those who received from it have
+    /// gone.
+    pub fn try_send(&self, port: &str, message: Message) -> Result<(), TrySendError<Message>> {
+        let Some(output) = self.ports.get(port) else { return Ok(()) };
+        output.try_send(message)?;
+        self.home.seat.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Gives up a message: sends it with the reason to where the file says that such messages go (`on_error`). Without that it is
@@ -73,45 +278,27 @@ impl Ports {
         message: Message,
         why: impl fmt::Display,
     ) -> Result<(), SendError<Message>> {
-        let refused = message.map(|body| json!({"error": why.to_string(), "message": body}));
+        let why = why.to_string();
+        self.home.refused(&why);
+        let from = self.home.process();
+        let refused = message.map(|body| json!({"error": why, "from": from, "message": body}));
         self.send(ON_ERROR, refused).await
     }
 
     /// Whether the file gave this output a channel.
-    pub fn has_output(&self, port: &str) -> bool {
-        self.outputs.contains_key(port)
+    pub fn has(&self, port: &str) -> bool {
+        self.ports.contains_key(port)
     }
-}
 
-/// Channels that a process receives from through one port.
-#[derive(Debug, Default)]
-pub struct Input {
-    pub(crate) channels: Vec<Receiver<Message>>,
-}
-
-impl Input {
-    /// The next message from any of its channels, fairly; `None` when all have ended.
-    ///
-    /// # Cancel safety
-    /// Dropped before completion, no message is lost.
-    pub async fn recv(&mut self) -> Option<Message> {
-        loop {
-            let (from, message) = match self.channels.as_mut_slice() {
-                [] => return None,
-                [only] => (0, only.recv().await),
-                several => select::recv_any(several).await,
-            };
-            if message.is_some() {
-                return message;
-            }
-            self.channels.remove(from);
-        }
+    /// What the process has of its node.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 }
 
 /// Channels that a process sends to through one port.
 #[derive(Debug, Default)]
-pub struct Output {
+pub(crate) struct Output {
     pub(crate) channels: Vec<Outlet>,
 }
 
@@ -123,29 +310,81 @@ impl Output {
         }
         last.send(message).await
     }
+
+    fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
+        if let [only] = self.channels.as_slice() {
+            return only.try_send(message);
+        }
+        // A place in each, or a message in none.
+        let mut permits = Vec::with_capacity(self.channels.len());
+        for outlet in self.channels.iter().filter(|outlet| outlet.line.full == Full::Block) {
+            match outlet.tx.try_reserve() {
+                Ok(permit) => permits.push((permit, outlet)),
+                Err(TryReserveError::Full) => return Err(TrySendError::Full(message)),
+                Err(TryReserveError::Closed) => return Err(TrySendError::Closed(message)),
+            }
+        }
+        for outlet in self.channels.iter().filter(|outlet| outlet.line.full == Full::Drop) {
+            outlet.try_send(message.clone())?;
+        }
+        for (permit, outlet) in permits {
+            outlet.line.pass(&message);
+            permit.send(message.clone());
+            outlet.count();
+        }
+        Ok(())
+    }
 }
 
 /// One channel that is sent to.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
     pub(crate) tx: Sender<Message>,
-    pub(crate) full: Full,
-    /// Messages that found no room, of all who send there.
-    pub(crate) dropped: Arc<AtomicU64>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 impl Outlet {
+    pub(crate) fn new(tx: Sender<Message>, line: Arc<Line>) -> Self {
+        let sent = line.counter();
+        Self { tx, line, sent }
+    }
+
+    #[inline]
+    fn count(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn send(&self, message: Message) -> Result<(), SendError<Message>> {
-        match self.full {
-            Full::Block => self.tx.send(message).await,
-            Full::Drop => match self.tx.try_send(message) {
-                Ok(()) => Ok(()),
-                Err(TrySendError::Full(_)) => {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                    Ok(())
-                }
+        match self.line.full {
+            Full::Block => {
+                // Shown before, as afterwards it is another's.
+                self.line.pass(&message);
+                self.tx.send(message).await?;
+                self.count();
+                Ok(())
+            }
+            Full::Drop => match self.try_send(message) {
+                Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
                 Err(TrySendError::Closed(message)) => Err(SendError(message)),
             },
+        }
+    }
+
+    fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
+        match self.tx.try_reserve() {
+            Ok(permit) => {
+                self.line.pass(&message);
+                permit.send(message);
+                self.count();
+                Ok(())
+            }
+            Err(TryReserveError::Full) if self.line.full == Full::Drop => {
+                self.line.dropped.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(TryReserveError::Full) => Err(TrySendError::Full(message)),
+            Err(TryReserveError::Closed) => Err(TrySendError::Closed(message)),
         }
     }
 }

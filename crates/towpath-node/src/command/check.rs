@@ -5,7 +5,7 @@ use serde_json::json;
 use towpath_patterns::yaml::{LoadError, Problem};
 
 use super::{Failure, Source};
-use crate::{assemble, component::Registry, file::NetworkFile};
+use crate::{assemble::plan, component::Registry, file::NetworkFile};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -17,13 +17,13 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
-    let checked = options.source.read().and_then(|file| Ok((assemble(&file, registry)?, file)));
+    let checked = options.source.read().and_then(|file| Ok((plan(&file, registry)?, file)));
     match checked {
-        Ok((assembled, file)) => {
+        Ok((plan, file)) => {
             if options.json {
-                println!("{}", json!({"problems": [], "warnings": places(&assembled.warnings)}));
+                println!("{}", json!({"problems": [], "warnings": places(&plan.warnings)}));
             } else {
-                warn(&file, assembled.warnings);
+                warn(&file, plan.warnings);
                 let (processes, channels) = (file.processes.len(), file.channels.len());
                 println!(
                     "{}: fits together; processes: {processes}, channels: {channels}",

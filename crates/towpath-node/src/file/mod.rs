@@ -25,7 +25,7 @@ mod settings;
 use std::time::Duration;
 
 use serde::Deserialize;
-use towpath_patterns::yaml::{LoadError, Node, Word};
+use towpath_patterns::yaml::{self, LoadError, Node, Word};
 
 /// Messages that wait in a channel whose file does not say how many: enough to smooth a hiccup, few enough that a stuck reader shows.
 pub const CAPACITY: usize = 64;
@@ -135,6 +135,13 @@ impl NetworkFile {
     /// Everything that is wrong with its form, with line, column and what was probably meant.
     pub fn read(path: &str, text: &str, set: &[(String, String)]) -> Result<Self, LoadError> {
         read::read(path, text, set)
+    }
+
+    /// The JSON Schema of a type that the file declares.
+    pub fn kind(&self, name: &str) -> Option<serde_json::Value> {
+        let (_, schema) = self.types.iter().find(|(kind, _)| kind.text == name)?;
+        // What YAML can say, JSON can.
+        yaml::read(schema).ok()
     }
 
     /// The channel of that name.

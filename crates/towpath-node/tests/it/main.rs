@@ -4,4 +4,6 @@ mod check;
 mod command;
 mod draw;
 mod file;
+mod node;
 mod run;
+mod ui;

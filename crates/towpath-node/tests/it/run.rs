@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 use towpath::{BoxError, Ctx, Traced};
 use towpath_node::{
-    Component, Need, NoOptions, Port, Ports, Registry, assemble, file::NetworkFile,
+    Component, Need, NoOptions, Node, Port, Ports, Registry, Setup,
+    file::NetworkFile,
+    node::{StartError, Work},
+    state::Doing,
 };
 use towpath_patterns::yaml::{At, Problem};
 
@@ -32,7 +35,7 @@ fn registry(seen: &Seen) -> Registry {
     let seen = seen.clone();
     Registry::new()
         .with(Component::new("count", "numbers").output(Port::new("out")).makes(
-            |options: Count| {
+            |options: Count, _| {
                 let At { place, value } = options.to;
                 if value > 1_000 {
                     return Err(Problem::new(place, "counts to 1000 at most"));
@@ -67,7 +70,7 @@ fn registry(seen: &Seen) -> Registry {
             move |_: NoOptions| {
                 let seen = seen.clone();
                 async move |_: Ctx, ports: &mut Ports| {
-                    let [mut all] = ports.inputs(["in"]);
+                    let ([all], _) = ports.split(["in"]);
                     while let Some(word) = all.recv().await {
                         seen.lock().unwrap().push(word.to_string());
                     }
@@ -88,13 +91,26 @@ processes:
   keep: {uses: keep, in: [loud, other]}
 ";
 
+fn start(file: NetworkFile, registry: Registry) -> (Node, Work) {
+    let started = Node::start(file, registry, &Setup::new("not-there"), &Ctx::root());
+    started.unwrap_or_else(|it| panic!("{it}"))
+}
+
 #[towpath::test]
 async fn a_network_does_what_its_file_says() {
     let seen = Seen::default();
     let text = FILE.replace("\"${to}\"", "3");
     let file = NetworkFile::read("loud.yaml", &text, &[]).unwrap();
-    let assembled = assemble(&file, &registry(&seen)).unwrap_or_else(|it| panic!("{it}"));
-    assembled.network.run(&Ctx::root()).await.unwrap();
+    let (node, work) = start(file, registry(&seen));
+    work.run().await.unwrap();
+    let state = node.state();
+    let counts = |name: &str| {
+        let process = state.processes.iter().find(|it| it.name == name).unwrap();
+        (process.starts, process.received, process.sent)
+    };
+    assert_eq!(counts("loud"), (2, 3, 3), "its first start was a bad one");
+    assert_eq!(counts("keep"), (1, 5, 0));
+    assert!(state.processes.iter().all(|it| it.state == Doing::Ended), "{state:?}");
     let mut seen = seen.lock().unwrap().clone();
     // Each channel has an order; between two there is none.
     let loud: Vec<_> = seen.iter().filter(|it| it.contains('!')).cloned().collect();
@@ -107,7 +123,11 @@ async fn a_network_does_what_its_file_says() {
 fn options_that_are_wrong_are_told_at_their_place() {
     let told = |text: String| {
         let file = NetworkFile::read("loud.yaml", &text, &[]).unwrap();
-        let error = assemble(&file, &registry(&Seen::default())).unwrap_err();
+        let registry = registry(&Seen::default());
+        let setup = Setup::new("not-there");
+        let Err(StartError::File(error)) = Node::start(file, registry, &setup, &Ctx::root()) else {
+            panic!("it starts");
+        };
         error
             .problems()
             .iter()

@@ -134,6 +134,36 @@ impl Network {
         self.declare(name.into(), Some(capacity), None, Some(tx), Some(rx))
     }
 
+    /// Declares a channel between processes from ends that are there already, with the messages in it: what an earlier network has left, and
+    /// this one goes on with. `capacity` is what the graph says of it.
+    ///
+    /// ```
+    /// use towpath::{Ctx, Network, Receiver, bounded};
+    ///
+    /// # const PLACES: usize = 4;
+    /// # towpath::block_on(async {
+    /// let (tx, rx) = bounded(PLACES);
+    /// tx.send("left over").await?;
+    /// let mut net = Network::new("the next");
+    /// let (out, into) = net.adopt("orders", PLACES, tx, rx);
+    /// net.process("source", out, async |_, out: &mut towpath::Sender<_>| out.send("new").await);
+    /// net.process("reader", into, async |_, orders: &mut Receiver<&str>| {
+    ///     assert_eq!(orders.recv().await, Some("left over"));
+    ///     assert_eq!(orders.recv().await, Some("new"));
+    /// });
+    /// net.run(&Ctx::root()).await?;
+    /// # Ok::<(), towpath::BoxError>(()) }).unwrap();
+    /// ```
+    pub fn adopt<T: Send + 'static>(
+        &mut self,
+        name: impl Into<Name>,
+        capacity: usize,
+        tx: Sender<T>,
+        rx: Receiver<T>,
+    ) -> (Out<T>, In<T>) {
+        self.declare(name.into(), Some(capacity), None, Some(tx), Some(rx))
+    }
+
     /// Declares a channel between processes whose sends never wait. For traffic that something else bounds.
     pub fn unbounded<T: Send + 'static>(&mut self, name: impl Into<Name>) -> (Out<T>, In<T>) {
         let (tx, rx) = unbounded();

@@ -1,0 +1,145 @@
+//! What a process lets people see and do beyond its channels: its letters, its sagas, its counters.
+//!
+//! What always holds: the daemon, its dashboard and the command line know facets only by this trait, so a component of one's own
+//! has there what those that come with the node have.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+use towpath::BoxError;
+
+/// An answer that takes its time.
+pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send + 'a>>;
+
+/// What a process lets people see and do; given to [`Home::show`](crate::Home::show).
+pub trait Facet: Send + Sync {
+    /// What it is, in one word; the dashboard has a page for each kind that comes with the node.
+    fn kind(&self) -> &'static str;
+
+    /// How things are now. It is asked often and in the middle of everything, so it does not wait.
+    fn show(&self, query: &Query) -> Value;
+
+    /// What can be done.
+    fn verbs(&self) -> &'static [Verb] {
+        &[]
+    }
+
+    /// Does it. Asked only for what [`verbs`](Self::verbs) has.
+    fn act<'a>(&'a self, verb: &'a str, args: Value) -> Acting<'a> {
+        let _ = args;
+        Box::pin(async move { Err(format!("`{verb}` is not there").into()) })
+    }
+}
+
+/// Something that can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Verb {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it does, in a few words, with its arguments.
+    pub about: &'static str,
+}
+
+impl Verb {
+    /// A verb.
+    pub const fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, about }
+    }
+}
+
+/// Entries of a list that are shown when nobody says how many.
+const LIMIT: usize = 100;
+/// Entries that are shown at most: an answer stays below a megabyte or so.
+const LIMIT_MAX: usize = 10_000;
+
+/// What somebody wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    words: BTreeMap<String, String>,
+}
+
+impl Query {
+    /// From names and values.
+    pub fn new(words: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { words: words.into_iter().collect() }
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.words.get(name).map(String::as_str)
+    }
+
+    /// How many entries of a list are wanted: `limit`, 100 if it is not there, 10,000 at most.
+    pub fn limit(&self) -> usize {
+        self.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(LIMIT).min(LIMIT_MAX)
+    }
+
+    /// Whether payloads may be shown: somebody with the right to see them asks.
+    pub fn payloads(&self) -> bool {
+        self.get("payloads") == Some("true")
+    }
+}
+
+/// The facets of a node's processes.
+#[derive(Clone, Default)]
+pub(crate) struct Board {
+    facets: Arc<Mutex<BTreeMap<String, Arc<dyn Facet>>>>,
+}
+
+impl Board {
+    pub(crate) fn show(&self, process: &str, facet: Arc<dyn Facet>) -> Shown {
+        self.lock().insert(process.to_owned(), facet.clone());
+        Shown { board: self.clone(), process: process.to_owned(), facet }
+    }
+
+    pub(crate) fn get(&self, process: &str) -> Option<Arc<dyn Facet>> {
+        self.lock().get(process).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<(String, Arc<dyn Facet>)> {
+        self.lock().iter().map(|(process, facet)| (process.clone(), facet.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<dyn Facet>>> {
+        // Nothing under this lock panics.
+        self.facets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.lock().keys()).finish()
+    }
+}
+
+/// A facet that can be seen for as long as this lives.
+#[must_use = "dropped, the facet cannot be seen any more"]
+pub struct Shown {
+    board: Board,
+    process: String,
+    facet: Arc<dyn Facet>,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let mut facets = self.board.lock();
+        // The next run of the process may have its own there by now.
+        if facets.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
+            facets.remove(&self.process);
+        }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("process", &self.process).finish_non_exhaustive()
+    }
+}

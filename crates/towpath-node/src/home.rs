@@ -1,0 +1,235 @@
+//! What a process has of its node: its data, its files, its facet, and what outlives it.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use towpath::{BoxError, rt};
+use towpath_journal::{Disk, Options, RealDisk, Writer};
+
+use crate::{
+    facet::{Board, Facet, Shown},
+    seat::Seat,
+};
+
+/// Errors that are kept for whoever asks what went wrong lately.
+const ERRORS_KEPT: usize = 1000;
+
+/// Where a node has its files.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Setup {
+    /// The directory of everything that must survive: journals, and how far files were read.
+    pub data: PathBuf,
+    /// What journals are written to.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Setup {
+    /// With this data directory, on the disk of the machine.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), disk: Arc::new(RealDisk) }
+    }
+
+    /// On another disk.
+    #[must_use]
+    pub fn on(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// Whose.
+    pub process: String,
+    /// What.
+    pub text: String,
+    /// Whether it was the end of a run, and not of one message.
+    pub failed: bool,
+    /// When.
+    pub at: Instant,
+}
+
+/// What all processes of a node share.
+pub(crate) struct Shared {
+    network: String,
+    /// The folder of the network file.
+    base: PathBuf,
+    setup: Setup,
+    pub(crate) board: Board,
+    kept: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
+    troubles: Mutex<VecDeque<Trouble>>,
+}
+
+impl Shared {
+    pub(crate) fn new(network: &str, file: &str, setup: &Setup) -> Arc<Self> {
+        let base = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+        Arc::new(Self {
+            network: network.to_owned(),
+            base,
+            setup: setup.clone(),
+            board: Board::default(),
+            kept: Mutex::default(),
+            troubles: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn trouble(&self, process: &str, text: String, failed: bool) {
+        let mut troubles = lock(&self.troubles);
+        if troubles.len() == ERRORS_KEPT {
+            troubles.pop_front();
+        }
+        troubles.push_back(Trouble { process: process.to_owned(), text, failed, at: rt::now() });
+    }
+
+    /// The latest first.
+    pub(crate) fn troubles(&self, most: usize) -> Vec<Trouble> {
+        lock(&self.troubles).iter().rev().take(most).cloned().collect()
+    }
+
+    pub(crate) fn last_trouble(&self, process: &str) -> Option<(String, Duration)> {
+        let troubles = lock(&self.troubles);
+        let last = troubles.iter().rev().find(|trouble| trouble.process == process)?;
+        Some((last.text.clone(), rt::now().saturating_duration_since(last.at)))
+    }
+}
+
+/// What a process has of its node.
+#[derive(Clone)]
+pub struct Home {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) seat: Arc<Seat>,
+}
+
+impl Home {
+    /// The network's name.
+    pub fn network(&self) -> &str {
+        &self.shared.network
+    }
+
+    /// The process's name.
+    pub fn process(&self) -> &str {
+        &self.seat.name
+    }
+
+    /// Opens a journal of this process. It is where the last one of that name was, also after a crash: in the node's data directory,
+    /// under the names of network and process. `part` tells several of one process apart; it may be empty.
+    ///
+    /// # Errors
+    /// As [`Writer::open`]; the journal is open already, or cannot be read.
+    pub fn journal(&self, part: &str) -> Result<Writer, BoxError> {
+        self.journal_with(part, &Options::new())
+    }
+
+    /// As [`journal`](Self::journal), with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn journal_with(&self, part: &str, options: &Options) -> Result<Writer, BoxError> {
+        let setup = &self.shared.setup;
+        Ok(options.open_on(setup.disk.clone(), self.data(part))?)
+    }
+
+    /// A place in the data directory that is this process's alone.
+    pub fn data(&self, part: &str) -> PathBuf {
+        let process = match part {
+            "" => self.process().to_owned(),
+            part => format!("{}-{part}", self.process()),
+        };
+        self.shared.setup.data.join(self.network()).join(process)
+    }
+
+    /// A path that the network file names: relative to its folder.
+    pub fn reads(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.shared.base.join(path)
+    }
+
+    /// Lets people see, and do, what the facet has, for as long as what comes back lives.
+    pub fn show(&self, facet: impl Facet + 'static) -> Shown {
+        self.shared.board.show(self.process(), Arc::new(facet))
+    }
+
+    /// What is kept for this process under that name, made when it is asked for the first time. It stays through restarts of the process
+    /// and changes of its file, as a listening socket should.
+    ///
+    /// # Errors
+    /// What `make` fails with; or there is something of another type under that name.
+    pub fn kept<T: Any + Send + Sync>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<Arc<T>> {
+        let name = format!("{}/{name}", self.process());
+        let mut kept = lock(&self.shared.kept);
+        let thing = match kept.get(&name) {
+            Some(thing) => thing.clone(),
+            None => {
+                let thing: Arc<dyn Any + Send + Sync> = Arc::new(make()?);
+                kept.insert(name.clone(), thing.clone());
+                thing
+            }
+        };
+        thing
+            .downcast()
+            .map_err(|_| io::Error::other(format!("`{name}` is kept with another type")))
+    }
+
+    /// Notes that something went wrong, for whoever asks what did lately. Refused messages are noted by themselves.
+    pub fn trouble(&self, text: impl fmt::Display) {
+        self.shared.trouble(self.process(), text.to_string(), false);
+    }
+
+    pub(crate) fn refused(&self, why: &str) {
+        self.seat.refused.fetch_add(1, Ordering::Relaxed);
+        self.shared.trouble(self.process(), why.to_owned(), false);
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Home")
+            .field("network", &self.network())
+            .field("process", &self.process())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a process stands in its file: what its options may refer to. Known before anything runs.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Site {
+    /// The folder of the network file.
+    pub base: PathBuf,
+    /// The process's name.
+    pub process: String,
+    /// For each port with a channel whose type the file declares, the JSON Schema of that type.
+    pub schemas: IndexMap<String, Value>,
+}
+
+impl Site {
+    /// A path that the network file names: relative to its folder.
+    pub fn reads(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base.join(path)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks panics and leaves them half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
