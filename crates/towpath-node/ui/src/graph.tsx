@@ -1,6 +1,6 @@
 // The network as a picture. Where everything stands was decided in the node (`draw.rs`); here it is drawn once, and afterwards only
 // attributes of what changed are set.
-import { effect, useSignal } from '@preact/signals'
+import { effect, useSignal, type Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { Graph, GraphChannel, Point } from './api'
 import { Badge, Choice, ChannelLink, Depth, depth, Empty, fill, href, Page, Problem, ProcessLink, SHAPES, Shape, shown, type Shown } from './parts'
@@ -20,6 +20,12 @@ export function path(points: Point[]) {
 const cut = (name: string) => (name.length > 26 ? name.slice(0, 25) + '…' : name)
 /** Above this nobody reads names of lines in the whole picture; they are there when one comes nearer. */
 const MANY = 150
+const far = (zoom: number, of: Graph) => zoom < 0.5 && of.channels.length > MANY
+
+/** Something in the picture that changes: where it is, whether that is seen now, whether it was drawn since it changed. */
+type Item = { left: number; top: number; right: number; bottom: number; seen: boolean; stale: boolean; draw: (far: boolean) => void }
+/** Pixels around what is seen that are kept drawn, so that scrolling meets no old picture. */
+const AROUND = 300
 
 export function Network() {
   const view = useSignal<'picture' | 'table'>('picture')
@@ -46,7 +52,7 @@ function Picture({ of }: { of: Graph }) {
     // A large network begins readable at its left edge; a button shows all of it.
     if (zoom.peek() < 0.5) zoom.value = 0.85
   }, [of])
-  useEffect(() => bind(svg.current!, of), [of])
+  useEffect(() => bind(svg.current!, box.current!, of, zoom), [of])
   const by = (factor: number) => () => (zoom.value = Math.min(3, Math.max(0.05, zoom.value * factor)))
   return (
     <>
@@ -57,7 +63,7 @@ function Picture({ of }: { of: Graph }) {
         <Legend />
       </div>
       <div class="picture" ref={box} tabIndex={0} role="region" aria-label="Picture of the network">
-        <svg ref={svg} class={zoom.value < 0.5 && of.channels.length > MANY ? 'far' : ''} viewBox={`0 0 ${of.width} ${of.height}`}
+        <svg ref={svg} class={far(zoom.value, of) ? 'far' : ''} viewBox={`0 0 ${of.width} ${of.height}`}
           width={Math.round(of.width * zoom.value)} height={Math.round(of.height * zoom.value)} role="group" aria-label={`Network ${of.network}`}>
           <defs>
             <marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" /></marker>
@@ -92,27 +98,52 @@ const Legend = () => (
   </ul>
 )
 
-/** Ties the elements to the rows, and the keyboard to the elements. Returns how to end it. */
-function bind(svg: SVGSVGElement, of: Graph) {
+/** Ties the elements to the rows, and the keyboard to the elements. What is out of sight is drawn when it comes into it. */
+function bind(svg: SVGSVGElement, box: HTMLElement, of: Graph, zoom: Signal<number>) {
   const ends: (() => void)[] = []
   const of_process = svg.querySelectorAll<SVGAElement>('[data-p]')
   const of_channel = new Map<number, SVGAElement>()
   svg.querySelectorAll<SVGAElement>('[data-c]').forEach(it => of_channel.set(+it.dataset.c!, it))
+  const items: Item[] = []
+  let away = far(zoom.peek(), of)
+  const keep = (item: Item, read: () => unknown) => {
+    items.push(item)
+    item.draw(false)
+    ends.push(effect(() => {
+      read()
+      if (item.seen) item.draw(away)
+      item.stale = !item.seen || away
+    }))
+  }
+  const look = () => {
+    const k = zoom.peek()
+    away = far(k, of)
+    const [left, top] = [(box.scrollLeft - AROUND) / k, (box.scrollTop - AROUND) / k]
+    const [right, bottom] = [left + (box.clientWidth + 2 * AROUND) / k, top + (box.clientHeight + 2 * AROUND) / k]
+    for (const it of items) {
+      it.seen = it.left < right && it.right > left && it.top < bottom && it.bottom > top
+      if (it.seen && it.stale) {
+        it.draw(away)
+        it.stale = away
+      }
+    }
+  }
   of.processes.forEach((it, i) => {
     const row = processOf(it.name)
     const element = of_process[i]
     if (!row) return
     const [state, mark] = [element.querySelector('.state')!, element.querySelector('.mark')!]
     let last = ''
-    ends.push(effect(() => {
-      const next = shown(row.now.value)
+    const draw = () => {
+      const next = shown(row.now.peek())
       if (next === last) return
       last = next
       element.setAttribute('class', 'process is-' + next)
       element.setAttribute('aria-label', `process ${it.name}, ${it.component}, ${next}`)
       state.textContent = next
       mark.setAttribute('d', SHAPES[next])
-    }))
+    }
+    keep({ left: it.x, top: it.y, right: it.x + it.w, bottom: it.y + it.h, seen: true, stale: false, draw }, () => row.now.value)
   })
   of.channels.forEach((it, i) => {
     const row = channelOf(it.name)
@@ -120,29 +151,39 @@ function bind(svg: SVGSVGElement, of: Graph) {
     if (!row || !element) return
     const fills = element.querySelectorAll<SVGPathElement>('.fill')
     const count = element.querySelector('.count')!
-    let [step, text, level] = [-1, '', '']
-    ends.push(effect(() => {
-      const now = row.now.value
+    let [step, text, level] = [-1, '?', '?']
+    const draw = (far: boolean) => {
+      const now = row.now.peek()
       const full = depth(now)
-      // In steps of a twentieth, so that most changes are none. What is not empty shows.
-      const next = full === 0 ? 0 : Math.max(1, Math.floor(full * 20))
+      // In steps, so that most changes are none; what is not empty shows.
+      const steps = far ? 5 : 20
+      const next = full === 0 ? 0 : Math.max(1, Math.floor(full * steps)) * (20 / steps)
       if (next !== step) {
         step = next
         for (const fill of fills) fill.style.strokeDasharray = `0 ${100 - next * 5} ${next * 5} 0`
       }
-      const kind = full >= 1 ? ' full' : full > 0.75 ? ' high' : next ? ' some' : ''
-      if (kind !== level || !text) {
+      const kind = full >= 1 ? ' full' : full > 0.75 ? ' high' : ''
+      if (kind !== level) {
         level = kind
         element.setAttribute('class', 'channel' + kind)
       }
+      if (far) return
       const words = now.capacity ? (now.length ? ` ${now.length}/${now.capacity}` : '') : now.waiting_send ? ' held up' : ''
-      if (words !== text || !element.hasAttribute('aria-label')) {
+      if (words !== text) {
         text = words
         count.textContent = words
         element.setAttribute('aria-label', `channel ${it.name} from ${it.from.join(', ')} to ${it.to}: ${fill(now)}`)
       }
-    }))
+    }
+    const [xs, ys] = [0, 1].map(k => it.edges.flatMap(edge => edge.points.map(point => point[k])))
+    keep({ left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys) - 20, bottom: Math.max(...ys) + 10, seen: true, stale: false, draw }, () => row.now.value)
   })
+  const size = new ResizeObserver(look)
+  size.observe(box)
+  // The new size is there after it was drawn.
+  ends.push(() => size.disconnect(), effect(() => void (zoom.value, requestAnimationFrame(look))))
+  box.addEventListener('scroll', look, { passive: true })
+  ends.push(() => box.removeEventListener('scroll', look))
 
   // The walk: from a process along a line to its channel, from there to the process at its end.
   const processes = new Map(of.processes.map((it, i) => [it.name, i]))

@@ -1,0 +1,33 @@
+// Who is stuck is named on the first page, with the line of code it waits in and with what it waits for.
+import { expect, mock, open, ours, test } from './node'
+
+test('a stuck process is named with its place and its cause', async ({ page, run }) => {
+  const node = await run(ours('stuck'))
+  await open(page, node)
+  const trouble = page.getByRole('region', { name: /processes stuck: start here/ })
+  await expect(trouble).toBeVisible({ timeout: 30_000 })
+  const state = await node.ask('state')
+  const members: string[] = [...new Set<string>(state.stuck.flatMap((it: any) => it.members))]
+  if (!mock) expect([...members].sort()).toEqual(['ping', 'pong', 'source'])
+  await expect(trouble).toContainText(`${members.length} processes stuck`)
+  await expect(trouble).toContainText('proven')
+  for (const name of members) await expect(trouble.getByRole('link', { name, exact: true })).toBeVisible()
+  await trouble.getByRole('link', { name: 'start here' }).click()
+  await expect(page.getByRole('heading', { level: 1 })).toContainText(members[0])
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('stuck, proven')
+  // The place: a file, a line and a column.
+  await expect(page.locator('.at').first()).toHaveText(/\.rs:\d+:\d+$/)
+  const wait = state.processes.find((it: any) => it.name === members[0]).waits[0]
+  await expect(page.locator('.at').first()).toHaveText(wait.at)
+  await expect(page.getByRole('region', { name: 'Waits', exact: true })).toContainText(wait.on)
+  // The cause: the chain names everybody in the circle.
+  const why = page.getByRole('region', { name: 'Why it waits' })
+  for (const name of members) await expect(why).toContainText(name)
+  // In the picture it has a shape and a word, not only a colour.
+  await page.getByRole('link', { name: 'Network' }).click()
+  for (const name of members) {
+    const box = page.locator(`svg a[aria-label^="process ${name},"]`)
+    await expect(box).toHaveAttribute('aria-label', /stuck$/)
+    await expect(box.locator('.state')).toHaveText('stuck')
+  }
+})
