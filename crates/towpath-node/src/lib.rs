@@ -28,6 +28,7 @@ pub mod check;
 mod command;
 mod component;
 mod components;
+pub mod draw;
 pub mod facet;
 pub mod file;
 mod home;

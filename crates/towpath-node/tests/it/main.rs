@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod draw;
 mod file;
 mod node;
 mod run;
