@@ -29,6 +29,7 @@ mod command;
 mod component;
 mod components;
 pub mod draw;
+mod expr;
 pub mod facet;
 pub mod file;
 mod home;
@@ -41,6 +42,7 @@ pub mod state;
 
 pub use command::main;
 pub use component::{Component, Need, NoOptions, Port, Registry};
+pub use expr::{Expr, NoValue, NotAnExpr};
 pub use facet::Facet;
 pub use home::{Home, Setup, Site, Trouble};
 pub use line::Tap;
