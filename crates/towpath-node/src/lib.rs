@@ -39,6 +39,7 @@ mod ports;
 mod real;
 mod seat;
 pub mod state;
+pub mod ui;
 
 pub use command::main;
 pub use component::{Component, Need, NoOptions, Port, Registry};

@@ -27,7 +27,7 @@ const CURVE: i32 = 48;
 /// Between a box and the name of a line.
 const BESIDE: i32 = 10;
 /// Between a line and its name.
-const ABOVE: i32 = 6;
+const ABOVE: i32 = 7;
 
 /// The picture, without words.
 pub(super) struct Placed {

@@ -6,3 +6,4 @@ mod draw;
 mod file;
 mod node;
 mod run;
+mod ui;

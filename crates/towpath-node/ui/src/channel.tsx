@@ -23,7 +23,7 @@ function Known({ row, name }: { row: ChannelRow; name: string }) {
         <Tile name="Sent" value={short(it.sent)} note={rate(row.rates.value[0])} />
         <Tile name="Received" value={short(it.received)} note={rate(row.rates.value[1])} />
         <Tile name="Dropped" value={short(it.dropped)} bad={it.dropped > 0} />
-        <Tile name="Unchanged for" value={quiet < 1500 ? 'changing' : age(quiet)} bad={quiet > 10_000 && it.length > 0} />
+        <Tile name="Last change" value={quiet < 1500 ? 'now' : age(quiet) + ' ago'} bad={quiet > 10_000 && it.length > 0} />
       </section>
       <Chart row={row} />
       <div class="two">

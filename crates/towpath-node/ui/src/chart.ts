@@ -22,7 +22,10 @@ export function draw(box: HTMLElement, row: ChannelRow) {
       legend: { live: true },
       scales: { x: { time: false }, y: { range } },
       axes: [
-        { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { show: false }, values: (_, all) => all.map(it => (it - uptime() / 1000).toFixed(0) + ' s') },
+        { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { show: false }, size: 28, splits: (_, __, ___, end) => [-60, -50, -40, -30, -20, -10, 0].map(it => end + it), values: (_, all) => all.map(it => {
+          const ago = Math.round(uptime() / 1000 - it)
+          return ago ? `−${ago} s` : 'now'
+        }) },
         { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { show: false }, size: 56 },
       ],
       series: [{ label: 'at', value: (_, it) => (it == null ? '' : (it - uptime() / 1000).toFixed(1) + ' s') }, ...series],
