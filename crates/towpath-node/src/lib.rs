@@ -39,6 +39,7 @@ mod ports;
 mod real;
 mod seat;
 pub mod state;
+pub mod testing;
 pub mod ui;
 
 pub use command::main;

@@ -129,7 +129,19 @@ impl Node {
         setup: &Setup,
         ctx: &Ctx,
     ) -> Result<(Self, Work), StartError> {
-        let plan = plan(&file, &registry)?;
+        Self::start_with(file, registry, setup, ctx, |_, _, _| {})
+    }
+
+    /// As [`start`](Self::start), with a plan that was changed.
+    pub(crate) fn start_with(
+        file: NetworkFile,
+        registry: Registry,
+        setup: &Setup,
+        ctx: &Ctx,
+        change: impl FnOnce(&NetworkFile, &Registry, &mut Plan),
+    ) -> Result<(Self, Work), StartError> {
+        let mut plan = plan(&file, &registry)?;
+        change(&file, &registry, &mut plan);
         let shared = Shared::new(&file.name.text, &file.path, setup);
         let (network, places) = assemble(&file, &plan, &shared, &mut IndexMap::new());
         let running = network.start(ctx)?;
