@@ -15,6 +15,9 @@ use crate::{file::Full, ports::Message, seat::Seat};
 /// Messages that were put in from outside and not yet received: people's, so few.
 const INJECTED_MAX: usize = 1024;
 
+/// Messages that a tap remembers, for whoever asks what came instead.
+const SEEN: usize = 5;
+
 /// A channel, as all who have to do with it share it.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -123,7 +126,7 @@ impl Line {
         let mut taps = lock(&self.taps);
         taps.push(end.clone());
         self.tapped.store(true, Ordering::Relaxed);
-        Tap { messages, end }
+        Tap { messages, end, seen: VecDeque::new() }
     }
 
     /// Puts a message in, past those that wait.
@@ -181,6 +184,8 @@ impl Line {
 pub struct Tap {
     messages: Receiver<Message>,
     end: Arc<TapEnd>,
+    /// The latest that were fetched.
+    seen: VecDeque<Message>,
 }
 
 impl Tap {
@@ -189,7 +194,20 @@ impl Tap {
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn recv(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        let message = self.messages.recv().await?;
+        if self.seen.len() == SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(message.clone());
+        Some(message)
+    }
+
+    /// The latest of those that went by, fetched or not.
+    pub(crate) fn passed(&mut self) -> Vec<Message> {
+        let more = std::iter::from_fn(|| self.messages.try_recv().ok());
+        let mut seen: Vec<_> = self.seen.drain(..).chain(more).collect();
+        seen.drain(..seen.len().saturating_sub(SEEN));
+        seen
     }
 
     /// Messages that went by while nobody fetched those before them.

@@ -134,6 +134,12 @@ impl Input {
         self.lines.push(line);
     }
 
+    /// Has the channels of another one, too, which has none then.
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.receivers.append(&mut other.receivers);
+        self.lines.append(&mut other.lines);
+    }
+
     /// The next message from any of its channels, fairly; `None` when all have ended, or no more is to be taken.
     ///
     /// # Cancel safety

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use towpath::{Canceller, Cause, Ctx, Sender, rendezvous};
+use towpath::{Canceller, Cause, Ctx, Sender, process, rendezvous};
 
 use crate::ports::Ports;
 
@@ -39,7 +39,7 @@ pub(crate) struct Seat {
     pub(crate) name: String,
     state: AtomicU64,
     /// Who waits for a change, each once.
-    wakers: Mutex<Vec<Waker>>,
+    listeners: Mutex<Listeners>,
     /// Times that its body was begun.
     pub(crate) starts: AtomicU64,
     /// Messages that it has sent.
@@ -47,6 +47,15 @@ pub(crate) struct Seat {
     /// Messages that it gave up.
     pub(crate) refused: AtomicU64,
     place: Mutex<Place>,
+}
+
+/// Who waits for a change.
+#[derive(Debug, Default)]
+struct Listeners {
+    /// By number: nobody who looks for who could bring a process on counts these.
+    processes: Vec<u64>,
+    /// Who is none.
+    others: Vec<Waker>,
 }
 
 /// How far the body is.
@@ -116,19 +125,26 @@ impl Seat {
     }
 
     fn wake(&self) {
-        let wakers = std::mem::take(&mut *self.lock());
-        wakers.into_iter().for_each(Waker::wake);
+        let Listeners { processes, others } = std::mem::take(&mut *self.listeners());
+        for process in processes {
+            process::nudge(process);
+        }
+        others.into_iter().for_each(Waker::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
-        // A waker that panics does so outside.
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        // Nothing under this lock panics.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listen(&self, cx: &Context<'_>) {
-        let mut wakers = self.lock();
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
+        let process = process::current().map(|process| process.id());
+        let mut listeners = self.listeners();
+        match process {
+            Some(id) if listeners.processes.contains(&id) => {}
+            Some(id) => listeners.processes.push(id),
+            None if listeners.others.iter().any(|waker| waker.will_wake(cx.waker())) => {}
+            None => listeners.others.push(cx.waker().clone()),
         }
     }
 

@@ -23,6 +23,7 @@ use std::{
 };
 
 use crate::{
+    observe,
     raw::{backoff::Backoff, slot},
     rt::sim,
 };
@@ -192,6 +193,39 @@ impl fmt::Display for Name {
 /// The process that runs here now; `None` outside any.
 pub fn current() -> Option<Process> {
     slot::with_current(|process| process.cloned())
+}
+
+/// Gives a task another turn, as if somebody had woken it: it looks again at everything that it polls. True if there is a task of
+/// this number in a scope.
+///
+/// For who gives orders to processes, as a supervisor of a network does, and is no part of what they wait for: a clone of their waker
+/// would count in [`observe`](crate::observe) as somebody unknown who may bring them on, and this does not. The time it
+/// takes grows with the processes that live.
+///
+/// ```
+/// use std::{future::poll_fn, sync::atomic::{AtomicU64, AtomicBool, Ordering}, task::Poll};
+/// use towpath::{Ctx, process};
+///
+/// static ORDER: AtomicBool = AtomicBool::new(false);
+/// static WHO: AtomicU64 = AtomicU64::new(0);
+/// # towpath::block_on(async {
+/// let done = towpath::scope(&Ctx::root(), |s| async move {
+///     let waits = s.spawn("waits", |_| poll_fn(|_| {
+///         WHO.store(process::current().map_or(0, |process| process.id()), Ordering::SeqCst);
+///         if ORDER.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+///     }));
+///     while WHO.load(Ordering::SeqCst) == 0 {
+///         towpath::rt::sleep(std::time::Duration::from_millis(1)).await;
+///     }
+///     ORDER.store(true, Ordering::SeqCst);
+///     assert!(process::nudge(WHO.load(Ordering::SeqCst)));
+///     Ok(waits.await?)
+/// });
+/// done.await.unwrap();
+/// # });
+/// ```
+pub fn nudge(process: u64) -> bool {
+    observe::scopes().iter().any(|scope| scope.nudge(process))
 }
 
 /// The name of the process that runs here now, or `otherwise`.

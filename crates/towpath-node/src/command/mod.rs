@@ -6,6 +6,7 @@ mod check;
 mod components;
 mod graph;
 mod run;
+mod test;
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode};
 
@@ -32,6 +33,8 @@ enum Command {
     Graph(graph::Options),
     /// Runs a network until it ends, or SIGTERM or Ctrl-C ends it.
     Run(run::Options),
+    /// Runs the tests of network files in the simulator, under many schedules.
+    Test(test::Options),
     /// Lists what processes can use.
     Components(components::Options),
 }
@@ -75,6 +78,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(options) => check::run(&options, &registry),
         Command::Graph(options) => graph::run(&options, &registry),
         Command::Run(options) => run::run(&options, &registry),
+        Command::Test(options) => test::run(&options, &registry),
         Command::Components(options) => components::run(&options, &registry),
     };
     match done {

@@ -12,6 +12,7 @@ use crate::{
 pub(super) fn component() -> Component {
     Component::new("log", "writes messages to the standard output, one a line, as JSON")
         .input(Port::new("in").need(Need::Some))
+        .outside()
         .runs(|_: NoOptions| {
             async move |_: Ctx, ports: &mut Ports| {
                 while let Some(message) = ports.recv("in").await {

@@ -25,7 +25,7 @@ mod settings;
 use std::time::Duration;
 
 use serde::Deserialize;
-use towpath_patterns::yaml::{self, LoadError, Node, Word};
+use towpath_patterns::yaml::{self, LoadError, Node, Place, Word};
 
 /// Messages that wait in a channel whose file does not say how many: enough to smooth a hiccup, few enough that a stuck reader shows.
 pub const CAPACITY: usize = 64;
@@ -120,6 +120,10 @@ impl Wires {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Test {
+    /// What it is about, if the file says so.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub place: Place,
     /// What is sent, in this order: channel and message.
     pub send: Vec<(Word, serde_json::Value)>,
     /// What is received: channel, and what the message has at least.

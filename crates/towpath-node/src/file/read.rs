@@ -232,13 +232,15 @@ impl Reader {
             return None;
         };
         let (mut send, mut expect, mut within) = (Vec::new(), Vec::new(), WITHIN);
+        let mut name = None;
         for (key, value) in entries {
             match key.text.as_str() {
+                "name" => name = self.word(value, "the name of a test").map(|name| name.text),
                 "send" => send = self.messages(value)?,
                 "expect" => expect = self.messages(value)?,
                 "within" => within = self.value(value)?,
                 other => {
-                    let hint = hint(other, ["send", "expect", "within"]);
+                    let hint = hint(other, ["name", "send", "expect", "within"]);
                     self.problem(key.place, format!("a test has no `{other}`{hint}"));
                 }
             }
@@ -246,7 +248,7 @@ impl Reader {
         if expect.is_empty() {
             self.problem(node.place, "a test that expects nothing cannot fail: add `expect`");
         }
-        Some(Test { send, expect, within: within.0 })
+        Some(Test { name, place: node.place, send, expect, within: within.0 })
     }
 
     /// Channels and messages: a mapping, or a list of them where the order counts or a channel comes twice.

@@ -31,7 +31,7 @@ pub(super) fn state(node: &Node) -> State {
         file: file.path.clone(),
         generation: now.number,
         status: node.status(),
-        uptime_ms: millis(rt::now().saturating_duration_since(node.inner.started)),
+        uptime_ms: node.uptime_ms(),
         read_only: false,
         processes,
         channels,

@@ -129,7 +129,19 @@ impl Node {
         setup: &Setup,
         ctx: &Ctx,
     ) -> Result<(Self, Work), StartError> {
-        let plan = plan(&file, &registry)?;
+        Self::start_with(file, registry, setup, ctx, |_, _, _| {})
+    }
+
+    /// As [`start`](Self::start), with a plan that was changed.
+    pub(crate) fn start_with(
+        file: NetworkFile,
+        registry: Registry,
+        setup: &Setup,
+        ctx: &Ctx,
+        change: impl FnOnce(&NetworkFile, &Registry, &mut Plan),
+    ) -> Result<(Self, Work), StartError> {
+        let mut plan = plan(&file, &registry)?;
+        change(&file, &registry, &mut plan);
         let shared = Shared::new(&file.name.text, &file.path, setup);
         let (network, places) = assemble(&file, &plan, &shared, &mut IndexMap::new());
         let running = network.start(ctx)?;
@@ -166,6 +178,16 @@ impl Node {
     /// The file that it runs.
     pub fn file(&self) -> NetworkFile {
         self.now().file.clone()
+    }
+
+    /// What its processes can use.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// How long it has been there, in milliseconds.
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        millis(rt::now().saturating_duration_since(self.inner.started))
     }
 
     /// Who waits for whom.
@@ -291,7 +313,8 @@ impl Node {
         found.ok_or_else(|| NotThere::new("process", process, names))
     }
 
-    fn status(&self) -> Status {
+    /// What it is about.
+    pub(crate) fn status(&self) -> Status {
         *lock(&self.inner.status)
     }
 

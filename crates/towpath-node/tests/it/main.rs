@@ -6,4 +6,5 @@ mod draw;
 mod file;
 mod node;
 mod run;
+mod testing;
 mod ui;

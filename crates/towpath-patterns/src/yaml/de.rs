@@ -13,6 +13,9 @@ use super::{Kind, Node, Place, Problem, Word, hint};
 /// What stands for a value that wants to know its place. No type of anybody's has such a name.
 const AT: &str = "$towpath::yaml::At";
 
+/// What stands for a text that wants to know where its first character is.
+const TEXT: &str = "$towpath::yaml::Text";
+
 /// Reads a value from a node.
 ///
 /// # Errors
@@ -82,6 +85,29 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
         }
 
         from.deserialize_newtype_struct(AT, Both(std::marker::PhantomData))
+    }
+}
+
+/// A text in another language, such as an expression, whose own errors should point at the right character.
+///
+/// Its place is that of its first character: behind the quotation mark, if it has one. With a text over several lines, or with
+/// escapes in it, that is where it begins and no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Where the first character stands. 1:1 when it was not read from such a file.
+    pub place: Place,
+    /// The text.
+    pub text: String,
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "$towpath::yaml::Text")]
+        struct Inside(At<String>);
+
+        let Inside(At { place, value }) = Inside::deserialize(from)?;
+        Ok(Self { place, text: value })
     }
 }
 
@@ -183,6 +209,13 @@ impl<'de> Deserializer<'de> for From<'_> {
     ) -> Result<V::Value, Error> {
         if name == AT {
             return visitor.visit_seq(Placed(self.0, 0)).map_err(|error| error.at(self.0.place));
+        }
+        if name == TEXT
+            && let Node { mut place, kind: Kind::Scalar(text, false) } = self.0.clone()
+        {
+            place.column += 1;
+            let inside = Node { place, kind: Kind::Scalar(text, false) };
+            return visitor.visit_newtype_struct(From(&inside));
         }
         visitor.visit_newtype_struct(self)
     }
@@ -382,6 +415,14 @@ mod tests {
         let sampled = GOOD.replace("drop-oldest", "{sample: {one_in: 4}}");
         let options: Options = read(&parse(&sampled).unwrap()).unwrap();
         assert_eq!(options.full, Full::Sample { one_in: 4 });
+    }
+
+    #[test]
+    fn a_text_begins_behind_its_quotation_mark() {
+        let node = parse("- it.a > 1\n- \"it.a > 1\"\n- 7\n").unwrap();
+        let texts: Vec<Text> = read(&node).unwrap();
+        let told: Vec<_> = texts.iter().map(|it| (it.place.line, it.place.column, &*it.text)).collect();
+        assert_eq!(told, [(1, 3, "it.a > 1"), (2, 4, "it.a > 1"), (3, 3, "7")]);
     }
 
     #[test]

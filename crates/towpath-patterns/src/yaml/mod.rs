@@ -13,7 +13,7 @@ mod tree;
 use std::error::Error;
 use std::fmt;
 
-pub use de::{At, read};
+pub use de::{At, Text, read};
 pub use names::hint;
 pub use span::Span;
 pub use tree::{Kind, Node, Word, parse};

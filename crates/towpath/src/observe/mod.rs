@@ -82,5 +82,5 @@ pub(crate) use plate::{Books, Mounted};
 #[cfg(not(towpath_loom))]
 pub(crate) use registry::forget_channel;
 pub(crate) use registry::{
-    Living, Loan, Shown, Visitable, Wakers, enter_scope, leave_scope, name_channel, name_of,
+    Living, Loan, Shown, Visitable, Wakers, enter_scope, leave_scope, name_channel, name_of, scopes,
 };

@@ -28,6 +28,9 @@ pub(crate) type Shown = Arc<dyn Visible>;
 pub(crate) trait Visitable: Send + Sync {
     /// Shows each process that lives in it.
     fn visit(&self, each: &mut dyn FnMut(Living));
+
+    /// Gives one of its processes another turn; no, if it is not there.
+    fn nudge(&self, process: u64) -> bool;
 }
 
 /// A process of a scope, as an observer sees it.
@@ -261,6 +264,6 @@ pub(super) fn locks() -> Vec<Arc<Plate>> {
 }
 
 /// The scopes there are.
-pub(super) fn scopes() -> Vec<Arc<dyn Visitable>> {
+pub(crate) fn scopes() -> Vec<Arc<dyn Visitable>> {
     living(&table(&SCOPES)).map(|(scope, ())| scope).collect()
 }

@@ -345,6 +345,13 @@ impl Visitable for Shared {
         let living = self.books.lock().live.clone();
         living.iter().flatten().for_each(|child| each(child.living()));
     }
+
+    fn nudge(&self, process: u64) -> bool {
+        let books = self.books.lock();
+        let child = books.live.iter().flatten().find(|child| child.id() == process).cloned();
+        drop(books);
+        child.as_ref().inspect(|child| child.nudge()).is_some()
+    }
 }
 
 impl Drop for Shared {

@@ -90,6 +90,12 @@ pub(super) trait Live: Send + Sync {
 
     /// For observers.
     fn living(&self) -> Living;
+
+    /// Its number.
+    fn id(&self) -> u64;
+
+    /// Gives a task another turn, as if somebody had woken it.
+    fn nudge(&self);
 }
 
 /// A task's waker in a wrapping that counts its clones: an observer who sees as many waits as clones knows that nobody
@@ -316,6 +322,16 @@ where
             } else {
                 Wakers::Counted(clones)
             },
+        }
+    }
+
+    fn id(&self) -> u64 {
+        self.process.id()
+    }
+
+    fn nudge(&self) {
+        if let Some(bell) = self.bell.get() {
+            bell.counter.wake_by_ref();
         }
     }
 }
