@@ -23,6 +23,7 @@ mod tally;
 mod test;
 mod tidy;
 mod tsan;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ enum Command {
     Spin(spin::Options),
     /// Turn seeded mistakes on one by one and see that the tests notice
     Mutants(mutants::Options),
+    /// Build the dashboard, compare it with the committed files and test it in Chromium (needs Node)
+    Ui(ui::Options),
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Tsan(options) => tsan::run(&mut session, &options),
         Command::Spin(options) => spin::run(&mut session, &options),
         Command::Mutants(options) => mutants::run(&mut session, &options),
+        Command::Ui(options) => ui::run(&mut session, &options),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),
