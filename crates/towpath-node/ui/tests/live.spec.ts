@@ -73,15 +73,28 @@ test('a message that is sent from the page arrives', async ({ page, run }) => {
   await expect(page.getByText('Sent.')).toBeVisible()
 })
 
+test('a tap shows messages where the node allows it, and only that they passed where not', async ({ page, run }) => {
+  test.skip(mock, 'the mock shows everything')
+  for (const args of [['--show-payloads'], []]) {
+    const node = await run(ours('flow'), { args })
+    await open(page, node, 'channel/orders')
+    await page.getByRole('button', { name: 'Start' }).click()
+    const seen = page.getByRole('region', { name: 'Tapped messages' })
+    await expect(seen.locator('tbody tr').first()).toContainText(args.length ? '"order":' : 'not shown')
+    await page.getByRole('button', { name: 'Stop' }).click()
+  }
+})
+
 test('a node that goes away is told, and found again when it is back', async ({ page, run }) => {
   test.skip(mock, 'the mock has no fixed address')
   const port = 20_000 + Math.floor(Math.random() * 20_000)
-  const first = await run(ours('flow'), '--dashboard', `127.0.0.1:${port}`, '--token', 'secret-of-the-test')
+  const how = { port, token: 'a-secret-of-the-tests' }
+  const first = await run(ours('flow'), how)
   await open(page, first)
   await first.kill()
   await expect(page.getByText(/^Not connected:/)).toBeVisible()
   await expect(page.getByText('not connected', { exact: true })).toBeVisible()
-  await run(ours('flow'), '--dashboard', `127.0.0.1:${port}`, '--token', 'secret-of-the-test')
+  await run(ours('flow'), how)
   await expect(page.getByText('live', { exact: true })).toBeVisible()
   await expect(page.getByText(/^Not connected:/)).toHaveCount(0)
 })

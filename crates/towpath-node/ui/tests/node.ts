@@ -4,7 +4,7 @@
 // that need a real network are left out then.
 import { test as base, expect, type Page } from '@playwright/test'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,23 +27,33 @@ export type Running = {
 export const network = (name: string) => join(root, 'networks', name + '.yaml')
 export const ours = (name: string) => join(here, 'networks', name + '.yaml')
 
-async function start(file: string, data: string, args: string[]): Promise<Running & { end: () => Promise<void> }> {
+/** How a node is started, where a test cares. */
+export type How = { args?: string[]; port?: number; token?: string }
+
+async function start(file: string, data: string, { args = [], port = 0, token: chosen }: How): Promise<Running & { end: () => Promise<void> }> {
+  const all = ['run', file, '--data', data, '--listen', `127.0.0.1:${port}`, ...args]
+  if (chosen) {
+    writeFileSync(join(data, 'token'), chosen)
+    all.push('--token-file', join(data, 'token'))
+  }
   const child: ChildProcess = mock
-    ? spawn(process.execPath, [join(here, 'mock.mjs')], { env: { ...process.env, PORT: args[0] ?? '0' } })
-    : spawn(program, ['run', file, '--data', data, '--dashboard', '127.0.0.1:0', ...args], { cwd: root })
+    ? spawn(process.execPath, [join(here, 'mock.mjs')], { env: { ...process.env, PORT: '0' } })
+    : spawn(program, all, { cwd: root })
   let said = ''
-  const url = await new Promise<string>((found, lost) => {
+  const plain = await new Promise<string>((found, lost) => {
     const look = (more: Buffer) => {
-      // What a network logs comes here too, for hours if need be.
+      // What a network logs comes here too, for as long as it runs.
       if (said.length < 100_000) said += more
-      const url = /https?:\/\/127\.0\.0\.1:\d+\/\S*/.exec(said)
-      if (url && (mock || url[0].includes('#token='))) found(url[0])
+      const url = /(?:dashboard: |^)(http:\/\/127\.0\.0\.1:\d+\/)/m.exec(said)
+      if (url) found(url[1])
     }
     child.stdout!.on('data', look)
     child.stderr!.on('data', look)
     child.on('exit', code => lost(new Error(`the node ended with ${code} and said:\n${said}`)))
     child.on('error', lost)
   })
+  // A token by chance is in no log, only in a file beside the data.
+  const url = mock ? plain : chosen ? `${plain}#token=${chosen}` : readFileSync(join(data, 'towpath.url'), 'utf8').trim()
   const origin = new URL(url).origin
   const token = /#token=(.*)$/.exec(url)?.[1]
   const gone = new Promise<void>(done => child.on('exit', () => done()))
@@ -68,14 +78,14 @@ async function start(file: string, data: string, args: string[]): Promise<Runnin
   }
 }
 
-export const test = base.extend<{ run: (file: string, ...args: string[]) => Promise<Running> }>({
+export const test = base.extend<{ run: (file: string, how?: How) => Promise<Running> }>({
   run: async ({}, use) => {
     const ends: (() => Promise<void>)[] = []
     const folders: string[] = []
-    await use(async (file, ...args) => {
+    await use(async (file, how = {}) => {
       const data = mkdtempSync(join(tmpdir(), 'towpath-ui-'))
       folders.push(data)
-      const running = await start(file, data, args)
+      const running = await start(file, data, how)
       ends.push(running.end)
       return running
     })
