@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod api;
 mod assemble;
 pub mod check;
 mod command;
@@ -42,7 +43,7 @@ pub mod state;
 pub mod testing;
 pub mod ui;
 
-pub use command::main;
+pub use command::{main, main_with};
 pub use component::{Component, Need, NoOptions, Port, Registry};
 pub use expr::{Expr, NoValue, NotAnExpr};
 pub use facet::Facet;
@@ -50,3 +51,6 @@ pub use home::{Home, Setup, Site, Trouble};
 pub use line::Tap;
 pub use node::Node;
 pub use ports::{Input, Message, Outputs, Ports};
+
+/// The socket file of a node, in its data directory.
+const SOCKET: &str = "towpath.sock";

@@ -215,10 +215,7 @@ mod tests {
                 "POST /r; host: 127.0.0.1:1; origin: http://127.0.0.1:2; authorization: Bearer full",
                 "403",
             ),
-            (
-                "POST /r; host: 127.0.0.1:1; origin: null; authorization: Bearer full",
-                "403",
-            ),
+            ("POST /r; host: 127.0.0.1:1; origin: null; authorization: Bearer full", "403"),
             (
                 "POST /r; host: 127.0.0.1:1; origin: http://127.0.0.1:1; origin: http://x; authorization: Bearer full",
                 "403",

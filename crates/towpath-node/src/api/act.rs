@@ -41,7 +41,8 @@ pub(super) async fn inject(
     Path(channel): Path<String>,
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
-    let message = read(body).await?.ok_or_else(|| Refusal::wrong("the body is one message, as JSON"))?;
+    let message =
+        read(body).await?.ok_or_else(|| Refusal::wrong("the body is one message, as JSON"))?;
     api.node.inject(&channel, message)?;
     Ok(Json(json!({"channel": channel, "injected": 1})))
 }

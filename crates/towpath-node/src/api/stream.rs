@@ -25,7 +25,9 @@ pub(super) fn event(name: &str, data: &impl Serialize) -> Bytes {
 }
 
 /// An answer that goes on for as long as the stream.
-pub(super) fn answer(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+pub(super) fn answer(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
     let kind = "text/event-stream; charset=utf-8";
     ([(CONTENT_TYPE, kind)], Body::from_stream(events)).into_response()
 }

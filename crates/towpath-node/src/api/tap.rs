@@ -86,7 +86,7 @@ impl Listening {
             }
             let message = select! { biased;
                 message = select::future(self.tap.recv()) => message?,
-                _ = &mut quiet => return Some((Ok(Bytes::from_static(STILL_HERE)), self)),
+                _ = select::future(&mut quiet) => return Some((Ok(Bytes::from_static(STILL_HERE)), self)),
             };
             if let Some(event) = self.event(message) {
                 self.left -= 1;
@@ -108,7 +108,7 @@ impl Listening {
             told["message"] = message;
         }
         let trace = TraceContext::from_headers(&headers);
-        told["trace"] = trace.map_or(Value::Null, |it| it.trace_id.to_string().into());
+        told["trace"] = trace.map_or(Value::Null, |it| it.trace.to_string().into());
         Some(event("message", &told))
     }
 }

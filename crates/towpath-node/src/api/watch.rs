@@ -94,7 +94,7 @@ impl Watching {
             loop {
                 let client = select! { biased;
                     client = self.joins.recv() => client,
-                    _ = &mut period => break,
+                    _ = select::future(&mut period) => break,
                 };
                 let Some(client) = client else { return };
                 self.join(client);

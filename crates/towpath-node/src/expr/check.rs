@@ -13,11 +13,46 @@ pub(super) const IT: &str = "it";
 ///
 /// What is left out can make a long word out of a short one, in a time that grows with the square of a message.
 const FUNCTIONS: [&str; 40] = [
-    "bool", "bytes", "charAt", "contains", "double", "dyn", "endsWith", "hasValue", "indexOf", "int",
-    "lastIndexOf", "lowerAscii", "matches", "math.@max", "math.@min", "math.abs", "math.ceil", "math.floor",
-    "math.greatest", "math.isFinite", "math.isInf", "math.isNaN", "math.least", "math.round", "math.sign",
-    "math.sqrt", "math.trunc", "optional.none", "optional.of", "or", "orValue", "size", "split", "startsWith",
-    "string", "substring", "trim", "type", "uint", "upperAscii",
+    "bool",
+    "bytes",
+    "charAt",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "hasValue",
+    "indexOf",
+    "int",
+    "lastIndexOf",
+    "lowerAscii",
+    "matches",
+    "math.@max",
+    "math.@min",
+    "math.abs",
+    "math.ceil",
+    "math.floor",
+    "math.greatest",
+    "math.isFinite",
+    "math.isInf",
+    "math.isNaN",
+    "math.least",
+    "math.round",
+    "math.sign",
+    "math.sqrt",
+    "math.trunc",
+    "optional.none",
+    "optional.of",
+    "or",
+    "orValue",
+    "size",
+    "split",
+    "startsWith",
+    "string",
+    "substring",
+    "trim",
+    "type",
+    "uint",
+    "upperAscii",
 ];
 
 /// Names of types, as `type(it.a) == string` has them.
@@ -130,7 +165,8 @@ impl<'a> Checker<'a> {
                 if matches!(&*name, "_==_" | "_!=_" | "@in")
                     && call.args.iter().any(|it| has_object(it))
                 {
-                    return self.wrong(at, "objects are not compared as a whole: compare their fields");
+                    return self
+                        .wrong(at, "objects are not compared as a whole: compare their fields");
                 }
                 if name == "matches" {
                     self.pattern(at, call.args.last())?;
@@ -168,7 +204,8 @@ impl<'a> Checker<'a> {
         self.names.extend(it.iter_var2.as_deref());
         self.names.push(&it.accu_var);
         self.loops_around += 1;
-        let walked = [&it.loop_cond, &it.loop_step, &it.result].into_iter().try_for_each(|it| self.walk(it));
+        let walked =
+            [&it.loop_cond, &it.loop_step, &it.result].into_iter().try_for_each(|it| self.walk(it));
         self.loops_around -= 1;
         self.names.truncate(names);
         walked

@@ -156,7 +156,9 @@ impl Expr {
         let (program, found) = match compiled {
             Ok(Ok(compiled)) => compiled.map_err(|(at, why)| wrong(at, why))?,
             Ok(Err(_)) => return Err(wrong(0, "this is no expression".to_owned())),
-            Err(error) => return Err(wrong(0, format!("there is no thread to read it in: {error}"))),
+            Err(error) => {
+                return Err(wrong(0, format!("there is no thread to read it in: {error}")));
+            }
         };
         let text = text.to_owned();
         Ok(Self { text, program, is_whole: found.is_whole, loops: found.loops })
@@ -165,9 +167,8 @@ impl Expr {
     fn parsed(text: &str) -> Result<(Program, check::Found), check::Wrong> {
         let program = ENV.compile(text).map_err(|errors| {
             let first = errors.errors.into_iter().next();
-            let (at, why) = first.map_or((0, String::new()), |error| {
-                (check::offset(text, error.pos), error.msg)
-            });
+            let (at, why) = first
+                .map_or((0, String::new()), |error| (check::offset(text, error.pos), error.msg));
             (at, format!("this is no expression: {}", why.trim()))
         })?;
         let found = check::check(&program, DEPTH_MAX)?;

@@ -114,7 +114,10 @@ fn what_is_no_expression_is_told_at_its_character() {
     let long = format!("it.a == '{}'", "x".repeat(TEXT_BYTES_MAX));
     assert!(Expr::compile(&long).unwrap_err().why.contains("2048 bytes at most"));
     let error = Expr::compile("it.a &&\n  it.b > limt").unwrap_err();
-    assert_eq!(error.to_string(), "there is no `limt` here: the message is `it`\n    it.b > limt\n           ^");
+    assert_eq!(
+        error.to_string(),
+        "there is no `limt` here: the message is `it`\n    it.b > limt\n           ^"
+    );
 }
 
 #[test]

@@ -53,9 +53,7 @@ fn from_json<'b, 'v>(value: &'v Value, loops: bool) -> CowVal<'b, 'v> {
                 items.iter().map(|item| from_json(item, loops).into_owned()).collect();
             CowVal::owned(CelList::from(items))
         }
-        Value::Object(fields) => {
-            CowVal::owned(Object { fields, loops, names: OnceLock::new() })
-        }
+        Value::Object(fields) => CowVal::owned(Object { fields, loops, names: OnceLock::new() }),
     }
 }
 
@@ -114,7 +112,9 @@ impl Val for Object<'_> {
     }
 
     fn equals(&self, other: &dyn Val) -> bool {
-        let (Some(size), Some(fields)) = (other.as_sizer(), other.as_indexer()) else { return false };
+        let (Some(size), Some(fields)) = (other.as_sizer(), other.as_indexer()) else {
+            return false;
+        };
         other.get_type().kind() == Kind::Map
             && size.size() == self.size()
             && self.fields.iter().all(|(name, value)| {
@@ -237,13 +237,21 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
     };
     match value.get_type().kind() {
         Kind::NullType => Ok(Value::Null),
-        Kind::Boolean => Ok(Value::Bool(value.downcast_ref::<CelBool>().is_some_and(|it| *it.inner()))),
-        Kind::Int => Ok(value.downcast_ref::<CelInt>().map_or(Value::Null, |it| Value::from(*it.inner()))),
-        Kind::UInt => Ok(value.downcast_ref::<CelUInt>().map_or(Value::Null, |it| Value::from(*it.inner()))),
-        Kind::Double => value.downcast_ref::<CelDouble>().map_or(Ok(Value::Null), |it| number(*it.inner())),
-        Kind::String => {
-            Ok(value.downcast_ref::<CelString<'_>>().map_or(Value::Null, |it| Value::from(it.inner())))
+        Kind::Boolean => {
+            Ok(Value::Bool(value.downcast_ref::<CelBool>().is_some_and(|it| *it.inner())))
         }
+        Kind::Int => {
+            Ok(value.downcast_ref::<CelInt>().map_or(Value::Null, |it| Value::from(*it.inner())))
+        }
+        Kind::UInt => {
+            Ok(value.downcast_ref::<CelUInt>().map_or(Value::Null, |it| Value::from(*it.inner())))
+        }
+        Kind::Double => {
+            value.downcast_ref::<CelDouble>().map_or(Ok(Value::Null), |it| number(*it.inner()))
+        }
+        Kind::String => Ok(value
+            .downcast_ref::<CelString<'_>>()
+            .map_or(Value::Null, |it| Value::from(it.inner()))),
         Kind::List => {
             let Some(items) = value.as_iterable() else {
                 return Err(format!("a loop goes over {LOOP_ITEMS_MAX} items at most"));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::Ordering};
 
 use towpath::{
     network::Direction,
-    observe, rt,
+    observe,
     waitfor::{
         Arm, Channel, Ends, Grade, Kind, Options, Process, ProcessId, Report, ResourceId, Snapshot,
         State as Seen, Wait,

@@ -83,7 +83,8 @@ pub(crate) fn socket(path: &Path, routes: Router, limits: Limits) -> io::Result<
     fs::DirBuilder::new().mode(0o700).create(&nest)?;
     let made = nest.join("s");
     let listener = UnixListener::bind(&made).map_err(|error| {
-        let told = format!("{}: {error}; a socket's path has about 100 bytes at most", made.display());
+        let told =
+            format!("{}: {error}; a socket's path has about 100 bytes at most", made.display());
         io::Error::new(error.kind(), told)
     })?;
     fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
@@ -177,7 +178,11 @@ impl<S> Impatient<S> {
         Self { stream, patience, until: None }
     }
 
-    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.until = None;
             return written;
@@ -267,7 +272,10 @@ mod tests {
             let door = socket(&path, routes(), Limits::default()).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             let mut stream = UnixStream::connect(&path).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
             let mut said = String::new();
             stream.read_to_string(&mut said).await.unwrap();
             assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("hello"), "{said}");

@@ -2,6 +2,7 @@
 
 mod check;
 mod command;
+mod daemon;
 mod draw;
 mod file;
 mod node;
