@@ -7,6 +7,8 @@ export type Wait = { what: string; on: string | null; at: string | null; for_ms:
 export type Process = {
   name: string
   component: string
+  /** Where the file declares it, as file:line:column. */
+  declared?: string
   state: ProcessState
   stuck: Grade | null
   waits: Wait[]

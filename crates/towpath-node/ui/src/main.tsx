@@ -9,10 +9,10 @@ import { DeadLettersPage, MachinesPage, SagasPage } from './facets'
 import { Network } from './graph'
 import { Channels, Processes } from './lists'
 import { look, type Look } from './look'
-import { Overview, members } from './overview'
+import { Overview } from './overview'
 import { age, Choice, href } from './parts'
 import { Process } from './process'
-import { about, connect, link, linkNote, seconds } from './store'
+import { about, connect, link, linkNote, members, seconds } from './store'
 import './style.css'
 import { Traces } from './traces'
 
@@ -92,7 +92,7 @@ function App() {
 
 /** How many are stuck, on every page. */
 const Alarm = () => {
-  const count = members().length
+  const count = members.value.length
   return count ? <span class="alarm">{count} stuck</span> : null
 }
 

@@ -4,14 +4,11 @@ import type { DeadLetters, Failure, Sagas } from './api'
 import {
   age, Badge, ChannelLink, Depth, depth, href, Page, plural, ProcessLink, rate, Rates, short, shown, usePoll, type Shown,
 } from './parts'
-import { about, beat, channels, facets, processes, stuck, type ChannelRow } from './store'
+import { about, beat, channels, facets, members, processes, stuck, type ChannelRow } from './store'
 
 const STATES: Shown[] = ['stuck', 'blocked', 'failed', 'restarting', 'busy', 'paused', 'idle', 'ended']
 /** Rows of each list; more is what the channels' page is for. */
 const TOP = 8
-
-/** Who is in more trouble comes first. */
-export const members = () => [...new Set(stuck.value.flatMap(it => it.members))]
 
 export function Overview() {
   const sums = useComputed(() => {
@@ -79,7 +76,7 @@ export function Overview() {
 }
 
 function Trouble() {
-  const names = members()
+  const names = members.value
   const kind = stuck.value.some(it => it.grade === 'proven') ? 'proven' : (stuck.value[0]?.grade ?? '')
   if (!names.length) {
     return <p class="calm"><Badge of="busy" /> Nothing is stuck: everybody who waits can still be reached by a message.</p>
@@ -96,7 +93,7 @@ function Trouble() {
             <Badge of="stuck" more={it.grade + (it.cycle ? ', in a circle' : '')} />{' '}
             {it.members.slice(0, 8).map((name, i) => <>{i > 0 && ', '}<ProcessLink name={name} /></>)}
             {it.members.length > 8 && ` and ${it.members.length - 8} more`}
-            <p>{it.words}</p>
+            <p class="words">{it.words.trim()}</p>
           </li>
         ))}
       </ul>

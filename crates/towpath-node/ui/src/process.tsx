@@ -18,7 +18,7 @@ function Known({ row, name }: { row: ProcessRow; name: string }) {
   const facet = facets.value.find(f => f.process === name)
   const paused = it.state === 'paused'
   return (
-    <Page title={<>{name} <Badge of={shown(it)} more={it.stuck ?? ''} /></>} note={<>{it.component}{placed?.about ? ': ' + placed.about : ''}</>}
+    <Page title={<>{name} <Badge of={shown(it)} more={it.stuck ?? ''} /></>} note={<>{it.component}{placed?.about ? ': ' + placed.about : ''}{it.declared && <>, declared at <code>{it.declared}</code></>}</>}
       tools={<Order key={String(paused)} label={paused ? 'Resume' : 'Pause'} run={async () => {
         await ask(`processes/${encode(name)}/${paused ? 'resume' : 'pause'}`, {})
       }} />}>
@@ -62,8 +62,8 @@ function Chain({ name, waits }: { name: string; waits: boolean }) {
     <section aria-labelledby="why">
       <h2 id="why">Why it waits</h2>
       <Problem text={error} />
-      {data?.words.map(line => <p>{line}</p>)}
-      {!!data?.chain.length && <ol class="chain">{data.chain.map(step => <li>{step}</li>)}</ol>}
+      {!!data?.chain.length && <p class="way">{data.chain.map((step, i) => <>{i > 0 && ' → '}{processOf(step) ? <ProcessLink name={step} /> : step}</>)}</p>}
+      {!!data?.words.length && <p class="words">{data.words.join('\n')}</p>}
     </section>
   )
 }

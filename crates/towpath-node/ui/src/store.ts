@@ -5,7 +5,7 @@
 // - Rows keep their identity while the generation is the same; a table or the picture may hold on to them.
 // - One event from the node is one batch.
 // - A channel that the node does not mention has not changed. Its rates go to 0 by the clock, in `beat`.
-import { batch, signal, type Signal } from '@preact/signals'
+import { batch, computed, signal, type Signal } from '@preact/signals'
 import { ask, listen, Refused, told, type Change, type Channel, type Facet, type Graph, type Process, type State, type Stuck } from './api'
 
 /** Points kept of each channel: five minutes of steady change at four a second would be 1,200; half a minute is never less than this. */
@@ -88,6 +88,13 @@ export const seconds = signal(0)
 export const beat = signal(0)
 /** Milliseconds that the last updates took here: told in the page's foot and read by the tests. */
 export const took: number[] = []
+
+/** Everybody who is stuck: first those who hold each other, then those who wait behind them. */
+export const members = computed(() => {
+  const names = new Set(stuck.value.flatMap(it => it.members))
+  for (const row of processes.value) if (row.now.value.stuck) names.add(row.now.value.name)
+  return [...names]
+})
 
 const byName = { process: new Map<string, ProcessRow>(), channel: new Map<string, ChannelRow>() }
 export const processOf = (name: string) => (processes.value, byName.process.get(name))

@@ -10,9 +10,7 @@ lines.push('processes:')
 for (let s = 0; s < sets; s++) {
   const branches = Array.from({ length: BRANCHES }, (_, b) => `branch-${s}-${b}`)
   lines.push(`  source-${s}: {uses: load, every: ${90 + (s % 20)}ms, message: {n: "{n}"}, out: in-${s}}`)
-  const cases = branches.slice(1).map((_, b) => `b${b + 1}: it.n % ${BRANCHES} == ${b + 1}`).join(', ')
-  const out = branches.map((it, b) => `${b ? 'b' + b : 'else'}: ${it}`).join(', ')
-  lines.push(`  spread-${s}: {uses: route, in: in-${s}, when: {${cases}}, out: {${out}}, on_error: ${branches[0]}}`)
+  lines.push(`  spread-${s}: {uses: copy, in: in-${s}, out: [${branches.join(', ')}]}`)
   lines.push(`  sink-${s}: {uses: log, in: [${branches.join(', ')}]}`)
 }
 console.log(lines.join('\n'))

@@ -29,7 +29,7 @@ const start = Date.now()
 const up = () => Date.now() - start
 let generation = 1
 let differs = true
-const process_ = p => ({ name: p.name, component: p.component, state: 'running', stuck: null, waits: [], starts: 1, received: 0, sent: 0, refused: 0, last_error: null, facet: kinds[p.name] ?? null })
+const process_ = p => ({ name: p.name, component: p.component, declared: 'networks/rides.yaml:14:3', state: 'running', stuck: null, waits: [], starts: 1, received: 0, sent: 0, refused: 0, last_error: null, facet: kinds[p.name] ?? null })
 const channel = c => ({ name: c.name, type: c.type, capacity: c.capacity, length: 0, senders: c.from.length, receivers: 1, waiting_send: 0, waiting_recv: 1, sent: 0, received: 0, dropped: 0, unchanged_ms: 0 })
 const processes = graph.processes.map(process_)
 const channels = graph.channels.map(channel)
@@ -130,7 +130,7 @@ const server = createServer(async (request, response) => {
   }
   if (what === 'state') return json(state())
   if (what === 'graph') return json(graph)
-  if (what === 'why') return json({ process: name, grade: 'proven', words: [`${name} waits to send to a full channel.`, 'Nobody who could make room is able to.'], chain: ['backup waits to send to again', 'gate alone receives from again, and waits to send to limited', 'dispatch alone receives from limited, and waits to send to late', 'backup alone receives from late: the circle is closed'] })
+  if (what === 'why') return json({ process: name, grade: 'proven', words: [`${name} is stuck, PROVEN`, '  gate waits to send on `rides/limited` (full, capacity 64) at components/limit.rs:88:24 for 9 s; only dispatch can receive', '  dispatch waits to send on `rides/late` (full, capacity 32) at components/dispatch.rs:131:30 for 9 s; only backup can receive', '  backup waits to send on `rides/again` (full, capacity 16) at components/backup.rs:41:17 for 9 s; only gate can receive'], chain: ['gate', 'dispatch', 'backup'] })
   if (what === 'facets' && !name) return json(many ? [] : Object.entries(kinds).map(([process, kind]) => ({ process, kind, verbs: verbs[process].map(name => ({ name, about: 'changes what is asked of it' })) })))
   if (what === 'facets' && !verb) return json(facets[name]())
   if (what === 'facets') return json(act[verb](body))
