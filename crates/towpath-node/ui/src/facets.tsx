@@ -99,6 +99,8 @@ export function DeadLetterBox({ facet }: { facet: Facet }) {
   const words = useSignal('')
   const picked = useSignal<(string | number)[]>([])
   const speed = useSignal('')
+  // A cause whose last letter has gone is no longer chosen.
+  if (cause.peek() && data && !data.groups.some(it => it.cause === cause.peek())) cause.value = ''
   const letters = (data?.letters ?? []).filter(it => (!cause.value || it.cause === cause.value) && (!words.value || JSON.stringify(it).includes(words.value)))
   const which = () => (picked.value.length ? { ids: picked.value } : cause.value ? { group: cause.value } : { all: true })
   const replay = (dry_run: boolean) => async () => {

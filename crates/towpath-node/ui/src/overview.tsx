@@ -2,7 +2,7 @@
 import { useComputed } from '@preact/signals'
 import type { DeadLetters, Failure, Sagas } from './api'
 import {
-  age, Badge, ChannelLink, Depth, depth, href, Page, plural, ProcessLink, rate, Rates, short, shown, usePoll, type Shown,
+  age, Badge, ChannelLink, Depth, depth, href, Page, plural, ProcessLink, rate, Rates, Shape, short, shown, usePoll, type Shown,
 } from './parts'
 import { about, beat, channels, facets, members, processes, stuck, type ChannelRow } from './store'
 
@@ -79,7 +79,7 @@ function Trouble() {
   const names = members.value
   const kind = stuck.value.some(it => it.grade === 'proven') ? 'proven' : (stuck.value[0]?.grade ?? '')
   if (!names.length) {
-    return <p class="calm"><Badge of="busy" /> Nothing is stuck: everybody who waits can still be reached by a message.</p>
+    return <p class="calm"><span class="is-busy"><Shape of="busy" /></span> Nothing is stuck: everybody who waits can still be reached by a message.</p>
   }
   return (
     <section class="trouble" aria-labelledby="trouble">

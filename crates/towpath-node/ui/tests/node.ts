@@ -23,8 +23,7 @@ export type Running = {
   kill: () => Promise<void>
 }
 
-/** A network that ships, or one of the tests'. */
-export const network = (name: string) => join(root, 'networks', name + '.yaml')
+/** A network of the tests. */
 export const ours = (name: string) => join(here, 'networks', name + '.yaml')
 
 /** How a node is started, where a test cares. */
