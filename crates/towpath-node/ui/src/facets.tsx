@@ -100,9 +100,9 @@ export function DeadLetterBox({ facet }: { facet: Facet }) {
   const picked = useSignal<(string | number)[]>([])
   const speed = useSignal('')
   // A cause whose last letter has gone is no longer chosen.
-  if (cause.peek() && data && !data.groups.some(it => it.cause === cause.peek())) cause.value = ''
-  const letters = (data?.letters ?? []).filter(it => (!cause.value || it.cause === cause.value) && (!words.value || JSON.stringify(it).includes(words.value)))
-  const which = () => (picked.value.length ? { ids: picked.value } : cause.value ? { group: cause.value } : { all: true })
+  const group = data?.groups.some(it => it.cause === cause.value) ? cause.value : ''
+  const letters = (data?.letters ?? []).filter(it => (!group || it.cause === group) && (!words.value || JSON.stringify(it).includes(words.value)))
+  const which = () => (picked.value.length ? { ids: picked.value } : group ? { group } : { all: true })
   const replay = (dry_run: boolean) => async () => {
     const per_second = Number(speed.value)
     const answer = await order(facet, 'replay', { ...which(), dry_run, ...(per_second > 0 ? { per_second } : {}) })
@@ -110,7 +110,7 @@ export function DeadLetterBox({ facet }: { facet: Facet }) {
     again()
     return dry_run ? `Would replay ${plural(answer.would ?? 0, 'letter')}.` : `Replayed ${plural(answer.replayed ?? 0, 'letter')}.`
   }
-  const target = picked.value.length ? plural(picked.value.length, 'picked letter') : cause.value ? `all of “${cause.value}”` : 'all letters'
+  const target = picked.value.length ? plural(picked.value.length, 'picked letter') : group ? `all of “${group}”` : 'all letters'
   if (!data) return <Problem text={error} />
   return (
     <>

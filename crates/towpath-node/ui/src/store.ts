@@ -130,6 +130,8 @@ function whole(state: State) {
 }
 
 function setProcess(row: ProcessRow, next: Process) {
+  // A process shows what it has only when it is up, and again after it was started anew.
+  if (next.facet !== row.now.peek().facet) shows()
   row.at = said
   row.now.value = next
 }
@@ -160,16 +162,23 @@ function update(work: () => void) {
 }
 
 async function layout() {
+  shows()
   try {
-    const [drawing, list] = await Promise.all([ask<Graph>('graph'), ask<Facet[]>('facets')])
-    batch(() => {
-      graph.value = drawing
-      facets.value = list
-      graphNote.value = ''
-    })
+    graph.value = await ask<Graph>('graph')
+    graphNote.value = ''
   } catch (error) {
     graphNote.value = told(error)
   }
+}
+
+let asking: ReturnType<typeof setTimeout> | undefined
+/** Asks what processes show and take, once for all that come up together. */
+function shows() {
+  clearTimeout(asking)
+  asking = setTimeout(async () => {
+    // Without an answer the list stays; the next event of a process asks again.
+    facets.value = await ask<Facet[]>('facets').catch(() => facets.peek())
+  }, 100)
 }
 
 let source: EventSource | undefined

@@ -2,8 +2,10 @@
 import { expect, mock, open, ours, test, type Running } from './node'
 
 const facet = async (node: Running, kind: string) => {
-  const found = (await node.ask('facets')).find((it: any) => it.kind === kind)
-  return `facets/${encodeURIComponent(found.process)}?limit=1000`
+  const found = async () => (await node.ask('facets')).find((it: any) => it.kind === kind)?.process
+  // It is there when its process is up, a moment after the node.
+  await expect.poll(found).toBeTruthy()
+  return `facets/${encodeURIComponent(await found())}?limit=1000`
 }
 
 test('dead letters are counted by cause, tried dry, and replayed', async ({ page, run }) => {
