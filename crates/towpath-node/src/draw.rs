@@ -11,7 +11,7 @@
 //! a layer, `draw/order.rs` says who stands above whom, `draw/place.rs` where exactly. `draw/svg.rs` writes the picture down; the
 //! dashboard draws the same [`Drawing`], which it gets as JSON.
 //!
-//! Why our own and no crate: docs/adr/0015 tells what was tried.
+//! Why our own and no crate: docs/adr/0016 tells what was tried.
 
 mod layers;
 mod order;
