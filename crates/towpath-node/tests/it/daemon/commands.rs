@@ -29,7 +29,7 @@ fn every_command_tells_in_words_and_as_json() {
         (&["ch"], 0, "CHANNEL  TYPE", "/0/capacity", json!(16)),
         (&["top", "--once"], 0, "shop: up ", "/network", json!("shop")),
         (&["why", "here"], 0, "here is stuck (proven)", "/grade", json!("proven")),
-        (&["stuck"], 1, "here, away (proven)", "/0/cycle", json!(true)),
+        (&["stuck"], 1, "wait for each other", "/0/cycle", json!(true)),
         (&["dump"], 0, "network shop from", "/network", json!("shop")),
         (&["tap", "orders", "--once"], 0, "{\"order\":", "/trace", Value::Null),
         (&["inject", "orders", "{\"order\": 1}"], 0, "put into orders", "/injected", json!(1)),
