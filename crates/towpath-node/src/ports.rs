@@ -134,6 +134,11 @@ impl Input {
         self.lines.push(line);
     }
 
+    /// Its channels; it has none then.
+    pub(crate) fn take(&mut self) -> (Vec<Receiver<Message>>, Vec<Arc<Line>>) {
+        (std::mem::take(&mut self.receivers), std::mem::take(&mut self.lines))
+    }
+
     /// Has the channels of another one, too, which has none then.
     pub(crate) fn take_from(&mut self, other: &mut Self) {
         self.receivers.append(&mut other.receivers);
@@ -153,7 +158,10 @@ impl Input {
                     self.seat.changed(version).await;
                     continue;
                 }
-                Order::Leave | Order::HandOver => return None,
+                Order::Leave | Order::HandOver => {
+                    self.seat.cut();
+                    return None;
+                }
             }
             if let Some(message) = self.injected() {
                 return Some(message);

@@ -97,10 +97,7 @@ pub(super) fn reload(options: &ReloadOptions) -> Result<(), Failure> {
     } else {
         print!("{}", told(&done));
     }
-    match done["rolled_back"].as_str() {
-        None => Ok(()),
-        Some(why) => Err(Exit::not(format!("the network goes on as it was: {why}")).into()),
-    }
+    if done["rolled_back"].is_null() { Ok(()) } else { Err(Exit::silent().into()) }
 }
 
 /// A reload in words.
@@ -121,6 +118,9 @@ pub(super) fn told(done: &Value) -> String {
         text.push_str("nothing changes\n");
     } else if done["done"] == true {
         text.push_str("done\n");
+    }
+    if let Some(why) = done["rolled_back"].as_str() {
+        text.push_str(&format!("the network goes on as it was: {why}\n"));
     }
     text
 }

@@ -2,31 +2,36 @@
 
 use std::{pin::pin, time::Duration};
 
-use towpath::{Ctx, Error, Receiver, after, network, select};
+use towpath::{BoxError, Ctx, Receiver, Sender, after, network, select};
 
-use super::Node;
-use crate::{seat::Order, state::Status};
+use super::{Node, Reloaded};
+use crate::{assemble::Plan, file::NetworkFile, seat::Order, state::Status};
 
 /// What a handle asks.
 pub(super) enum Call {
     /// To finish and end.
     Drain { within: Duration },
+    /// To change to another file.
+    Reload { file: Box<NetworkFile>, plan: Box<Plan>, within: Duration, reply: Sender<Reloaded> },
 }
 
 /// Drives a network; made by [`Node::start`]. Dropped, it stops the network where it stands.
 #[must_use = "the network stops when this is dropped"]
 #[derive(Debug)]
 pub struct Work {
-    node: Node,
-    running: network::Running,
+    pub(super) node: Node,
+    pub(super) running: network::Running,
     calls: Receiver<Call>,
-    ctx: Ctx,
+    pub(super) ctx: Ctx,
 }
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Drain { within } => f.debug_struct("Drain").field("within", within).finish(),
+            Self::Reload { within, .. } => {
+                f.debug_struct("Reload").field("within", within).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -48,27 +53,32 @@ impl Work {
     ///
     /// # Cancel safety
     /// Dropped before completion, the network stops where it stands.
-    pub async fn run(self) -> Result<(), Error> {
+    pub async fn run(self) -> Result<(), BoxError> {
         let node = self.node.clone();
         let ended = self.until_ended().await;
         node.set_status(Status::Ended);
         ended
     }
 
-    async fn until_ended(mut self) -> Result<(), Error> {
+    async fn until_ended(mut self) -> Result<(), BoxError> {
         loop {
             let call = select! { biased;
-                ended = select::future(self.running.join()) => return ended,
+                ended = select::future(self.running.join()) => return Ok(ended?),
                 call = self.calls.recv() => call,
             };
             match call {
-                None => return self.running.join().await,
+                None => return Ok(self.running.join().await?),
                 Some(Call::Drain { within }) => return self.drain(within).await,
+                Some(Call::Reload { file, plan, within, reply }) => {
+                    let done = self.reload(*file, *plan, within).await?;
+                    // Who asked may have gone.
+                    let _ = reply.try_send(done);
+                }
             }
         }
     }
 
-    async fn drain(self, within: Duration) -> Result<(), Error> {
+    async fn drain(self, within: Duration) -> Result<(), BoxError> {
         self.node.set_status(Status::Draining);
         let now = self.node.now();
         for (seat, is_source) in now.places.seats.iter().zip(&now.plan.sources) {
@@ -81,11 +91,11 @@ impl Work {
         let mut drained = pin!(self.running.drain(within));
         let late = after(within);
         select! { biased;
-            drained = select::future(drained.as_mut()) => return drained,
+            drained = select::future(drained.as_mut()) => return Ok(drained?),
             _ = late => {}
         }
         // Their contexts have ended by now. Who looks only at its inputs sees the end of those.
         now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
-        drained.await
+        Ok(drained.await?)
     }
 }

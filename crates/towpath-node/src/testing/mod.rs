@@ -151,7 +151,7 @@ async fn schedule(file: &NetworkFile, test: &Test, registry: Registry) -> Result
         s.spawn("network", move |_| async move {
             if let Err(error) = work.run().await {
                 // Nobody may want to know any more.
-                let _ = network.try_send(error.into());
+                let _ = network.try_send(error);
             }
         });
         let verdict = s.spawn("test", {

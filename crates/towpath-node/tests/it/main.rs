@@ -6,6 +6,11 @@ mod daemon;
 mod draw;
 mod file;
 mod node;
+mod parts;
+mod reload;
 mod run;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
 mod testing;
+mod tools;
 mod ui;
