@@ -70,26 +70,19 @@ fn a_program_of_ones_own_has_what_cargo_wants() {
     assert!(Path::new(path).join("src/lib.rs").exists());
 }
 
-/// The component of such a program, compiled with these tests, so that it stays right.
-mod own {
-    #[expect(dead_code, reason = "its `main` is for the program that is written")]
-    mod program {
-        include!("../../src/command/new/main.rs.txt");
+/// Such a program, compiled with these tests, so that it stays right.
+#[path = "../../src/command/new/main.rs.txt"]
+#[expect(dead_code, reason = "its `main` is for the program that is written")]
+mod own;
 
-        pub(super) fn component() -> Component {
-            shout()
-        }
-    }
-
-    #[test]
-    fn its_network_passes_its_tests() {
-        let text = include_str!("../../src/command/new/own.yaml");
-        let file = towpath_node::file::NetworkFile::read("own.yaml", text, &[]).unwrap();
-        let registry = towpath_node::Registry::builtin().with(program::component());
-        let trial = towpath_node::testing::Trial::Schedules { count: 5, seed: 0 };
-        let outcome = towpath_node::testing::run(&file, &file.tests[0], &registry, &trial).unwrap();
-        assert!(outcome.failure.is_none(), "{outcome:?}");
-    }
+#[test]
+fn the_network_of_such_a_program_passes_its_tests() {
+    let text = include_str!("../../src/command/new/own.yaml");
+    let file = towpath_node::file::NetworkFile::read("own.yaml", text, &[]).unwrap();
+    let registry = towpath_node::Registry::builtin().with(own::shout());
+    let trial = towpath_node::testing::Trial::Schedules { count: 5, seed: 0 };
+    let outcome = towpath_node::testing::run(&file, &file.tests[0], &registry, &trial).unwrap();
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure.map(|it| it.summary));
 }
 
 #[test]
