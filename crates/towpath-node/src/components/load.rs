@@ -71,7 +71,7 @@ pub(super) fn component() -> Component {
 }
 
 /// The template with the number in it.
-fn filled(template: &Value, n: u64) -> Value {
+pub(super) fn filled(template: &Value, n: u64) -> Value {
     match template {
         Value::String(word) if word == "{n}" => Value::from(n),
         Value::String(word) => Value::from(word.replace("{n}", &n.to_string())),

@@ -319,7 +319,12 @@ fn starts(seat: &Seat) -> u64 {
 }
 
 /// Lets a process finish what it has taken.
-async fn let_go(node: &Node, seat: &Seat, is_source: bool, within: Duration) -> Result<(), String> {
+pub(super) async fn let_go(
+    node: &Node,
+    seat: &Seat,
+    is_source: bool,
+    within: Duration,
+) -> Result<(), String> {
     // The order first: a source whose context ends before it is told to leave would go for good.
     seat.order(Order::Leave);
     if is_source {
@@ -350,7 +355,7 @@ fn finish(next: &mut Generation, finished: &[String]) {
 }
 
 /// The order in which each process can still get rid of what it has: who sends before who receives. In a circle the file's order.
-fn sources_first(now: &Generation) -> Vec<usize> {
+pub(super) fn sources_first(now: &Generation) -> Vec<usize> {
     let graph = &now.plan.graph;
     let count = graph.processes.len();
     let mut feeds = vec![Vec::new(); count];

@@ -2,10 +2,21 @@
 
 use std::{pin::pin, time::Duration};
 
-use towpath::{BoxError, Ctx, Receiver, Sender, after, network, select};
+use towpath::{BoxError, Ctx, Receiver, Sender, at, network, rt, select};
 
-use super::{Node, Reloaded};
-use crate::{assemble::Plan, file::NetworkFile, seat::Order, state::Status};
+use super::{
+    Node, Reloaded,
+    reload::{let_go, sources_first},
+};
+use crate::{
+    assemble::Plan,
+    file::NetworkFile,
+    seat::Order,
+    state::{Doing, ProcessState, Status},
+};
+
+/// Between two looks at whether a network that is to end has anything left to do.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a handle asks.
 pub(super) enum Call {
@@ -88,14 +99,46 @@ impl Work {
             // Who was told to wait has to finish too.
             seat.order(Order::Go);
         }
+        let node = self.node.clone();
         let mut drained = pin!(self.running.drain(within));
-        let late = after(within);
+        let deadline = rt::now() + within;
         select! { biased;
             drained = select::future(drained.as_mut()) => return Ok(drained?),
-            _ = late => {}
+            // Who feeds each other in a circle waits for each other to end, and has nothing to do.
+            () = select::future(idle(&node)) => {}
+            _ = at(deadline) => {}
         }
-        // Their contexts have ended by now. Who looks only at its inputs sees the end of those.
-        now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
+        let order = sources_first(&now);
+        let ended = async {
+            for process in order {
+                let left = deadline.saturating_duration_since(rt::now());
+                // Who does not let go in time is ended below, as the others are.
+                let _ = let_go(&node, &now.places.seats[process], now.plan.sources[process], left)
+                    .await;
+            }
+            now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
+        };
+        select! { biased;
+            drained = select::future(drained.as_mut()) => return Ok(drained?),
+            () = select::future(ended) => {}
+        }
         Ok(drained.await?)
+    }
+}
+
+/// Waits until nothing is under way: no message in a channel, and all who have not ended wait for one.
+async fn idle(node: &Node) {
+    loop {
+        let state = node.state();
+        let empty = state.channels.iter().all(|channel| channel.length == 0);
+        let waits = |process: &ProcessState| match process.state {
+            Doing::Ended => true,
+            Doing::Waiting => process.waits.iter().any(|wait| wait.what == "recv"),
+            _ => false,
+        };
+        if empty && state.processes.iter().all(waits) {
+            return;
+        }
+        rt::sleep(LOOK).await;
     }
 }

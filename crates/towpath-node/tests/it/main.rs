@@ -5,6 +5,8 @@ mod command;
 mod daemon;
 mod draw;
 mod file;
+mod flow;
+mod http;
 mod node;
 mod parts;
 mod reload;

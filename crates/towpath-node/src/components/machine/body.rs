@@ -231,7 +231,7 @@ fn event_of(plan: &Plan, message: &Message) -> Result<(Key, Option<u64>, EventId
     let key = Key::of(message, &options.key)?;
     let id = options.id.as_ref().map_or(Ok(None), |field| id_of(message, field))?;
     let event = match (message.get(&options.event), plan.default_event) {
-        (Some(Value::String(name)), _) => table.event(name).ok_or_else(|| {
+        (Some(Value::String(name)), _) => plan.event(name).ok_or_else(|| {
             let events = table.events().iter().map(|name| &**name);
             format!("machine {} has no event `{name}`{}", table.name(), hint(name, events))
         })?,

@@ -15,6 +15,7 @@
 //! | `table` | a file beside the network file, in the form of the patterns' `machine`; or the table itself. Without guards | |
 //! | `key` | the field that says which instance is meant: a whole number or a word | `key` |
 //! | `event` | the field that says what happens | `event` |
+//! | `events` | what messages call the table's events, where that is something else: `{Clear Invoice: Clear}` | |
 //! | `default_event` | what happens when a message does not say it | it is refused |
 //! | `id` | the field by which a message is known that comes twice: it is handled once, and goes to `duplicates` from then on. A message
 //!   without it is handled in any case | |

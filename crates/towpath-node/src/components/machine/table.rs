@@ -2,9 +2,10 @@
 
 use std::{fs, sync::Arc};
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 use towpath_patterns::{
-    machine::Table,
+    machine::{EventId, Table},
     yaml::{self, At, Kind, LoadError, Node, Place, Problem, hint},
 };
 
@@ -21,6 +22,9 @@ pub(super) struct Options {
     /// The field that says what happens.
     #[serde(default = "event")]
     pub(super) event: String,
+    /// What messages call the events of the table.
+    #[serde(default)]
+    events: IndexMap<String, At<String>>,
     /// What happens when a message does not say it.
     default_event: Option<At<String>>,
     /// The field by which a message is known that comes twice.
@@ -54,13 +58,22 @@ const REMEMBERED: usize = 100_000;
 pub(super) struct Plan {
     pub(super) options: Options,
     pub(super) machine: Tabled,
+    /// Events by the words of messages that are not their names.
+    words: IndexMap<String, EventId>,
     /// The event of a message that names none.
-    pub(super) default_event: Option<towpath_patterns::machine::EventId>,
+    pub(super) default_event: Option<EventId>,
     pub(super) remember: usize,
     /// For each state whether it tells again.
     pub(super) again: Arc<[bool]>,
     /// What people call the table.
     pub(super) name: String,
+}
+
+impl Plan {
+    /// The event that a word of a message means.
+    pub(super) fn event(&self, word: &str) -> Option<EventId> {
+        self.words.get(word).copied().or_else(|| self.machine.table.event(word))
+    }
 }
 
 /// Reads the options of a process, and the table that they name.
@@ -97,6 +110,8 @@ pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
             Problem::new(word.place, message)
         })
     };
+    let words = options.events.iter().map(|(word, name)| Ok((word.clone(), event(name)?)));
+    let words = words.collect::<Result<_, Problem>>()?;
     let default_event = options.default_event.as_ref().map(event).transpose()?;
     let mut again = vec![false; table.states().len()];
     for word in &options.again {
@@ -117,7 +132,7 @@ pub(super) fn read(node: &Node, site: &Site) -> Result<Plan, Problem> {
         (Some(_), remember) => remember.as_ref().map_or(REMEMBERED, |it| it.value),
     };
     let machine = Tabled { table: Arc::new(table), carries: options.carries.clone().into() };
-    Ok(Plan { options, machine, default_event, remember, again: again.into(), name })
+    Ok(Plan { options, machine, words, default_event, remember, again: again.into(), name })
 }
 
 /// The table, and the options without it.

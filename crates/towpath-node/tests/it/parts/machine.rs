@@ -128,7 +128,7 @@ async fn what_was_told_is_not_forgotten() {
     });
     let told = first.await.unwrap();
     disk.crash();
-    let second = run(&rides(true), &disk, |node, kept| async move {
+    let second = run(&rides(true), &disk, |node, _| async move {
         put(&node, "events", [event(9, "Match")]);
         until("the ninth", || shown(&node, "life", &[("key", "9")])["instances"][0].is_object())
             .await;
@@ -167,7 +167,7 @@ async fn states_that_tell_again_do_so_at_each_start() {
         Ok(())
     });
     second.await.unwrap();
-    let third = run(&rides(true), &disk, |node, kept| async move {
+    let third = run(&rides(true), &disk, |node, _| async move {
         until("what was", || shown(&node, "life", &[])["total"] == 1).await;
         rt::sleep(Duration::from_secs(1)).await;
         assert_eq!(node.state().channels[1].sent, 0, "who is paid is left alone");
@@ -209,10 +209,11 @@ async fn a_table_may_stand_in_the_file_and_have_things_done() {
                  rules: {A: {Go: {to: B, do: [book, thank]}}, B: {_: {refuse: it is over}}}}";
     let text = rides(false)
         .replace("machines/ride.yaml", table)
-        .replace("again: [Completed]", "default_event: Go");
+        .replace("again: [Completed]", "default_event: Go, events: {'On we go': Go}");
     let story = run(&text, &disk(), |node, kept| async move {
-        put(&node, "events", [json!({"ride": "a"})]);
-        assert_eq!(kept.next("told", 1).await[0]["do"], json!(["book", "thank"]));
+        put(&node, "events", [json!({"ride": "a"}), json!({"ride": "b", "event": "On we go"})]);
+        let told = kept.next("told", 2).await;
+        assert_eq!((&told[0]["do"], &told[1]["event"]), (&json!(["book", "thank"]), &json!("Go")));
         Ok(())
     });
     story.await.unwrap();

@@ -1,7 +1,9 @@
 //! Components over the patterns, in networks of files, in the simulator: what goes in comes out, under every schedule, and after crashes.
 
+mod dead_letters;
 mod dispatch;
 mod machine;
+mod matching;
 mod saga;
 
 use std::{
@@ -22,11 +24,11 @@ use crate::sim_disk::sim_disk;
 
 /// What processes that use `keep` have received, by their names.
 #[derive(Clone, Default)]
-pub struct Kept(Arc<Mutex<BTreeMap<String, Vec<Value>>>>, Arc<Notify>);
+pub(super) struct Kept(Arc<Mutex<BTreeMap<String, Vec<Value>>>>, Arc<Notify>);
 
 impl Kept {
     /// Takes the next messages of a process, when there are so many.
-    pub async fn next(&self, process: &str, many: usize) -> Vec<Value> {
+    pub(super) async fn next(&self, process: &str, many: usize) -> Vec<Value> {
         loop {
             let more = self.1.notified();
             if self.many(process) >= many {
@@ -39,12 +41,12 @@ impl Kept {
     }
 
     /// Messages that were not taken.
-    pub fn many(&self, process: &str) -> usize {
+    pub(super) fn many(&self, process: &str) -> usize {
         self.0.lock().unwrap().get(process).map_or(0, Vec::len)
     }
 
     /// Takes all that are there.
-    pub fn rest(&self, process: &str) -> Vec<Value> {
+    pub(super) fn rest(&self, process: &str) -> Vec<Value> {
         self.0.lock().unwrap().remove(process).unwrap_or_default()
     }
 }
@@ -74,18 +76,18 @@ fn registry(kept: &Kept) -> Registry {
         }))
 }
 
-pub fn disk() -> Disk {
+pub(super) fn disk() -> Disk {
     Disk::new(Faults::default())
 }
 
 /// Reads a file that stands beside the networks that ship.
-pub fn file(text: &str) -> NetworkFile {
+pub(super) fn file(text: &str) -> NetworkFile {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../networks/test.yaml");
     NetworkFile::read(beside, text, &[]).unwrap_or_else(|it| panic!("{it}"))
 }
 
 /// What is wrong with a file.
-pub fn problems(text: &str) -> String {
+pub(super) fn problems(text: &str) -> String {
     let setup = Setup::new("not-there");
     match Node::start(file(text), registry(&Kept::default()), &setup, &Ctx::root()) {
         Ok(_) => "nothing".to_owned(),
@@ -94,7 +96,7 @@ pub fn problems(text: &str) -> String {
 }
 
 /// Runs a network while `story` is told, then drains it.
-pub fn run<V, F, Fut>(
+pub(super) fn run<V, F, Fut>(
     text: &str,
     disk: &Disk,
     story: F,
@@ -107,7 +109,7 @@ where
 }
 
 /// As [`run`], and stopped where it stands.
-pub fn run_and_stop<V, F, Fut>(
+pub(super) fn run_and_stop<V, F, Fut>(
     text: &str,
     disk: &Disk,
     story: F,
@@ -146,14 +148,14 @@ where
     .await
 }
 
-pub fn put(node: &Node, channel: &str, messages: impl IntoIterator<Item = Value>) {
+pub(super) fn put(node: &Node, channel: &str, messages: impl IntoIterator<Item = Value>) {
     for message in messages {
         node.inject(channel, message).unwrap();
     }
 }
 
 /// What a facet shows; null while its process begins.
-pub fn shown(node: &Node, process: &str, words: &[(&str, &str)]) -> Value {
+pub(super) fn shown(node: &Node, process: &str, words: &[(&str, &str)]) -> Value {
     let Ok(facet) = node.facet(process) else { return Value::Null };
     facet.show(&Query::new(
         words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())),
@@ -161,7 +163,7 @@ pub fn shown(node: &Node, process: &str, words: &[(&str, &str)]) -> Value {
 }
 
 /// Until something is so. It looks less and less often: a schedule may let everybody else wait for long.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for doubled in 0..24 {
         if is_so() {
             return;
