@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::session::{Outcome, Session};
 use crate::tally::Tally;
-use crate::{bench, lint, loom, mutants, spin, test, tidy, tsan, ui};
+use crate::{bench, lint, loom, mutants, ops, spin, test, tidy, tsan, ui};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -27,6 +27,7 @@ type Step = (&'static str, fn(&mut Session) -> Result<Outcome>);
 const STEPS: &[Step] = &[
     ("lint", lint::run),
     ("tidy", |_| tidy::run()),
+    ("ops", ops::run),
     ("test", |session| test::tests(session, &[])),
     ("doctest", test::doctests),
     ("ui", |session| ui::run(session, &ui::Options::default())),

@@ -16,7 +16,9 @@ mod ci;
 mod lint;
 mod loom;
 mod mutants;
+mod ops;
 mod session;
+mod ship;
 mod sim;
 mod spin;
 mod tally;
@@ -57,12 +59,16 @@ enum Command {
     Mutants(mutants::Options),
     /// Build the dashboard, compare it with the committed files and test it in Chromium (needs Node)
     Ui(ui::Options),
+    /// Check alert rules, and that each fires where it should (needs promtool)
+    Ops,
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
     Lint,
     /// Compare the public API with its snapshot (needs a nightly compiler)
     Api(api::Options),
+    /// Make what is handed out: program, package, man page, completions, bill of materials
+    Ship(ship::Options),
     /// Do all that CI does, in its order
     Ci(ci::Options),
 }
@@ -79,9 +85,11 @@ fn main() -> ExitCode {
         Command::Spin(options) => spin::run(&mut session, &options),
         Command::Mutants(options) => mutants::run(&mut session, &options),
         Command::Ui(options) => ui::run(&mut session, &options),
+        Command::Ops => ops::run(&mut session),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),
+        Command::Ship(options) => ship::run(&mut session, &options),
         Command::Ci(options) => ci::run(&mut session, &options),
     };
     match result {

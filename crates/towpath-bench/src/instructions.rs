@@ -342,12 +342,22 @@ fn per_operation(binary: &Path, case: &str) -> Result<f64, String> {
     Ok((two as f64 - one as f64) / OPS as f64)
 }
 
-/// Instructions of a whole child.
 fn count(binary: &Path, case: &str, ops: usize) -> Result<u64, String> {
+    of_program(binary, &["work", case, &ops.to_string()])
+}
+
+/// Instructions of a whole child: this program with these arguments.
+pub(crate) fn of_child(arguments: &[&str]) -> Result<u64, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this binary: {error}"))?;
+    of_program(&own, arguments)
+}
+
+fn of_program(binary: &Path, arguments: &[&str]) -> Result<u64, String> {
+    let case = arguments.join(" ");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(binary)
-        .args(["work", case, &ops.to_string()])
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;

@@ -13,7 +13,7 @@
 //! `peers/` says how each library does it, `sample.rs` is the child process that takes one sample, `runner.rs` the
 //! parent, `report.rs` what comes out, `go.rs` and `go/` the Go side. `instructions.rs` counts instead of timing.
 //! Crates above the channels have a table each: `durable/`, `state_machines.rs`, `fault.rs`, `saga/`, `bus/`, `dispatch/`, `gateway/`,
-//! `gateway_core.rs`, `limit.rs`, `matcher/`, `pool/` and `shadow.rs`.
+//! `gateway_core.rs`, `limit.rs`, `matcher/`, `observe.rs`, `pool/` and `shadow.rs`.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"] // selects with 64 arms, each a step of a macro
@@ -34,6 +34,7 @@ mod limit;
 mod link;
 mod machine;
 mod matcher;
+mod observe;
 mod peers;
 mod pool;
 mod report;
@@ -137,6 +138,11 @@ enum Action {
     GatewayCore(gateway_core::Options),
     /// A hundred thousand device shadows.
     Shadow(shadow::Options),
+    /// What it costs to be watched: metrics, spans, and what others take for it.
+    Observe(observe::Options),
+    /// One sample of it in this process.
+    #[command(hide = true)]
+    ObserveWork(observe::WorkOptions),
     /// Names all cells and libraries.
     List,
     /// Takes one sample in this process and prints it as JSON.
@@ -175,6 +181,8 @@ fn main() -> ExitCode {
         Action::Shadow(options) => shadow::run(&options),
         Action::Gateway(options) => gateway::run(&options),
         Action::GatewayServe(options) => gateway::serve(&options),
+        Action::Observe(options) => observe::run(&options),
+        Action::ObserveWork(options) => observe::work(&options),
         Action::List => {
             list();
             Ok(())

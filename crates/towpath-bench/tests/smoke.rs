@@ -112,6 +112,13 @@ fn buses() {
 }
 
 #[test]
+fn observers() {
+    let rows = table("observe");
+    assert_eq!(rows.len(), 2 * 9, "{rows:?}");
+    assert!(rows.iter().all(|row| row[3].parse::<f64>().is_ok_and(|ns| ns > 0.0)), "{rows:?}");
+}
+
+#[test]
 fn limits_and_shadows() {
     let limits = table("limit");
     assert_eq!(limits.len(), 2 * (4 + 6), "{limits:?}");

@@ -8,9 +8,10 @@ use std::{
 
 use indexmap::IndexMap;
 use towpath::{
-    BoxError, Ctx, Network,
+    BoxError, Ctx, Network, after,
     network::{Direction, Graph, In, Out, Wiring},
-    supervisor::{Intensity, OnExit, Strategy, Supervisor},
+    rt, select,
+    supervisor::{Backoff, Intensity, OnExit, Strategy, Supervisor},
 };
 use towpath_patterns::yaml::{LoadError, Problem};
 
@@ -24,12 +25,18 @@ use crate::{
     seat::{At, Order, Seat},
 };
 
-/// What is still taken for bad luck: a process that fails more often than this ends its network. Its delays double meanwhile, so who
-/// fails for a reason outside, which may pass, does not come near it.
+/// What is still taken for bad luck: a process that panics more often than this ends its network. One that fails with an error begins
+/// again and again, see [`BACKOFF`]: what it needs may come back.
 const LUCK: Intensity = Intensity::new(10, Duration::from_secs(60));
 
+/// Before a process that has failed begins again: it waits twice as long each time it fails in a row.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+
+/// Who has worked for so long and then fails is not failing in a row.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A file with everything in it that runs: checked, and each process with what it does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) graph: Graph,
     pub(crate) wires: Vec<Vec<Wire>>,
@@ -71,7 +78,8 @@ pub(crate) fn plan(file: &NetworkFile, registry: &Registry) -> Result<Plan, Load
     }
 }
 
-fn site(file: &NetworkFile, process: &Process, wires: &[Wire]) -> Site {
+/// What a process's options may refer to.
+pub(crate) fn site(file: &NetworkFile, process: &Process, wires: &[Wire]) -> Site {
     let base = Path::new(&file.path).parent().unwrap_or(Path::new("")).to_owned();
     let mut schemas = IndexMap::new();
     for wire in wires {
@@ -99,12 +107,13 @@ pub(crate) struct Ends {
     pub(crate) line: Arc<Line>,
 }
 
-/// Puts a network together; `adopted` are channels of an earlier one that go on in this.
+/// Puts a network together; `adopted` are channels of an earlier one that go on in this, `seats` the places of its processes.
 pub(crate) fn assemble(
     file: &NetworkFile,
     plan: &Plan,
     shared: &Arc<Shared>,
     adopted: &mut IndexMap<String, Ends>,
+    seats: &[Arc<Seat>],
 ) -> (Network, Places) {
     let mut network = Network::new(file.name.text.clone());
     let mut channels = Vec::new();
@@ -125,7 +134,8 @@ pub(crate) fn assemble(
     }
     for (index, process) in file.processes.iter().enumerate() {
         let name = &process.name.text;
-        let seat = Arc::new(Seat::new(name));
+        let seat = seats.iter().find(|seat| seat.name == *name).cloned();
+        let seat = seat.unwrap_or_else(|| Arc::new(Seat::new(name)));
         let home = Home { shared: shared.clone(), seat: seat.clone() };
         let mut tokens = Tokens { home, inputs: Vec::new(), outputs: Vec::new() };
         for wire in &plan.wires[index] {
@@ -165,34 +175,70 @@ struct Run {
 
 impl Run {
     async fn work(self, ctx: Ctx, ports: &mut Ports) -> Result<(), BoxError> {
+        let mut failures = 0;
         loop {
+            if self.is_source {
+                // What a source makes before it may send it would be in its hands, and in the way of a change.
+                self.seat.while_paused().await;
+            }
             let leaving = Leaving { run: &self, at: At::Door };
             let doer = self.doer.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let inner = self.seat.enter(&ctx, self.is_source);
-            if let Err(error) = doer.0(inner, ports).await {
-                // A source that was told to stop says so in its own way.
-                if !(self.is_source && self.seat.version().order() != Order::Go) {
+            let began = rt::now();
+            let result = doer.0(inner, ports).await;
+            let cut = self.seat.was_cut();
+            match result {
+                Ok(()) if cut => leaving.done(At::Left),
+                Ok(()) => {
+                    leaving.done(At::Gone);
+                    return Ok(());
+                }
+                // A source that was told to end says so in its own way.
+                Err(_) if cut && self.is_source => leaving.done(At::Left),
+                Err(error) => {
                     self.shared.trouble(&self.seat.name, error.to_string(), true);
-                    return Err(error);
+                    leaving.done(At::Door);
+                    let lasted = rt::now().saturating_duration_since(began);
+                    failures = if lasted > PATIENCE { 0 } else { failures + 1 };
+                    self.rest(&ctx, BACKOFF.delay(failures, rt::random())).await;
                 }
             }
+            // Who rests lets go at once.
+            self.seat.reached_if_told(At::Left);
             let mut version = self.seat.version();
-            if !matches!(version.order(), Order::Leave | Order::HandOver) {
-                leaving.done(At::Gone);
-                return Ok(());
-            }
-            leaving.done(At::Left);
             while version.order() == Order::Leave {
-                self.seat.changed(version).await;
+                if self.seat.renews() {
+                    self.seat.unstop();
+                    self.seat.order(Order::Go);
+                } else {
+                    self.seat.changed(version).await;
+                }
                 version = self.seat.version();
             }
             if version.order() == Order::HandOver {
                 let home = ports.home().clone();
                 self.seat.hand_over(std::mem::replace(ports, Ports::new(home)));
-                self.seat.reached(At::Gone);
-                return Ok(());
+            } else if !self.seat.is_stopped() && !ctx.is_done() {
+                continue;
             }
+            self.seat.reached(At::Gone);
+            return Ok(());
         }
+    }
+
+    /// Waits before it begins again, unless it is told something.
+    async fn rest(&self, ctx: &Ctx, delay: Duration) {
+        let version = self.seat.version();
+        if matches!(version.order(), Order::Leave | Order::HandOver) {
+            return;
+        }
+        let time = async {
+            select! { biased;
+                _ = ctx.done() => {}
+                _ = after(delay) => {}
+            }
+        };
+        self.seat.unless_changed(version, time).await;
     }
 }
 

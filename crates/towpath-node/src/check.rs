@@ -134,9 +134,10 @@ impl Checker<'_> {
     }
 
     fn wire(&mut self, index: usize, process: &Process, component: &Component) {
+        let outputs = component.outputs_of(&process.options);
         for (direction, wires, ports) in [
             (Direction::In, &process.inputs, component.inputs()),
-            (Direction::Out, &process.outputs, component.outputs()),
+            (Direction::Out, &process.outputs, &outputs[..]),
         ] {
             let mut used = vec![0_usize; ports.len()];
             let known = self.problems.len();

@@ -72,6 +72,9 @@ pub(crate) type Body = Arc<dyn for<'a> Fn(Ctx, &'a mut Ports) -> Doing<'a> + Sen
 /// A process at work.
 pub(crate) type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
+/// Ports that the options of a process call for.
+type ByOptions = Arc<dyn Fn(&Node) -> Vec<Port> + Send + Sync>;
+
 type Make = Arc<dyn Fn(&Node, &Site) -> Result<Body, Problem> + Send + Sync>;
 
 /// What a process can use.
@@ -108,6 +111,7 @@ pub struct Component {
     about: Cow<'static, str>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    outputs_by: Option<ByOptions>,
     refuses: bool,
     source: bool,
     outside: bool,
@@ -122,6 +126,7 @@ impl Component {
             about: about.into(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            outputs_by: None,
             refuses: false,
             source: false,
             outside: false,
@@ -140,6 +145,17 @@ impl Component {
     #[must_use]
     pub fn output(mut self, port: Port) -> Self {
         self.outputs.push(port);
+        self
+    }
+
+    /// With more outputs, which depend on the options of a process: a port for each condition of `route`. What is wrong with the options
+    /// is told elsewhere; here such have no ports.
+    #[must_use]
+    pub fn outputs_by(
+        mut self,
+        ports: impl Fn(&Node) -> Vec<Port> + Send + Sync + 'static,
+    ) -> Self {
+        self.outputs_by = Some(Arc::new(ports));
         self
     }
 
@@ -182,15 +198,31 @@ impl Component {
 
     /// As [`runs`](Self::runs), for options that can be wrong although each word of them is right, or that refer to what is around them.
     #[must_use]
-    pub fn makes<O, F, W, R>(mut self, make: F) -> Self
+    pub fn makes<O, F, W, R>(self, make: F) -> Self
     where
         O: DeserializeOwned,
         F: Fn(O, &Site) -> Result<W, Problem> + Send + Sync + 'static,
         W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
         R: Outcome<Value = ()>,
     {
+        self.makes_from(move |options, site| make(yaml::read(options)?, site))
+    }
+
+    /// As [`makes`](Self::makes), from the options as they stand in the file: for those that are read in another way than by serde.
+    #[must_use]
+    pub fn makes_from<F, W, R>(mut self, make: F) -> Self
+    where
+        F: Fn(&Node, &Site) -> Result<W, Problem> + Send + Sync + 'static,
+        W: AsyncFnOnce(Ctx, &mut Ports) -> R + for<'a> Work<'a, Ports, Output = R> + Clone + Sync,
+        R: Outcome<Value = ()>,
+    {
         self.make = Some(Arc::new(move |options, site| {
-            let work = make(yaml::read(options)?, site)?;
+            let made = make(options, site);
+            // What is wrong with the whole has no place of its own.
+            let work = made.map_err(|problem| match problem.place.line {
+                0 => Problem { place: options.place, ..problem },
+                _ => problem,
+            })?;
             let body: Body = Arc::new(move |ctx, ports| {
                 let doing = work.clone().begin(ctx, ports);
                 Box::pin(async move { doing.await.into_result() })
@@ -243,7 +275,14 @@ impl Component {
         &self.inputs
     }
 
-    /// Ports that it sends to.
+    /// Ports that a process with these options sends to: those of its options, and the others behind them.
+    pub(crate) fn outputs_of(&self, options: &Node) -> Vec<Port> {
+        let mut all = self.outputs_by.as_ref().map(|by| by(options)).unwrap_or_default();
+        all.extend_from_slice(&self.outputs);
+        all
+    }
+
+    /// Ports that it sends to, whatever its options.
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
     }

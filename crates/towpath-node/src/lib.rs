@@ -33,6 +33,8 @@ pub mod draw;
 mod expr;
 pub mod facet;
 pub mod file;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod home;
 mod line;
 pub mod node;

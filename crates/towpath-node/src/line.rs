@@ -32,7 +32,7 @@ pub(crate) struct Line {
     taps: Mutex<Vec<Arc<TapEnd>>>,
     has_injected: AtomicBool,
     injected: Mutex<Injected>,
-    /// Messages that were put in from outside.
+    /// Messages that were put in from outside, or counted before this had its place.
     put: AtomicU64,
     /// Who receives.
     reader: Mutex<Option<Arc<Seat>>>,
@@ -78,6 +78,19 @@ impl Line {
         }
     }
 
+    /// The same channel, with another answer to what becomes of a message that finds no room. Its counts go on, and what was put in is
+    /// there; who listens in has to do so anew.
+    pub(crate) fn successor(&self, full: Full) -> Self {
+        let next = Self::new(&self.name, full);
+        next.put.store(self.sent(), Ordering::Relaxed);
+        next.received.store(self.received.load(Ordering::Relaxed), Ordering::Relaxed);
+        next.dropped.store(self.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
+        let injected = std::mem::take(&mut lock(&self.injected).queue);
+        next.has_injected.store(!injected.is_empty(), Ordering::Relaxed);
+        lock(&next.injected).queue = injected;
+        next
+    }
+
     /// A counter for one more sending end.
     pub(crate) fn counter(&self) -> Arc<AtomicU64> {
         let counter = Arc::<AtomicU64>::default();
@@ -107,16 +120,21 @@ impl Line {
 
     #[cold]
     fn tell(&self, message: &Message) {
-        let mut taps = lock(&self.taps);
-        taps.retain(|tap| match tap.tx.try_send(message.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                tap.missed.fetch_add(1, Ordering::Relaxed);
-                true
+        // No operation on channels under the lock.
+        let taps = lock(&self.taps).clone();
+        let mut gone = Vec::new();
+        for tap in taps {
+            match tap.tx.try_send(message.clone()) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => drop(tap.missed.fetch_add(1, Ordering::Relaxed)),
+                Err(TrySendError::Closed(_)) => gone.push(tap),
             }
-            Err(TrySendError::Closed(_)) => false,
-        });
-        self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+        }
+        if !gone.is_empty() {
+            let mut taps = lock(&self.taps);
+            taps.retain(|tap| !gone.iter().any(|gone| Arc::ptr_eq(gone, tap)));
+            self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+        }
     }
 
     /// Listens in from now on, with room for so many messages; what does not fit is missed and counted.
@@ -138,10 +156,10 @@ impl Line {
         if injected.queue.len() == INJECTED_MAX {
             return Err(NotInjected::Full);
         }
-        self.pass(&message);
-        injected.queue.push_back(message);
+        injected.queue.push_back(message.clone());
         self.has_injected.store(true, Ordering::Release);
         drop(injected);
+        self.pass(&message);
         self.put.fetch_add(1, Ordering::Relaxed);
         let reader = lock(&self.reader).clone();
         if let Some(reader) = reader {

@@ -79,6 +79,16 @@ impl Ports {
         self.input(port).recv().await
     }
 
+    /// Whether the process goes and its channels stay, as when its file changes. Otherwise, at its end, they go with it.
+    pub(crate) fn stay(&self) -> bool {
+        matches!(self.outputs.home.seat.version().order(), Order::Leave | Order::HandOver)
+    }
+
+    /// Lets go of an output: those who receive there find the end of it.
+    pub(crate) fn close(&mut self, port: &str) {
+        drop(self.outputs.ports.shift_remove(port));
+    }
+
     /// As [`Outputs::send`].
     ///
     /// # Errors
@@ -103,6 +113,11 @@ impl Ports {
         why: impl fmt::Display,
     ) -> Result<(), SendError<Message>> {
         self.outputs.refuse(message, why).await
+    }
+
+    /// Whether the file gave this input a channel.
+    pub fn has_input(&self, port: &str) -> bool {
+        self.inputs.get(port).is_some_and(|input| !input.receivers.is_empty())
     }
 
     /// Whether the file gave this output a channel.
@@ -134,6 +149,11 @@ impl Input {
         self.lines.push(line);
     }
 
+    /// Its channels; it has none then.
+    pub(crate) fn take(&mut self) -> (Vec<Receiver<Message>>, Vec<Arc<Line>>) {
+        (std::mem::take(&mut self.receivers), std::mem::take(&mut self.lines))
+    }
+
     /// Has the channels of another one, too, which has none then.
     pub(crate) fn take_from(&mut self, other: &mut Self) {
         self.receivers.append(&mut other.receivers);
@@ -153,7 +173,10 @@ impl Input {
                     self.seat.changed(version).await;
                     continue;
                 }
-                Order::Leave | Order::HandOver => return None,
+                Order::Leave | Order::HandOver => {
+                    self.seat.cut();
+                    return None;
+                }
             }
             if let Some(message) = self.injected() {
                 return Some(message);
@@ -257,6 +280,19 @@ impl Outputs {
         output.send(message).await?;
         seat.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Waits until there is room in all channels of the port that block, or nobody receives from one. Another sender may take it.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, it did nothing.
+    pub async fn room(&self, port: &str) {
+        self.home.seat.while_paused().await;
+        let Some(output) = self.ports.get(port) else { return };
+        for outlet in output.channels.iter().filter(|outlet| outlet.line.full == Full::Block) {
+            // The place is given back at once: this only waits for it.
+            drop(outlet.tx.reserve().await);
+        }
     }
 
     /// Sends if there is room now, in all channels of the port that block. A channel that drops takes everything.

@@ -65,6 +65,10 @@ struct Place {
     stop: Option<Canceller>,
     /// It was told to end, and ends when it begins again.
     stopped: bool,
+    /// Having let go, it is to begin again by itself.
+    renew: bool,
+    /// This run of the body was told to end before it had done all.
+    cut: bool,
     at: At,
     /// Who waits for it to leave.
     leaving: Option<Sender<()>>,
@@ -195,16 +199,26 @@ impl Seat {
     /// The body is about to begin. A source gets a context that ends when it is told to.
     pub(crate) fn enter(&self, ctx: &Ctx, is_source: bool) -> Ctx {
         self.starts.fetch_add(1, Ordering::Relaxed);
+        // No operation on contexts or channels under the lock.
+        let (ctx, canceller) = if is_source {
+            let (ctx, canceller) = ctx.with_cancel();
+            (ctx, Some(canceller))
+        } else {
+            (ctx.clone(), None)
+        };
         let mut place = self.place();
         place.at = At::Work;
-        if !is_source {
-            return ctx.clone();
-        }
-        let (ctx, canceller) = ctx.with_cancel();
-        if place.stopped {
+        place.cut = is_source && place.stopped;
+        let (now, before) = if place.cut {
+            (canceller, place.stop.take())
+        } else {
+            (None, std::mem::replace(&mut place.stop, canceller))
+        };
+        drop(place);
+        drop(before);
+        if let Some(canceller) = now {
             canceller.cancel(Cause::Stopped);
         }
-        place.stop = Some(canceller);
         ctx
     }
 
@@ -212,11 +226,28 @@ impl Seat {
     pub(crate) fn stop(&self) {
         let mut place = self.place();
         place.stopped = true;
+        place.cut = true;
         let stop = place.stop.take();
         drop(place);
         if let Some(stop) = stop {
             stop.cancel(Cause::Stopped);
         }
+    }
+
+    /// An input has told the body to end although more may come.
+    #[cold]
+    pub(crate) fn cut(&self) {
+        self.place().cut = true;
+    }
+
+    /// Whether the body, which has returned, was told to, and may be begun again.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.place().cut
+    }
+
+    /// Whether the process was told to end for good.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.place().stopped
     }
 
     /// Sources may begin again.
@@ -234,23 +265,55 @@ impl Seat {
         drop(leaving);
     }
 
+    /// As [`reached`](Self::reached), if it is told to let go.
+    pub(crate) fn reached_if_told(&self, at: At) {
+        if matches!(self.version().order(), Order::Leave | Order::HandOver) {
+            self.reached(at);
+        }
+    }
+
+    /// Lets it begin again, as soon as it has finished what it has taken.
+    pub(crate) fn renew(&self, is_source: bool) {
+        self.place().renew = true;
+        // Told before its context ends: a source that ends without being told to leave goes for good.
+        self.order(Order::Leave);
+        let mut place = self.place();
+        // Unless it has begun again already, and is as it should be.
+        if is_source && place.renew {
+            place.stopped = true;
+            place.cut = true;
+            let stop = place.stop.take();
+            drop(place);
+            if let Some(stop) = stop {
+                stop.cancel(Cause::Stopped);
+            }
+        }
+    }
+
+    /// Whether it is to begin again by itself; asked once.
+    pub(crate) fn renews(&self) -> bool {
+        std::mem::take(&mut self.place().renew)
+    }
+
     /// Waits until the body has left or gone; at once when it is not at work.
     pub(crate) async fn wait_left(&self) {
-        let mut left = {
+        // No operation on channels under the lock.
+        let (tx, mut left) = rendezvous::<()>();
+        let before = {
             let mut place = self.place();
             if matches!(place.at, At::Left | At::Gone) {
                 return;
             }
-            let (tx, rx) = rendezvous::<()>();
-            place.leaving = Some(tx);
-            rx
+            place.leaving.replace(tx)
         };
+        drop(before);
         // It ends without a message.
         let _ = left.recv().await;
     }
 
     pub(crate) fn hand_over(&self, ports: Ports) {
-        self.place().handed = Some(ports);
+        let before = self.place().handed.replace(ports);
+        drop(before);
     }
 
     pub(crate) fn take_handed(&self) -> Option<Ports> {

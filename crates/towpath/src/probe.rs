@@ -38,7 +38,8 @@
 //!   between is not told. A wait is leaked, and never over, when its future is ([`std::mem::forget`]).
 //! - [`spawn`](Probe::spawn) and [`exit`](Probe::exit) of each process of a scope, supervisor or network.
 //! - [`attach`](Probe::attach) of a channel or lock that gets a [name](crate::Sender::named), and
-//!   [`detach`](Probe::detach) when the lock or the channel's last end has gone.
+//!   [`detach`](Probe::detach) when the lock or the channel's last end has gone; before that [`finish`](Probe::finish) says what went
+//!   through the channel.
 //!
 //! What began before the probe was installed is not told when it ends.
 //!
@@ -51,7 +52,8 @@
 //!
 //! # What it costs
 //! Without a probe, one branch for an operation that is about to wait and one when that wait is over; nothing for an
-//! operation that does not wait.
+//! operation that does not wait. With one, also nothing for an operation that does not wait; a probe that is dear can have itself
+//! told of fewer waits ([`skip_waits`]).
 
 use std::{
     cell::Cell,
@@ -75,6 +77,11 @@ pub trait Probe: Send + Sync {
     /// A channel or a lock has a name now; again when it gets another one.
     fn attach(&self, thing: &Attached<'_>) {
         let _ = thing;
+    }
+
+    /// Nobody has an end of that channel any more: what went through it. [`detach`](Self::detach) follows.
+    fn finish(&self, channel: &Finished<'_>) {
+        let _ = channel;
     }
 
     /// Nobody has an end of that channel any more, or the lock has gone. Its number may soon be that of another.
@@ -109,6 +116,9 @@ macro_rules! through {
             fn attach(&self, thing: &Attached<'_>) {
                 (**self).attach(thing);
             }
+            fn finish(&self, channel: &Finished<'_>) {
+                (**self).finish(channel);
+            }
             fn detach(&self, thing: ResourceId, name: &Name) {
                 (**self).detach(thing, name);
             }
@@ -142,6 +152,20 @@ pub struct Attached<'a> {
     pub thing: Thing,
     /// Of a channel, how many messages may be queued: 0 for a rendezvous, `None` if unbounded. `None` for all others.
     pub capacity: Option<usize>,
+}
+
+/// A channel whose last end has gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Finished<'a> {
+    /// Its number, which may soon be that of another.
+    pub id: ResourceId,
+    /// Its name.
+    pub name: &'a Name,
+    /// Messages that went in.
+    pub sent: u64,
+    /// Messages that came out. Those that were dropped with the last receiver are among them.
+    pub received: u64,
 }
 
 /// What can have a name.
@@ -294,6 +318,8 @@ pub struct Spawned<'a> {
     pub by: Option<&'a Process>,
     /// It has a thread of its own.
     pub thread: bool,
+    /// A supervisor starts it again, under the same name and with a number of its own.
+    pub again: bool,
 }
 
 /// How a process ends.
@@ -333,6 +359,15 @@ pub fn install<P: Probe + 'static>(probe: P) -> Result<(), InstallError<P>> {
     }
 }
 
+/// The next `waits` waits that begin on this thread are not told. For a probe that counts one wait for many where there are
+/// millions a second: it calls this from [`park`](Probe::park). A wait that began before is told when it ends.
+///
+/// A task that is polled while it waits begins that wait anew as far as this counts; so `waits` is how many are skipped at most,
+/// and one that was skipped may be told from a later moment on. The recorder of a simulation is told of all.
+pub fn skip_waits(waits: u32) {
+    SKIP.set(waits);
+}
+
 /// There is a probe already; this one comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InstallError<P>(pub P);
@@ -359,6 +394,22 @@ static PROBE: OnceLock<Box<dyn Probe>> = OnceLock::new();
 thread_local! {
     /// This thread runs the probe.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Waits that begin on this thread and are told to nobody.
+    static SKIP: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether somebody wants to know of a wait that is about to begin here.
+#[inline]
+pub(crate) fn wants_wait() -> bool {
+    if ON.load(Ordering::Relaxed) {
+        let left = SKIP.get();
+        if left == 0 {
+            return true;
+        }
+        SKIP.set(left - 1);
+    }
+    // A simulation writes everything down.
+    sim::is_active() && sim::recorder().is_some()
 }
 
 /// Whether somebody wants to know.
@@ -435,6 +486,12 @@ pub(crate) fn attach(id: ResourceId, name: &Name, thing: Thing, capacity: Option
 
 #[cfg(not(towpath_loom))]
 #[cold]
+pub(crate) fn finish(id: ResourceId, name: &Name, sent: u64, received: u64) {
+    tell(|probe| probe.finish(&Finished { id, name, sent, received }));
+}
+
+#[cfg(not(towpath_loom))]
+#[cold]
 pub(crate) fn detach(id: ResourceId, name: &Name) {
     tell(|probe| probe.detach(id, name));
 }
@@ -442,10 +499,10 @@ pub(crate) fn detach(id: ResourceId, name: &Name) {
 /// True: `exit` is to be called once.
 #[cold]
 #[must_use]
-pub(crate) fn spawn(process: &Process, thread: bool) -> bool {
+pub(crate) fn spawn(process: &Process, thread: bool, again: bool) -> bool {
     begin(|probe| {
         let by = process::current();
-        probe.spawn(&Spawned { process, by: by.as_ref(), thread });
+        probe.spawn(&Spawned { process, by: by.as_ref(), thread, again });
     })
 }
 

@@ -63,6 +63,9 @@ const LIBRARIES: &[&str] = &[
 /// What every crate's tests may use.
 const FOR_TESTS: &str = "towpath-sim";
 
+/// What the tests of one crate may use too: traces are followed through a gateway, alert rules are YAML.
+const FOR_TESTS_OF: &[(&str, &str)] = &[("towpath-observe", "towpath-patterns")];
+
 const MANIFEST: &str = "Cargo.toml";
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -86,7 +89,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             continue;
         };
         for Dependency { name, for_tests, key } in ours(&manifest) {
-            if allowed.contains(&name.as_str()) || (for_tests && name == FOR_TESTS) {
+            let tested_with = name == FOR_TESTS || FOR_TESTS_OF.contains(&(folder, name.as_str()));
+            if allowed.contains(&name.as_str()) || (for_tests && tested_with) {
                 continue;
             }
             let list = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };

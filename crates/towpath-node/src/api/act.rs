@@ -9,16 +9,21 @@ use axum::{
     http::StatusCode,
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath::{after, rt, select};
 
 use super::{Api, refusal::Refusal};
+use crate::node::Reloaded;
 
 /// Bytes of what is sent here: a message is small, and a network file of a thousand processes has a tenth of this.
 const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How long a process has to finish what it has taken when its network changes, if nobody says.
+const RELOAD_TIME: Duration = Duration::from_secs(30);
 
 pub(super) async fn pause(
     Shared(api): Shared<Api>,
@@ -72,14 +77,36 @@ pub(super) async fn facet(
     }
 }
 
-/// Changing a running network is not there yet.
-pub(super) async fn reload(body: Body) -> Refusal {
-    match read(body).await {
-        Ok(_) => Refusal::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "this node cannot change its network while it runs: stop it and start it again",
-        ),
-        Err(refusal) => refusal,
+/// What is asked of a reload.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Only says what would change.
+    #[serde(default)]
+    plan: bool,
+    /// The new text, in place of what the file has on disk.
+    text: Option<String>,
+    /// How long each process has to finish what it has taken.
+    within_ms: Option<u64>,
+}
+
+pub(super) async fn reload(
+    Shared(api): Shared<Api>,
+    body: Body,
+) -> Result<Json<Reloaded>, Refusal> {
+    let wanted = read(body).await?.map(serde_json::from_value).transpose();
+    let Wanted { plan, text, within_ms } = wanted.map_err(Refusal::wrong)?.unwrap_or_default();
+    let within = within_ms.map_or(RELOAD_TIME, Duration::from_millis);
+    // In a task of its own: what was begun is finished, also when the caller goes.
+    let node = api.node.clone();
+    let reloading = rt::spawn(async move { super::reload(&node, text, plan, within).await });
+    match reloading.await {
+        Ok(Ok(done)) => Ok(Json(done)),
+        Ok(Err(error)) => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
+        Err(_) => {
+            let told = "the reload gave up in the middle; the node's errors say why";
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, told))
+        }
     }
 }
 

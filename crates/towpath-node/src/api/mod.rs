@@ -27,9 +27,13 @@ mod stream;
 mod tap;
 mod watch;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -46,9 +50,10 @@ use axum::{
 
 pub(crate) use access::{Door, Keys, Rights};
 use refusal::Refusal;
+use towpath::BoxError;
 pub(crate) use watch::Watching;
 
-use crate::Node;
+use crate::{Node, node::Reloaded};
 
 /// Streams that are open at once: a handful of people with a few windows each.
 const STREAMS_MAX: usize = 64;
@@ -159,6 +164,29 @@ async fn dress(request: Request, next: Next) -> Response {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Changes a network to another text, or to what its file has on disk by now; or only says what would change.
+///
+/// # Errors
+/// The file cannot be read, or is wrong; or the network has ended.
+pub(crate) async fn reload(
+    node: &Node,
+    text: Option<String>,
+    plan_only: bool,
+    within: Duration,
+) -> Result<Reloaded, BoxError> {
+    let text = match text {
+        Some(text) => text,
+        None => {
+            let path = node.file().path;
+            fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?
+        }
+    };
+    if plan_only {
+        return Ok(Reloaded { changes: node.plan(&text)?, done: false, rolled_back: None });
+    }
+    Ok(node.reload(&text, within).await?)
 }
 
 async fn nothing(uri: Uri) -> Refusal {

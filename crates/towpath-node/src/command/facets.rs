@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::{
-    Failure,
+    Exit, Failure,
     ask::{At, part},
     messages::said,
     table::{Table, time},
@@ -78,7 +78,6 @@ pub(super) enum Dlq {
     /// Sends letters on their way again.
     Replay {
         /// Their numbers.
-        #[arg(required_unless_present_any = ["group", "all"])]
         ids: Vec<String>,
         /// All of one cause.
         #[arg(long, value_name = "CAUSE", conflicts_with_all = ["ids", "all"])]
@@ -139,6 +138,10 @@ pub(super) fn dlq(command: &Dlq) -> Result<(), Failure> {
             let mut args = match (group, all) {
                 (Some(group), _) => json!({"group": group}),
                 (None, true) => json!({"all": true}),
+                (None, false) if ids.is_empty() => {
+                    let told = "which letters? give their numbers, --group CAUSE or --all";
+                    return Err(Exit::usage(told.to_owned()).into());
+                }
                 (None, false) => json!({"ids": numbers(ids)}),
             };
             args["dry_run"] = json!(dry_run);

@@ -25,10 +25,16 @@ pub(super) fn errors(options: &ListOptions) -> Result<(), Failure> {
         println!("{}", json!(errors));
         return Ok(());
     }
-    let mut table = Table::new(&[">AGO", "PROCESS", "KIND", "WHAT"]);
-    for error in errors {
-        let what = error.text.lines().next().unwrap_or_default().to_owned();
-        table.row([time(error.ago_ms), error.process, error.kind, what]);
+    let mut table = Table::new(&[">AGO", ">TIMES", "PROCESS", "KIND", "WHAT"]);
+    // The same again and again is told once, as of the last time.
+    let same = |one: &ErrorState, other: &ErrorState| {
+        (&one.process, &one.kind, &one.text) == (&other.process, &other.kind, &other.text)
+    };
+    for equal in errors.chunk_by(same) {
+        let [last, ..] = equal else { continue };
+        let what = last.text.lines().next().unwrap_or_default().to_owned();
+        let times = equal.len().to_string();
+        table.row([time(last.ago_ms), times, last.process.clone(), last.kind.clone(), what]);
     }
     table.print();
     Ok(())
@@ -97,10 +103,7 @@ pub(super) fn reload(options: &ReloadOptions) -> Result<(), Failure> {
     } else {
         print!("{}", told(&done));
     }
-    match done["rolled_back"].as_str() {
-        None => Ok(()),
-        Some(why) => Err(Exit::not(format!("the network goes on as it was: {why}")).into()),
-    }
+    if done["rolled_back"].is_null() { Ok(()) } else { Err(Exit::silent().into()) }
 }
 
 /// A reload in words.
@@ -121,6 +124,9 @@ pub(super) fn told(done: &Value) -> String {
         text.push_str("nothing changes\n");
     } else if done["done"] == true {
         text.push_str("done\n");
+    }
+    if let Some(why) = done["rolled_back"].as_str() {
+        text.push_str(&format!("the network goes on as it was: {why}\n"));
     }
     text
 }

@@ -14,10 +14,10 @@ use clap::Args;
 use serde_json::json;
 use towpath::{Ctx, rt, select};
 
-use super::{Exit, Failure, Source, check::warn};
+use super::{Exit, Failure, Source, check::warn, past};
 use crate::{
     Node, SOCKET, Setup,
-    api::{Api, Door, Keys},
+    api::{self, Api, Door, Keys},
     component::Registry,
     real::{
         self, Signal,
@@ -94,12 +94,15 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
         let mut is_ending = false;
         loop {
             let signal = select! { biased;
-                ended = select::future(work.as_mut()) => return ended.map_err(Failure::from),
+                ended = select::future(work.as_mut()) => return ended,
                 signal = select::future(signals.next()) => signal,
             };
             match signal {
                 Signal::Dump => eprint!("{}", node.dump()),
-                Signal::Reload => reload(&node).await,
+                Signal::Reload => {
+                    let node = node.clone();
+                    drop(rt::spawn(async move { reload(&node, within).await }));
+                }
                 Signal::End(name) if is_ending => {
                     return Err(Exit::not(format!("stopped at once by {name}")).into());
                 }
@@ -117,9 +120,12 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
     })?
 }
 
-/// What SIGHUP asks for.
-async fn reload(_: &Node) {
-    eprintln!("SIGHUP: this node cannot change its network while it runs; it goes on as it was");
+/// What SIGHUP asks for: the file is read again.
+async fn reload(node: &Node, within: Duration) {
+    match api::reload(node, None, false, within).await {
+        Ok(done) => eprint!("SIGHUP: {}", past::told(&json!(done))),
+        Err(error) => eprintln!("SIGHUP: {error}"),
+    }
 }
 
 /// What is open for as long as the network runs.

@@ -44,7 +44,6 @@ pub(super) fn stuck(at: &At) -> Result<(), Failure> {
             if index > 0 {
                 println!();
             }
-            println!("{} ({})", set.members.join(", "), certainty(set.grade));
             println!("{}", set.words.trim_end());
         }
     }

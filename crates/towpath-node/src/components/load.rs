@@ -6,7 +6,10 @@
 //!
 //! The word `{n}` stands for the number of the message, from 1; alone it is a number, within other words a part of them.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,9 +48,12 @@ pub(super) fn component() -> Component {
         .output(Port::new("out"))
         .runs(|options: Options| {
             async move |ctx: Ctx, ports: &mut Ports| {
+                // It goes on where it was when it begins again, by another file perhaps.
+                let made = ports.home().kept("made", || Ok(AtomicU64::new(0)))?;
                 // Who was held up makes up for it: the pace is that of the file, in the long run.
                 let mut tick = tick(options.every.0).missed(MissedTick::Burst);
-                for n in 1..=options.count.unwrap_or(u64::MAX) {
+                let from = made.load(Ordering::Relaxed) + 1;
+                for n in from..=options.count.unwrap_or(u64::MAX) {
                     select! { biased;
                         _ = ctx.done() => break,
                         _ = tick.recv() => {}
@@ -57,6 +63,7 @@ pub(super) fn component() -> Component {
                         // Nobody wants any more.
                         break;
                     }
+                    made.store(n, Ordering::Relaxed);
                 }
                 Ok::<_, BoxError>(())
             }
@@ -64,7 +71,7 @@ pub(super) fn component() -> Component {
 }
 
 /// The template with the number in it.
-fn filled(template: &Value, n: u64) -> Value {
+pub(super) fn filled(template: &Value, n: u64) -> Value {
     match template {
         Value::String(word) if word == "{n}" => Value::from(n),
         Value::String(word) => Value::from(word.replace("{n}", &n.to_string())),

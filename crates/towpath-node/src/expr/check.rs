@@ -162,9 +162,7 @@ impl<'a> Checker<'a> {
                     let hint = near(&name, all);
                     return self.wrong(at, format!("there is no function `{name}`{hint}"));
                 }
-                if matches!(&*name, "_==_" | "_!=_" | "@in")
-                    && call.args.iter().any(|it| has_object(it))
-                {
+                if matches!(&*name, "_==_" | "_!=_" | "@in") && call.args.iter().any(has_object) {
                     return self
                         .wrong(at, "objects are not compared as a whole: compare their fields");
                 }

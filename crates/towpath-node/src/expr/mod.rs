@@ -38,6 +38,7 @@ use std::{
 };
 
 use cel::{Context, Env, ExecutionError, Program, common::types::CelBool};
+use corosensei::stack::DefaultStack;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use towpath_patterns::yaml::{Place, Problem, Text};
@@ -147,19 +148,12 @@ impl Expr {
             let why = format!("more than {BRACKETS_MAX} brackets in each other: write a component");
             return Err(wrong(at, why));
         }
-        // The parser goes as deep as its text does before anybody can look, so it does that on a stack of its own.
-        let compiled = std::thread::scope(|s| {
-            let parser = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
-            let parser = parser.name("expression".to_owned());
-            parser.spawn_scoped(s, || Self::parsed(text)).map(|it| it.join())
-        });
-        let (program, found) = match compiled {
-            Ok(Ok(compiled)) => compiled.map_err(|(at, why)| wrong(at, why))?,
-            Ok(Err(_)) => return Err(wrong(0, "this is no expression".to_owned())),
-            Err(error) => {
-                return Err(wrong(0, format!("there is no thread to read it in: {error}")));
-            }
-        };
+        // The parser goes as deep as its text does before anybody can look, so it does that on a stack of its own. Not in a thread of
+        // its own: this is also called within the simulator, whose threads nobody else may wake.
+        let stack = DefaultStack::new(PARSER_STACK_BYTES)
+            .map_err(|error| wrong(0, format!("there is no memory to read it in: {error}")))?;
+        let compiled = corosensei::on_stack(stack, || Self::parsed(text));
+        let (program, found) = compiled.map_err(|(at, why)| wrong(at, why))?;
         let text = text.to_owned();
         Ok(Self { text, program, is_whole: found.is_whole, loops: found.loops })
     }

@@ -39,6 +39,8 @@ pub struct NetworkFile {
     pub path: String,
     /// The whole text, for errors.
     pub text: String,
+    /// Settings and their values that were given in place of those in the file.
+    pub set: Vec<(String, String)>,
     /// The network's name.
     pub name: Word,
     /// Types of messages that the file declares, each a JSON Schema.

@@ -31,7 +31,7 @@ pub(super) fn read(
     settings::fill(&mut root, &settings, &mut reader.problems);
     let file = reader.file(path, text, &root);
     match file {
-        Some(file) if reader.problems.is_empty() => Ok(file),
+        Some(file) if reader.problems.is_empty() => Ok(NetworkFile { set: set.to_vec(), ..file }),
         _ => Err(LoadError::new(path, text, reader.problems)),
     }
 }
@@ -75,6 +75,7 @@ impl Reader {
         let mut file = NetworkFile {
             path: path.to_owned(),
             text: text.to_owned(),
+            set: Vec::new(),
             name: Word { place: root.place, text: String::new() },
             types: Vec::new(),
             channels: Vec::new(),

@@ -6,7 +6,9 @@
 //!     └── looks at ──▶ lines and seats ◀──┘                       what is shared: counters, orders, taps
 //! ```
 
+mod change;
 mod look;
+mod reload;
 mod work;
 
 use std::{
@@ -25,6 +27,8 @@ use towpath::{
 };
 use towpath_patterns::yaml::{LoadError, Problem};
 
+pub use change::Change;
+pub use reload::Reloaded;
 use work::Call;
 pub use work::Work;
 
@@ -63,7 +67,7 @@ struct Generation {
     number: u64,
     file: NetworkFile,
     plan: Plan,
-    places: Places,
+    places: Arc<Places>,
 }
 
 /// Why a network could not be started.
@@ -74,6 +78,8 @@ pub enum StartError {
     File(LoadError),
     /// The parts do not fit together, and the check has not noticed.
     Wiring(WiringError),
+    /// The network has ended.
+    Ended,
 }
 
 impl fmt::Display for StartError {
@@ -81,6 +87,7 @@ impl fmt::Display for StartError {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Wiring(error) => error.fmt(f),
+            Self::Ended => f.write_str("the network has ended"),
         }
     }
 }
@@ -143,10 +150,10 @@ impl Node {
         let mut plan = plan(&file, &registry)?;
         change(&file, &registry, &mut plan);
         let shared = Shared::new(&file.name.text, &file.path, setup);
-        let (network, places) = assemble(&file, &plan, &shared, &mut IndexMap::new());
+        let (network, places) = assemble(&file, &plan, &shared, &mut IndexMap::new(), &[]);
         let running = network.start(ctx)?;
         let (calls, received) = bounded(CALLS);
-        let generation = Arc::new(Generation { number: 1, file, plan, places });
+        let generation = Arc::new(Generation { number: 1, file, plan, places: Arc::new(places) });
         let inner = Inner {
             registry,
             shared,
@@ -299,6 +306,51 @@ impl Node {
     pub async fn drain(&self, within: Duration) {
         // Without somebody who drives it the network has ended.
         let _ = self.inner.calls.send(Call::Drain { within }).await;
+    }
+
+    /// What another text of the file would change; nothing is done.
+    ///
+    /// # Errors
+    /// The text is no network, or one of another name.
+    pub fn plan(&self, text: &str) -> Result<Vec<Change>, StartError> {
+        let (file, plan) = self.read(text)?;
+        let now = self.now();
+        Ok(change::difference((&now.file, &now.plan), (&file, &plan)).changes)
+    }
+
+    /// Changes to another text of the file, while everything runs, and without losing a message. Each process that changes has `within`
+    /// to finish what it has taken; if one cannot, or fails with what is new, everything is as it was. Processes that were paused may go
+    /// on.
+    ///
+    /// # Errors
+    /// The text is no network, or one of another name; the network has ended.
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, the change is made or not made, and nobody says which.
+    pub async fn reload(&self, text: &str, within: Duration) -> Result<Reloaded, StartError> {
+        let (file, plan) = self.read(text)?;
+        let (reply, mut replied) = bounded(1);
+        let (file, plan) = (Box::new(file), Box::new(plan));
+        // Without somebody who drives it the network has ended, and nobody replies.
+        let _ = self.inner.calls.send(Call::Reload { file, plan, within, reply }).await;
+        replied.recv().await.ok_or(StartError::Ended)
+    }
+
+    fn read(&self, text: &str) -> Result<(NetworkFile, Plan), StartError> {
+        let now = self.now();
+        let file = NetworkFile::read(&now.file.path, text, &now.file.set)?;
+        if file.name.text != now.file.name.text {
+            let problem = Problem::new(
+                file.name.place,
+                format!(
+                    "the network that runs is `{}`: start another one beside it, or keep the name",
+                    now.file.name.text
+                ),
+            );
+            return Err(LoadError::new(&file.path, text, vec![problem]).into());
+        }
+        let plan = plan(&file, &self.inner.registry)?;
+        Ok((file, plan))
     }
 
     fn now(&self) -> Arc<Generation> {

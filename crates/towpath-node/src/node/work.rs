@@ -2,31 +2,47 @@
 
 use std::{pin::pin, time::Duration};
 
-use towpath::{Ctx, Error, Receiver, after, network, select};
+use towpath::{BoxError, Ctx, Receiver, Sender, at, network, rt, select};
 
-use super::Node;
-use crate::{seat::Order, state::Status};
+use super::{
+    Node, Reloaded,
+    reload::{let_go, sources_first},
+};
+use crate::{
+    assemble::Plan,
+    file::NetworkFile,
+    seat::Order,
+    state::{Doing, ProcessState, Status},
+};
+
+/// Between two looks at whether a network that is to end has anything left to do.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a handle asks.
 pub(super) enum Call {
     /// To finish and end.
     Drain { within: Duration },
+    /// To change to another file.
+    Reload { file: Box<NetworkFile>, plan: Box<Plan>, within: Duration, reply: Sender<Reloaded> },
 }
 
 /// Drives a network; made by [`Node::start`]. Dropped, it stops the network where it stands.
 #[must_use = "the network stops when this is dropped"]
 #[derive(Debug)]
 pub struct Work {
-    node: Node,
-    running: network::Running,
+    pub(super) node: Node,
+    pub(super) running: network::Running,
     calls: Receiver<Call>,
-    ctx: Ctx,
+    pub(super) ctx: Ctx,
 }
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Drain { within } => f.debug_struct("Drain").field("within", within).finish(),
+            Self::Reload { within, .. } => {
+                f.debug_struct("Reload").field("within", within).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -48,27 +64,32 @@ impl Work {
     ///
     /// # Cancel safety
     /// Dropped before completion, the network stops where it stands.
-    pub async fn run(self) -> Result<(), Error> {
+    pub async fn run(self) -> Result<(), BoxError> {
         let node = self.node.clone();
         let ended = self.until_ended().await;
         node.set_status(Status::Ended);
         ended
     }
 
-    async fn until_ended(mut self) -> Result<(), Error> {
+    async fn until_ended(mut self) -> Result<(), BoxError> {
         loop {
             let call = select! { biased;
-                ended = select::future(self.running.join()) => return ended,
+                ended = select::future(self.running.join()) => return Ok(ended?),
                 call = self.calls.recv() => call,
             };
             match call {
-                None => return self.running.join().await,
+                None => return Ok(self.running.join().await?),
                 Some(Call::Drain { within }) => return self.drain(within).await,
+                Some(Call::Reload { file, plan, within, reply }) => {
+                    let done = self.reload(*file, *plan, within).await?;
+                    // Who asked may have gone.
+                    let _ = reply.try_send(done);
+                }
             }
         }
     }
 
-    async fn drain(self, within: Duration) -> Result<(), Error> {
+    async fn drain(self, within: Duration) -> Result<(), BoxError> {
         self.node.set_status(Status::Draining);
         let now = self.node.now();
         for (seat, is_source) in now.places.seats.iter().zip(&now.plan.sources) {
@@ -78,14 +99,46 @@ impl Work {
             // Who was told to wait has to finish too.
             seat.order(Order::Go);
         }
+        let node = self.node.clone();
         let mut drained = pin!(self.running.drain(within));
-        let late = after(within);
+        let deadline = rt::now() + within;
         select! { biased;
-            drained = select::future(drained.as_mut()) => return drained,
-            _ = late => {}
+            drained = select::future(drained.as_mut()) => return Ok(drained?),
+            // Who feeds each other in a circle waits for each other to end, and has nothing to do.
+            () = select::future(idle(&node)) => {}
+            _ = at(deadline) => {}
         }
-        // Their contexts have ended by now. Who looks only at its inputs sees the end of those.
-        now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
-        drained.await
+        let order = sources_first(&now);
+        let ended = async {
+            for process in order {
+                let left = deadline.saturating_duration_since(rt::now());
+                // Who does not let go in time is ended below, as the others are.
+                let _ = let_go(&node, &now.places.seats[process], now.plan.sources[process], left)
+                    .await;
+            }
+            now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
+        };
+        select! { biased;
+            drained = select::future(drained.as_mut()) => return Ok(drained?),
+            () = select::future(ended) => {}
+        }
+        Ok(drained.await?)
+    }
+}
+
+/// Waits until nothing is under way: no message in a channel, and all who have not ended wait for one.
+async fn idle(node: &Node) {
+    loop {
+        let state = node.state();
+        let empty = state.channels.iter().all(|channel| channel.length == 0);
+        let waits = |process: &ProcessState| match process.state {
+            Doing::Ended => true,
+            Doing::Waiting => process.waits.iter().any(|wait| wait.what == "recv"),
+            _ => false,
+        };
+        if empty && state.processes.iter().all(waits) {
+            return;
+        }
+        rt::sleep(LOOK).await;
     }
 }

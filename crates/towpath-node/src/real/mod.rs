@@ -2,6 +2,8 @@
 
 pub(crate) mod client;
 pub(crate) mod door;
+pub(crate) mod http;
+pub(crate) mod http_out;
 
 use std::{
     fs,

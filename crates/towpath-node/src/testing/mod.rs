@@ -35,6 +35,9 @@ const TAPPED: usize = 65_536;
 /// Time to end, once the test has what it expected.
 const ENDING: Duration = Duration::from_secs(3600);
 
+/// Things that went wrong besides, of which a failed test tells.
+const ERRORS: usize = 5;
+
 /// Steps of one schedule; a test of a network with timers takes many, and one that never ends more.
 const STEPS: u64 = 2_000_000;
 
@@ -151,7 +154,7 @@ async fn schedule(file: &NetworkFile, test: &Test, registry: Registry) -> Result
         s.spawn("network", move |_| async move {
             if let Err(error) = work.run().await {
                 // Nobody may want to know any more.
-                let _ = network.try_send(error.into());
+                let _ = network.try_send(error);
             }
         });
         let verdict = s.spawn("test", {
@@ -175,7 +178,7 @@ async fn schedule(file: &NetworkFile, test: &Test, registry: Registry) -> Result
                 drop(stand_ins);
                 let verdict = match in_time {
                     Some(done) => done,
-                    None => Err(missing(&mut expected, within).into()),
+                    None => Err(missing(&node, &mut expected, within).into()),
                 };
                 Ok::<_, BoxError>(verdict.err())
             }
@@ -216,7 +219,7 @@ impl Expected {
 }
 
 /// What did not come, for people.
-fn missing(expected: &mut [Expected], within: Duration) -> String {
+fn missing(node: &Node, expected: &mut [Expected], within: Duration) -> String {
     let mut told = format!("within {within:?} this did not come:");
     for Expected { channel, tap, messages } in expected {
         if let Some(next) = messages.first() {
@@ -229,6 +232,9 @@ fn missing(expected: &mut [Expected], within: Duration) -> String {
                 told += &format!("\n      came: {}", **message);
             }
         }
+    }
+    for error in node.errors(ERRORS) {
+        told += &format!("\n    `{}` {}: {}", error.process, error.kind, error.text);
     }
     told
 }

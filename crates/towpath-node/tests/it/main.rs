@@ -5,7 +5,14 @@ mod command;
 mod daemon;
 mod draw;
 mod file;
+mod flow;
+mod http;
 mod node;
+mod parts;
+mod reload;
 mod run;
+#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+mod sim_disk;
 mod testing;
+mod tools;
 mod ui;

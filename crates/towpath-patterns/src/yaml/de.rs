@@ -421,7 +421,8 @@ mod tests {
     fn a_text_begins_behind_its_quotation_mark() {
         let node = parse("- it.a > 1\n- \"it.a > 1\"\n- 7\n").unwrap();
         let texts: Vec<Text> = read(&node).unwrap();
-        let told: Vec<_> = texts.iter().map(|it| (it.place.line, it.place.column, &*it.text)).collect();
+        let told: Vec<_> =
+            texts.iter().map(|it| (it.place.line, it.place.column, &*it.text)).collect();
         assert_eq!(told, [(1, 3, "it.a > 1"), (2, 4, "it.a > 1"), (3, 3, "7")]);
     }
 

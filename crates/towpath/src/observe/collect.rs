@@ -245,6 +245,8 @@ fn resource(
             capacity: filling.capacity,
             queued: filling.queued,
             kept: 0,
+            sent: Some(filling.totals.0),
+            received: Some(filling.totals.1),
             senders: ends(Side::Send, filling.senders),
             receivers: ends(Side::Recv, filling.receivers),
         }),

@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread::{self, ThreadId},
 };
 
 use super::plate::Plate;
@@ -18,6 +19,7 @@ use crate::{
         gate::Side,
         seen::{Filling, Visible},
     },
+    rt::sim,
     waitfor::ResourceId,
 };
 
@@ -121,9 +123,46 @@ fn unchanged<S: PartialEq>(seen_as: &mut Option<Unchanged<S>>, state: S, look: u
     }
 }
 
+/// Where something was made: in the simulation of a thread, or in the world.
+///
+/// Simulations of other threads are neither seen nor held on to: who holds the last pointer to something drops it, and in another
+/// simulation that would be an operation of nobody there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Realm(Option<ThreadId>);
+
+impl Realm {
+    fn here() -> Self {
+        Self(sim::is_active().then(|| thread::current().id()))
+    }
+}
+
+/// What is kept of a thing that may be seen.
+trait Kept {
+    fn realm(&self) -> Realm;
+}
+
+impl Kept for Realm {
+    fn realm(&self) -> Realm {
+        *self
+    }
+}
+
+impl Kept for Named {
+    fn realm(&self) -> Realm {
+        self.realm
+    }
+}
+
+impl Kept for Hung {
+    fn realm(&self) -> Realm {
+        self.realm
+    }
+}
+
 /// A channel that has a name.
 #[derive(Clone)]
 pub(super) struct Named {
+    realm: Realm,
     pub(super) name: Name,
     pub(super) lent: Vec<Lent>,
     seen_as: Option<Unchanged<Filling>>,
@@ -133,6 +172,7 @@ pub(super) struct Named {
 
 /// What is kept of a lock that has a name.
 struct Hung {
+    realm: Realm,
     /// The probe knows of it.
     attached: bool,
     seen_as: Option<Unchanged<u64>>,
@@ -143,10 +183,13 @@ type Table<V, I> = BTreeMap<usize, (Weak<V>, I)>;
 
 static CHANNELS: Mutex<Table<dyn Visible, Named>> = Mutex::new(Table::new());
 static LOCKS: Mutex<Table<Plate, Hung>> = Mutex::new(Table::new());
-static SCOPES: Mutex<Table<dyn Visitable, ()>> = Mutex::new(Table::new());
+static SCOPES: Mutex<Table<dyn Visitable, Realm>> = Mutex::new(Table::new());
 
-fn living<V: ?Sized, I>(table: &Table<V, I>) -> impl Iterator<Item = (Arc<V>, &I)> {
-    table.values().filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
+/// Those of this realm that there are.
+fn living<V: ?Sized, I: Kept>(table: &Table<V, I>) -> impl Iterator<Item = (Arc<V>, &I)> {
+    let here = Realm::here();
+    let ours = table.values().filter(move |(_, info)| info.realm() == here);
+    ours.filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
 }
 
 fn address<V: ?Sized>(thing: &Arc<V>) -> usize {
@@ -169,7 +212,13 @@ pub(crate) fn name_channel(channel: &Shown, name: Name) {
     let new = || {
         (
             Arc::downgrade(channel),
-            Named { name: name.clone(), lent: Vec::new(), seen_as: None, attached: false },
+            Named {
+                realm: Realm::here(),
+                name: name.clone(),
+                lent: Vec::new(),
+                seen_as: None,
+                attached: false,
+            },
         )
     };
     table(&CHANNELS).entry(key).or_insert_with(new).1.name = name.clone();
@@ -187,7 +236,8 @@ pub(crate) fn name_lock(plate: &Arc<Plate>, name: &Name) {
     let key = address(plate);
     let told = probe::is_on() && probe::attach(plate.id(), name, plate.thing(), None);
     let mut locks = table(&LOCKS);
-    let new = || (Arc::downgrade(plate), Hung { attached: false, seen_as: None });
+    let new =
+        || (Arc::downgrade(plate), Hung { realm: Realm::here(), attached: false, seen_as: None });
     locks.entry(key).or_insert_with(new).1.attached |= told;
 }
 
@@ -205,11 +255,12 @@ pub(super) fn forget_lock(id: ResourceId, name: &Name) {
 /// The last end of a channel that may have a name has gone.
 #[cfg(not(towpath_loom))]
 #[cold]
-pub(crate) fn forget_channel(id: ResourceId) {
+pub(crate) fn forget_channel(id: ResourceId, (sent, received): (u64, u64)) {
     let entry = table(&CHANNELS).remove(&(id.0 as usize));
     if let Some((_, named)) = entry
         && named.attached
     {
+        probe::finish(id, &named.name, sent, received);
         probe::detach(id, &named.name);
     }
 }
@@ -221,7 +272,7 @@ pub(crate) fn name_of(channel: &Shown) -> Option<Name> {
 
 /// Lets a scope be seen until it leaves.
 pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
-    table(&SCOPES).insert(address(scope), (Arc::downgrade(scope), ()));
+    table(&SCOPES).insert(address(scope), (Arc::downgrade(scope), Realm::here()));
 }
 
 /// The scope at `address` goes away.
@@ -265,5 +316,5 @@ pub(super) fn locks() -> Vec<Arc<Plate>> {
 
 /// The scopes there are.
 pub(crate) fn scopes() -> Vec<Arc<dyn Visitable>> {
-    living(&table(&SCOPES)).map(|(scope, ())| scope).collect()
+    living(&table(&SCOPES)).map(|(scope, _)| scope).collect()
 }

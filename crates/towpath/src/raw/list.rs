@@ -100,6 +100,11 @@ impl<T> List<T> {
         (self.head.index.load(Ordering::SeqCst), self.tail.index.load(Ordering::SeqCst))
     }
 
+    /// Messages that went in and came out by then, of [`positions`](Self::positions).
+    pub(super) fn totals((head, tail): (u64, u64)) -> (u64, u64) {
+        (messages(tail), messages(head))
+    }
+
     pub(super) fn len(&self) -> usize {
         let head = self.head.index.load(Ordering::SeqCst);
         let tail = self.tail.index.load(Ordering::SeqCst);

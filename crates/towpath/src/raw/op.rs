@@ -176,7 +176,7 @@ pub(super) trait Tells {
     /// It is about to wait, perhaps once more.
     #[inline]
     fn park(&self) {
-        if probe::is_on() {
+        if probe::wants_wait() {
             tell_park(self);
         }
         self.pending();

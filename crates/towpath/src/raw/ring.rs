@@ -111,6 +111,11 @@ impl<T> Ring<T> {
         (self.head.load(Ordering::SeqCst), self.tail.load(Ordering::SeqCst))
     }
 
+    /// Messages that went in and came out by then, of [`positions`](Self::positions): up to 2^48, then from 0 again.
+    pub(super) fn totals((head, tail): (u64, u64)) -> (u64, u64) {
+        (tail / ONE, head / ONE)
+    }
+
     pub(super) fn len(&self) -> usize {
         let head = self.head.load(Ordering::SeqCst);
         let tail = self.tail.load(Ordering::SeqCst) & POSITION;

@@ -5,6 +5,8 @@ use std::{panic::Location, ptr};
 use super::{
     chan::{Chan, Queue},
     gate::Side,
+    list::List,
+    ring::Ring,
 };
 #[cfg(not(towpath_loom))]
 use crate::observe;
@@ -43,6 +45,8 @@ pub(crate) struct Filling {
     /// Positions in the queue: while they are the same nothing went in or out. Of a queue without positions zeros, and
     /// there nobody waits for what is there.
     pub(crate) positions: (u64, u64),
+    /// Messages that went in, and messages that came out, since the channel was made. The second is never greater.
+    pub(crate) totals: (u64, u64),
 }
 
 /// A channel, whatever its messages.
@@ -77,7 +81,7 @@ pub(super) fn visible<T: Send + 'static>(channel: &Arc<Chan<T>>) -> Shown {
 #[inline]
 pub(super) fn forget<T>(channel: &Arc<Chan<T>>) {
     if Arc::weak_count(channel) > 0 {
-        observe::forget_channel(channel.id());
+        observe::forget_channel(channel.id(), channel.filling().totals);
     }
 }
 
@@ -90,7 +94,14 @@ pub(super) fn visible<T>(_: &Arc<Chan<T>>) -> Shown {
     struct Unseen;
     impl Visible for Unseen {
         fn filling(&self) -> Filling {
-            Filling { capacity: None, queued: 0, senders: 0, receivers: 0, positions: (0, 0) }
+            Filling {
+                capacity: None,
+                queued: 0,
+                senders: 0,
+                receivers: 0,
+                positions: (0, 0),
+                totals: (0, 0),
+            }
         }
 
         fn look(&self, _: &mut Vec<(Side, Parked)>) {}
@@ -105,16 +116,25 @@ impl<T> Chan<T> {
     }
 
     pub(super) fn filling(&self) -> Filling {
+        // The totals are of the moment of the positions, so that nothing is missing in one that is in the other.
+        let (positions, totals) = match &self.queue {
+            Queue::Meet(meet) => ((0, 0), meet.totals()),
+            Queue::Ring(ring) => {
+                let positions = ring.positions();
+                (positions, Ring::<T>::totals(positions))
+            }
+            Queue::List(list) => {
+                let positions = list.positions();
+                (positions, List::<T>::totals(positions))
+            }
+        };
         Filling {
             capacity: self.capacity(),
             queued: self.len(),
             senders: self.senders.load(Ordering::SeqCst),
             receivers: self.receivers.load(Ordering::SeqCst),
-            positions: match &self.queue {
-                Queue::Meet(_) => (0, 0),
-                Queue::Ring(ring) => ring.positions(),
-                Queue::List(list) => list.positions(),
-            },
+            positions,
+            totals,
         }
     }
 

@@ -160,9 +160,9 @@ impl<J: Job> Child<J> {
     }
 
     /// Tells the probe that it is about to start; before anybody else can see it.
-    pub(super) fn tell_spawn(&self) {
+    pub(super) fn tell_spawn(&self, again: bool) {
         if probe::is_on() {
-            let told = probe::spawn(&self.process, J::THREAD);
+            let told = probe::spawn(&self.process, J::THREAD, again);
             // Relaxed: the books and the runtime publish it.
             self.told.store(told, Ordering::Relaxed);
         }

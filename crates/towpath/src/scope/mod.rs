@@ -175,7 +175,16 @@ impl Scope {
         Fut::Output: Outcome<Value: Send>,
     {
         let job = f(self.shared.ctx.clone());
-        self.start(name.into(), job, |run, shared, born| shared.rt.start_task(born, run))
+        self.start(name.into(), false, job, |run, shared, born| shared.rt.start_task(born, run))
+    }
+
+    /// Starts one run of a supervisor's child; `again` unless it is the first.
+    #[track_caller]
+    pub(crate) fn spawn_run<J>(&self, name: Name, again: bool, job: J) -> Join<()>
+    where
+        J: Future<Output = ()> + Send + 'static,
+    {
+        self.start(name, again, job, |run, shared, born| shared.rt.start_task(born, run))
     }
 
     /// Starts a thread of its own, on which `f` runs and may block. Channels, contexts and `rt` serve it as they serve
@@ -188,7 +197,7 @@ impl Scope {
     {
         let ctx = self.shared.ctx.clone();
         let job = Call(Some(move || f(ctx)));
-        self.start(name.into(), job, |run, shared, born| {
+        self.start(name.into(), false, job, |run, shared, born| {
             shared.rt.start_thread(born, move || run.call())
         })
     }
@@ -223,6 +232,7 @@ impl Scope {
     fn start<J>(
         &self,
         name: Name,
+        again: bool,
         job: J,
         go: impl FnOnce(Run<J>, &Shared, Born<'_>) -> std::io::Result<()>,
     ) -> Join<J::Value>
@@ -233,7 +243,7 @@ impl Scope {
         let child = Child::new(self.shared.clone(), name.clone(), job);
         let join = Join::new(child.clone());
         let born = Born { name: Some(&name), at: Location::caller() };
-        child.tell_spawn();
+        child.tell_spawn(again);
         if !self.shared.enter(child.clone()) {
             child.refuse();
         } else if let Err(error) = go(Run(child), &self.shared, born) {

@@ -249,7 +249,7 @@ impl<L: Arms> Future for Selecting<L> {
                 won(arms, winner)
             }
             None => {
-                if probe::is_on() {
+                if probe::wants_wait() {
                     tell_park(core, told, at, &|each| arms.waits_for(each));
                 }
                 sim::pending_arms(at, |each| arms.waits_for(each));
@@ -460,7 +460,7 @@ fn blocking_on<L: Arms>(
                 }
                 return running.finish(winner);
             }
-            if probe::is_on() {
+            if probe::wants_wait() {
                 tell_park(core, &running.told, at, &|each| running.arms.waits_for(each));
             }
             sim::pending_arms(at, |each| running.arms.waits_for(each));

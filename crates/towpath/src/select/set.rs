@@ -290,7 +290,7 @@ impl<T> Next<'_, T> {
     #[inline]
     fn park(&mut self) {
         self.pending();
-        if !probe::is_on() {
+        if !probe::wants_wait() {
             return;
         }
         let Self { set, told, at } = self;

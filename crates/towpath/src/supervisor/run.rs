@@ -1,7 +1,7 @@
 //! A supervisor at work: carries out what its plan orders, and tells it what happens.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Run {
     grace: Duration,
     plan: Plan,
     children: Vec<(Name, Option<Box<dyn Start>>)>,
+    /// Those that have run before.
+    started: BTreeSet<usize>,
     /// Those that run and were not asked to stop.
     running: BTreeMap<usize, (Canceller, Join<()>)>,
     /// Those that were asked to stop, and until when they may take.
@@ -56,6 +58,7 @@ impl Run {
             grace,
             plan,
             children: children.into_iter().map(|(name, _, child)| (name, Some(child))).collect(),
+            started: BTreeSet::new(),
             running: BTreeMap::new(),
             stopping: BTreeMap::new(),
             history: VecDeque::new(),
@@ -145,7 +148,8 @@ impl Run {
         let job = child.start(ctx.clone());
         let to = Reporter { index, tx: self.reports.0.clone(), exit: Exit::CutShort };
         let run = child::Running::new(name.clone(), job, ctx, to);
-        let join = self.scope.spawn(name.clone(), |_| run);
+        let again = !self.started.insert(index);
+        let join = self.scope.spawn_run(name.clone(), again, run);
         self.running.insert(index, (canceller, join));
     }
 

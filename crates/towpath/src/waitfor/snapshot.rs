@@ -122,6 +122,11 @@ pub struct Channel {
     pub queued: usize,
     /// Places that are kept by permits of `reserve` and hold no message yet. Whoever has a sending end may have one.
     pub kept: usize,
+    /// Messages that were sent since the channel was made; `None` when that is not known. Of a bounded channel modulo 2^48.
+    pub sent: Option<u64>,
+    /// Messages that were received, or put into the hands of a receiver that waited; `None` when that is not known. With
+    /// `queued`, what was sent; but read a moment apart while the channel is in use.
+    pub received: Option<u64>,
     /// The sending ends; none, and receivers are told that the channel is closed.
     pub senders: Ends,
     /// The receiving ends; none, and senders are told that the channel is closed.
@@ -277,7 +282,7 @@ impl Kind {
 impl Channel {
     /// An empty channel with these ends; `capacity` is `None` for an unbounded one.
     pub fn empty(capacity: Option<usize>, senders: Ends, receivers: Ends) -> Self {
-        Self { capacity, queued: 0, kept: 0, senders, receivers }
+        Self { capacity, queued: 0, kept: 0, sent: None, received: None, senders, receivers }
     }
 
     /// A bounded channel, filled to the last place.

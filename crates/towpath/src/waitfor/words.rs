@@ -247,7 +247,7 @@ fn wish(arm: &Arm, Resource { name, kind, .. }: &Resource) -> String {
 }
 
 fn channel_state(receives: bool, channel: &Channel) -> String {
-    let Channel { capacity, queued, kept, senders, receivers } = channel;
+    let Channel { capacity, queued, kept, senders, receivers, .. } = channel;
     let mut state = match (capacity, queued) {
         (Some(0), _) => "capacity 0".to_owned(),
         (None, _) if !receives => "unbounded".to_owned(),

@@ -356,3 +356,62 @@ fn ages_grow_from_look_to_look() {
         running.await.unwrap();
     });
 }
+
+/// Sent and received, as they are seen.
+fn totals(name: &str) -> (u64, u64) {
+    let seen = snapshot();
+    let channel = channel(&seen, name).expect("it is there");
+    (channel.sent.expect("counted"), channel.received.expect("counted"))
+}
+
+#[test]
+fn every_channel_knows_how_many_messages_went_in_and_out() {
+    // A hundred more than a lap of any queue's blocks; small ones meet, 4 places are a ring.
+    const MESSAGES: u64 = 250;
+    let links = [("0", rendezvous()), ("1", bounded(1)), ("3", bounded(3)), ("4", bounded(PLACES))];
+    let links = links.into_iter().chain([("5", bounded(5)), ("list", towpath::unbounded())]);
+    for (which, (tx, mut rx)) in links {
+        let name = format!("totals/{which}");
+        let tx = tx.named(name.clone());
+        assert_eq!(totals(&name), (0, 0));
+        let sender = std::thread::spawn(move || {
+            (0..MESSAGES).for_each(|number| tx.send_blocking(number).unwrap());
+            tx
+        });
+        for number in 0..MESSAGES {
+            assert_eq!(rx.recv_blocking(), Some(number));
+        }
+        let tx = sender.join().unwrap();
+        assert_eq!(totals(&name), (MESSAGES, MESSAGES), "{name}");
+        if tx.try_send(1).is_ok() {
+            assert_eq!(totals(&name), (MESSAGES + 1, MESSAGES), "{name}");
+            assert_eq!(rx.try_recv(), Ok(1));
+        }
+        // Neither side's tasks: a send that waits and is dropped, a receive that waits and is served.
+        towpath::block_on(async {
+            let sent = totals(&name);
+            let mut receiving = std::pin::pin!(rx.recv());
+            let noop = &mut std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(receiving.as_mut().poll(noop).is_pending());
+            tx.send(7).await.unwrap();
+            assert_eq!(receiving.await, Some(7));
+            assert_eq!(totals(&name), (sent.0 + 1, sent.1 + 1), "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_message_that_is_given_back_is_not_received() {
+    let (tx, mut rx) = rendezvous::<u32>();
+    let tx = tx.named("totals/back");
+    {
+        let mut receiving = Box::pin(rx.recv());
+        let noop = &mut std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(receiving.as_mut().poll(noop).is_pending());
+        tx.try_send(1).unwrap();
+        assert_eq!(totals("totals/back"), (1, 1), "in the hands of the receiver");
+    }
+    assert_eq!(totals("totals/back"), (1, 0));
+    assert_eq!(rx.try_recv(), Ok(1));
+    assert_eq!(totals("totals/back"), (1, 1));
+}

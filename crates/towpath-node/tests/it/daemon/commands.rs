@@ -29,7 +29,7 @@ fn every_command_tells_in_words_and_as_json() {
         (&["ch"], 0, "CHANNEL  TYPE", "/0/capacity", json!(16)),
         (&["top", "--once"], 0, "shop: up ", "/network", json!("shop")),
         (&["why", "here"], 0, "here is stuck (proven)", "/grade", json!("proven")),
-        (&["stuck"], 1, "here, away (proven)", "/0/cycle", json!(true)),
+        (&["stuck"], 1, "wait for each other", "/0/cycle", json!(true)),
         (&["dump"], 0, "network shop from", "/network", json!("shop")),
         (&["tap", "orders", "--once"], 0, "{\"order\":", "/trace", Value::Null),
         (&["inject", "orders", "{\"order\": 1}"], 0, "put into orders", "/injected", json!(1)),
@@ -180,4 +180,39 @@ fn a_message_comes_by_the_standard_input_and_out_at_a_tap() {
         .collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1]["order"].as_u64().unwrap(), lines[0]["order"].as_u64().unwrap() + 1);
+}
+
+#[test]
+fn a_file_that_changed_is_read_again() {
+    let mut daemon = Daemon::start(&[]);
+    let file = daemon.folder.path().join("shop.yaml");
+    let change = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    };
+    assert_eq!(
+        plain(&daemon, &["reload", "--plan"]),
+        (Some(0), "nothing changes\n".to_owned(), String::new())
+    );
+    change("orders: {type: Order, capacity: 16}", "orders: {type: Order, capacity: 4}");
+    let (code, planned) = daemon.json(&["reload", "--plan"]);
+    assert_eq!((code, &planned["changes"][0]["name"]), (Some(0), &json!("orders")), "{planned}");
+    assert_eq!(planned["done"], false);
+    assert_eq!(daemon.json(&["ch"]).1[0]["capacity"], 16);
+    let (code, out, err) = plain(&daemon, &["reload"]);
+    assert!(
+        code == Some(0) && out.contains("changed channel orders") && out.ends_with("done\n"),
+        "{out}{err}"
+    );
+    assert_eq!(daemon.json(&["ch"]).1[0]["capacity"], 4);
+    // A file that is wrong changes nothing, and is told with its place.
+    change("capacity: 4", "capacity: many");
+    let (code, out, err) = plain(&daemon, &["reload"]);
+    assert!(code == Some(1) && out.is_empty() && err.contains("shop.yaml:6:"), "{out}{err}");
+    change("capacity: many", "capacity: 8");
+    daemon.signal("-HUP");
+    daemon.errors_until("changed channel orders");
+    until("the third generation", || (daemon.json(&["dump"]).1["generation"] == 3).then_some(()));
+    assert_eq!(daemon.json(&["ch"]).1[0]["capacity"], 8);
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod commands;
+mod large;
 mod program;
 mod security;
 
@@ -133,6 +134,14 @@ impl Daemon {
         exchange(stream, method, path, &format!("host: localhost\r\n{head}"), body)
     }
 
+    /// What it has used of the processors until now.
+    pub(super) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may have anything in it: the 12th and 13th are ticks, a hundred a second.
+        let ticks = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+        Duration::from_millis(10 * ticks.map(|it| it.parse::<u64>().unwrap()).sum::<u64>())
+    }
+
     pub(super) fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
@@ -228,7 +237,8 @@ impl Events<UnixStream> {
     pub(super) fn follow(daemon: &Daemon, path: &str) -> Self {
         let mut stream = UnixStream::connect(daemon.data().join("towpath.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .unwrap();
         Self { lines: BufReader::new(stream).lines() }
     }
 

@@ -31,6 +31,7 @@ fn as_program() {
 
 fn registry() -> Registry {
     Registry::builtin()
+        .with(relay())
         .with(
             Component::new("shows", "takes orders, and cannot handle each fifth")
                 .input(Port::new("in"))
@@ -67,6 +68,23 @@ fn registry() -> Registry {
                     }
                 }),
         )
+}
+
+/// Hands on, to one channel and the other in turn.
+fn relay() -> Component {
+    let outputs = Component::new("relay", "hands on to x and y in turn")
+        .input(Port::new("in").need(Need::Some))
+        .output(Port::new("x"))
+        .output(Port::new("y"));
+    outputs.runs(|_: NoOptions| {
+        async move |_: Ctx, ports: &mut Ports| {
+            let mut ways = ["x", "y"].into_iter().cycle();
+            while let (Some(message), Some(way)) = (ports.recv("in").await, ways.next()) {
+                ports.send(way, message).await?;
+            }
+            Ok::<_, BoxError>(())
+        }
+    })
 }
 
 /// Dead letters, sagas and a machine in one, with a memory of what it was told.

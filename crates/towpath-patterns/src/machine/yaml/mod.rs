@@ -44,30 +44,39 @@ impl Table {
     /// # Errors
     /// Everything that is wrong with it, with line, column and what was probably meant.
     pub fn from_yaml(file: &str, text: &str) -> Result<Self, LoadError> {
-        let mut problems = Vec::new();
         if text.len() > BYTES_MAX {
             let message = format!(
                 "the file has {} bytes, more than {BYTES_MAX}: it is several machines, or none",
                 text.len()
             );
-            problems.push(Problem::new(Place { line: 1, column: 1 }, message));
-            return Err(LoadError::new(file, text, problems));
+            let problem = Problem::new(Place { line: 1, column: 1 }, message);
+            return Err(LoadError::new(file, text, vec![problem]));
         }
-        let table = match crate::yaml::parse(text) {
-            Ok(Node { place, kind: Kind::Empty }) => {
+        let root = crate::yaml::parse(text)
+            .map_err(|problem| LoadError::new(file, text, vec![problem]))?;
+        Self::from_node(&root).map_err(|problems| LoadError::new(file, text, problems))
+    }
+
+    /// Makes a table of a part of a file that was read already, and checks it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file; at least one problem.
+    pub fn from_node(root: &Node) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let table = match root.kind {
+            Kind::Empty => {
                 let message = "the file is empty; it begins with `machine: <name>`";
-                problems.push(Problem::new(place, message));
+                problems.push(Problem::new(root.place, message));
                 None
             }
-            Ok(root) => Loader { problems: &mut problems }.table(&root),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
+            _ => Loader { problems: &mut problems }.table(root),
         };
         match table {
             Some(table) if problems.is_empty() => Ok(table),
-            _ => Err(LoadError::new(file, text, problems)),
+            _ => {
+                problems.sort_by_key(|problem| problem.place);
+                Err(problems)
+            }
         }
     }
 }

@@ -71,6 +71,7 @@ impl<T> Meet<T> {
                 invited: 0,
                 demand: false,
                 ticket: 0,
+                sent: 0,
                 shared: false,
                 in_hands: 0,
                 senders_gone: false,
@@ -119,6 +120,12 @@ impl<T> Meet<T> {
     pub(super) fn len(&self) -> usize {
         let state = self.state.lock();
         (state.queued + state.back) as usize
+    }
+
+    /// Messages that went in and came out, for observers. What was put into a receiver's hands is out.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.sent, state.sent - u64::from(state.queued) - u64::from(state.back))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -31,6 +31,8 @@ pub(super) struct State<T> {
     pub(super) demand: bool,
     /// Counts values handed to waiting receivers.
     pub(super) ticket: u32,
+    /// Values that were taken from senders, for observers: one addition a message, under a lock that is held anyway.
+    pub(super) sent: u64,
     /// Several receivers share the end.
     pub(super) shared: bool,
     /// Then: values handed to tasks that have not looked yet. One of them may still be given back, so until then the
@@ -75,6 +77,7 @@ impl<T> State<T> {
     /// Puts a value at the end of the queue, where the next `try_recv` that wants one will find it.
     pub(super) fn enqueue(&mut self, value: Option<T>) {
         if let Some(value) = value {
+            self.sent += 1;
             self.queued += 1;
             self.demand = false;
             self.held().queued.push_back(value);
@@ -194,6 +197,7 @@ impl<T> State<T> {
                         let looks = self.capacity > 0 && !(*at).is_takeable();
                         if let Some(value) = value.take() {
                             let ticket = self.next_ticket();
+                            self.sent += 1;
                             self.hand_over(at, ticket, value, wakes);
                         }
                         return if looks { Offer::Handed } else { Offer::Done };
@@ -278,6 +282,7 @@ impl<T> State<T> {
                         let value = (*at.cast::<SendOp<T>>()).take();
                         (*at).finish(Phase::Done, wakes);
                         if let Some(value) = value {
+                            self.sent += 1;
                             return Take::Got(value);
                         }
                     }

@@ -175,7 +175,15 @@ fn kind() -> impl Strategy<Value = Kind> {
             Some(capacity) => capacity.saturating_sub(queued), // mostly full
             None => queued,
         };
-        Kind::Channel(Channel { capacity, queued, kept, senders, receivers })
+        Kind::Channel(Channel {
+            capacity,
+            queued,
+            kept,
+            senders,
+            receivers,
+            sent: None,
+            received: None,
+        })
     });
     prop_oneof![
         8 => channel,

@@ -106,6 +106,8 @@ fn resource(kind: &str, more: &[&str], holders: &str) -> Kind {
                 capacity: (capacity != "inf").then(|| capacity.parse().unwrap()),
                 queued: queued.parse().unwrap(),
                 kept: kept.parse().unwrap(),
+                sent: None,
+                received: None,
                 senders: ends(senders),
                 receivers: ends(receivers),
             })

@@ -1,0 +1,305 @@
+//! The process: messages in, events to the machine, what it says out.
+//!
+//! ```text
+//!   in ─▶ event ─▶ mailbox ─▶ machine, with its journal in a thread ─▶ told ─▶ out
+//!    └─ refused                                                        └─ refused, duplicates
+//! ```
+//!
+//! What always holds: each message that was taken is told of once, or refused once; and no more than [`IN_FLIGHT`] are between the
+//! two, so that the mailbox has room for each and nobody waits for it.
+//!
+//! Why many are in flight: while the journal writes one batch the next comes together, and each sync carries as many as came meanwhile.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use towpath::{BoxError, Ctx, Receiver, Scope, Sender, bounded, scope, select};
+use towpath_patterns::{
+    machine::{
+        Event as _, EventId, Keyed, Refused, Table, Transition,
+        keyed::{self, Outbox, Output, Rejected},
+    },
+    yaml::hint,
+};
+
+use super::{
+    super::key::{Key, id_of},
+    facet::{Shows, View},
+    fact::{Fact, Life, Moved, Tabled},
+    table::Plan,
+};
+use crate::ports::{self, Message, Outputs, Ports};
+
+/// Events that are taken and not told of: as many as a few syncs carry at a hundred thousand a second.
+const IN_FLIGHT: usize = 4096;
+
+/// What the machine tells may wait for the next process to take it.
+const TOLD_CAPACITY: usize = 1024;
+
+type Input = keyed::Input<Key, Fact>;
+type Told = Output<Key, Tabled>;
+
+pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result<(), BoxError> {
+    let home = ports.home().clone();
+    let view = Arc::new(View::new(&plan.name, &plan.machine.table));
+    let _shown = home.show(Shows(view.clone()));
+    let inside = ctx.clone();
+    let ran = scope(ctx, |s| async move {
+        let (events, mailbox) = bounded(IN_FLIGHT);
+        let (tell, told) = bounded(TOLD_CAPACITY);
+        let keyed = Keyed::with_data(plan.machine.clone(), |_: &Key| Default::default())
+            .report_all()
+            .remember(plan.remember);
+        let mut found = Found::default();
+        if plan.options.durable {
+            found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.again.clone(), &view)
+                .await?;
+        } else {
+            s.spawn("machine", move |ctx| keyed.run(ctx, mailbox, tell));
+        }
+        let Found { outbox, old, again } = found;
+        let ([input], out) = ports.split(["in"]);
+        let events = Some(events);
+        let mut body = Body { plan, view, out, told, events, outbox, old, again, in_flight: 0 };
+        body.work(input).await
+    });
+    match ran.await {
+        // Who is told to stop at once has nothing to answer for.
+        Err(_) if inside.is_done() => Ok(()),
+        ran => Ok(ran?),
+    }
+}
+
+/// What a journal gave.
+#[derive(Default)]
+struct Found {
+    outbox: Option<Outbox>,
+    /// Outputs of an earlier run, which come first.
+    old: usize,
+    /// What is told again behind them.
+    again: Vec<Message>,
+}
+
+/// Reads the journal, which may take some time, and starts the machine on it; both in a thread.
+async fn durable(
+    scope: &Scope,
+    writer: towpath_journal::Writer,
+    keyed: Keyed<Key, Tabled>,
+    mailbox: Receiver<Input>,
+    tell: Sender<Told>,
+    again: Arc<[bool]>,
+    view: &Arc<View>,
+) -> Result<Found, BoxError> {
+    let view = view.clone();
+    let opened = scope.spawn_blocking("machine", move |_| {
+        let (journalled, outbox) = keyed.journalled(writer)?;
+        let mut told = Vec::new();
+        let table = journalled.store().machine().table.clone();
+        for (key, state, life) in journalled.store().iter() {
+            view.is_in(key, state, life.moves);
+            if again[state.index()]
+                && let Some(fact) = Fact::of_timeout(EventId(life.event))
+            {
+                let name = &table.states()[state.index()].name;
+                let message = message(&table, key, fact, life, (name, name), &[]);
+                told.push(message.map(|mut body| {
+                    body["again"] = true.into();
+                    body
+                }));
+            }
+        }
+        Ok::<_, BoxError>((journalled, outbox, told))
+    });
+    let (journalled, outbox, again) = opened.await?;
+    let old = journalled.recovery().told_again;
+    scope.spawn_blocking("machine", move |ctx| journalled.run(ctx, mailbox, tell));
+    Ok(Found { outbox: Some(outbox), old, again })
+}
+
+struct Body<'a> {
+    plan: Arc<Plan>,
+    view: Arc<View>,
+    out: &'a Outputs,
+    told: Receiver<Told>,
+    /// None: nothing more will come.
+    events: Option<Sender<Input>>,
+    outbox: Option<Outbox>,
+    /// Of what is told, so many belong to an earlier run.
+    old: usize,
+    again: Vec<Message>,
+    in_flight: usize,
+}
+
+impl Body<'_> {
+    async fn work(&mut self, input: &mut ports::Input) -> Result<(), BoxError> {
+        let mut batch = Vec::new();
+        loop {
+            if self.old == 0 {
+                // Not before: what an instance is now comes after how it came there.
+                for again in std::mem::take(&mut self.again) {
+                    self.out.send("out", again).await?;
+                }
+            }
+            let room = IN_FLIGHT - self.in_flight;
+            let takes = self.events.is_some() && room > 0;
+            select! {
+                told = self.told.recv() => {
+                    let Some(told) = told else { return Ok(()) };
+                    self.tell(told).await?;
+                }
+                received = select::future(input.recv_many(&mut batch, room)), if takes => {
+                    if received == 0 {
+                        self.events = None;
+                    }
+                }
+            }
+            // Also when the other arm has won: what an input gives at that moment is in the batch, and nowhere else.
+            for message in batch.drain(..) {
+                self.take(message).await?;
+            }
+        }
+    }
+
+    /// A message: an event for the machine, or refused.
+    async fn take(&mut self, message: Message) -> Result<(), BoxError> {
+        match event_of(&self.plan, &message) {
+            Ok((key, id, event)) => {
+                let fact = Fact { event, by_time: false, message: Arc::new(message) };
+                let Some(events) = &self.events else { return Ok(()) };
+                self.in_flight += 1;
+                // There is room, or the machine has ended, which its scope tells.
+                let _ = events.try_send(Input { key, id, event: fact });
+                Ok(())
+            }
+            Err(why) => {
+                self.view.refused();
+                Ok(self.out.refuse(message, why).await?)
+            }
+        }
+    }
+
+    /// What became of an event.
+    async fn tell(&mut self, told: Told) -> Result<(), BoxError> {
+        let table = self.plan.machine.table.clone();
+        let Output { lsn, key, outcome, .. } = told;
+        let by_time = match outcome {
+            Ok(Transition { from, to, decisions }) => {
+                let mut by_time = false;
+                for Moved { fact, life } in decisions {
+                    by_time = fact.by_time;
+                    self.view.is_in(&key, to, life.moves);
+                    let states =
+                        (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
+                    let arm = table.cell(from, fact.event).first();
+                    let actions = arm.map_or(&[][..], |arm| &arm.actions);
+                    self.out
+                        .send("out", message(&table, &key, fact, &life, states, actions))
+                        .await?;
+                }
+                if let Some(outbox) = &self.outbox {
+                    outbox.confirm(lsn);
+                }
+                by_time
+            }
+            // What time brings where it means nothing is no message of anybody.
+            Err(Rejected::Refused { event, .. }) if event.by_time => true,
+            Err(Rejected::Refused { event, refused }) => {
+                self.view.refused();
+                let why = reason(&self.plan.machine, &refused);
+                self.out.refuse(owned(event.message), why).await?;
+                false
+            }
+            Err(Rejected::Duplicate { event }) => {
+                self.view.duplicate();
+                self.out.send("duplicates", owned(event.message)).await?;
+                false
+            }
+        };
+        if self.old > 0 {
+            self.old -= 1;
+        } else if !by_time {
+            self.in_flight -= 1;
+        }
+        Ok(())
+    }
+}
+
+/// Which instance, by which id, and what happens to it.
+fn event_of(plan: &Plan, message: &Message) -> Result<(Key, Option<u64>, EventId), String> {
+    let options = &plan.options;
+    let table = &plan.machine.table;
+    let key = Key::of(message, &options.key)?;
+    let id = options.id.as_ref().map_or(Ok(None), |field| id_of(message, field))?;
+    let event = match (message.get(&options.event), plan.default_event) {
+        (Some(Value::String(name)), _) => plan.event(name).ok_or_else(|| {
+            let events = table.events().iter().map(|name| &**name);
+            format!("machine {} has no event `{name}`{}", table.name(), hint(name, events))
+        })?,
+        (None, Some(event)) => event,
+        (Some(_), _) => {
+            return Err(format!(
+                "field `{}` is the name of an event, so it is a word",
+                options.event
+            ));
+        }
+        (None, None) => {
+            return Err(format!(
+                "the message has no field `{}`, which says what happens",
+                options.event
+            ));
+        }
+    };
+    Ok((key, id, event))
+}
+
+/// Why an event was refused, and what would not have been.
+fn reason(machine: &Tabled, refused: &Refused) -> String {
+    let table = &machine.table;
+    let Some(state) = table.state(&refused.state) else { return refused.to_string() };
+    let handled = |event: &usize| {
+        let arms = table.cell(state, EventId(*event as u16));
+        arms.iter().any(|arm| !matches!(arm.outcome, towpath_patterns::machine::Outcome::Refuse(_)))
+    };
+    let possible: Vec<&str> =
+        (0..table.events().len()).filter(handled).map(|event| &*table.events()[event]).collect();
+    if possible.is_empty() {
+        format!("{refused}; nothing is possible there any more")
+    } else {
+        format!("{refused}; possible there: {}", possible.join(", "))
+    }
+}
+
+/// The message of an event, with what the instance carries, and what it did.
+fn message(
+    table: &Table,
+    key: &Key,
+    fact: Fact,
+    life: &Life,
+    (from, to): (&str, &str),
+    actions: &[Arc<str>],
+) -> Message {
+    let event = fact.event;
+    owned(fact.message).map(|body| {
+        let mut fields = match body {
+            Value::Object(fields) => fields,
+            // It had a field with its key.
+            _ => serde_json::Map::new(),
+        };
+        for (name, value) in life.carried() {
+            fields.entry(name).or_insert(value);
+        }
+        fields.insert("key".to_owned(), key.to_value());
+        fields.insert("event".to_owned(), Value::from(&*table.events()[event.index()]));
+        fields.insert("from".to_owned(), from.into());
+        fields.insert("to".to_owned(), to.into());
+        if !actions.is_empty() {
+            fields.insert("do".to_owned(), actions.iter().map(|action| &**action).collect());
+        }
+        Value::Object(fields)
+    })
+}
+
+/// The message itself if nobody else has it.
+fn owned(message: Arc<Message>) -> Message {
+    Arc::try_unwrap(message).unwrap_or_else(|message| (*message).clone())
+}
