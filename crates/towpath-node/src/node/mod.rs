@@ -190,6 +190,16 @@ impl Node {
         self.now().file.clone()
     }
 
+    /// What its processes can use.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// How long it has been there, in milliseconds.
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        millis(rt::now().saturating_duration_since(self.inner.started))
+    }
+
     /// Who waits for whom.
     pub fn report(&self) -> Report {
         towpath::observe::snapshot().analyse(&Options::new())
@@ -358,7 +368,8 @@ impl Node {
         found.ok_or_else(|| NotThere::new("process", process, names))
     }
 
-    fn status(&self) -> Status {
+    /// What it is about.
+    pub(crate) fn status(&self) -> Status {
         *lock(&self.inner.status)
     }
 

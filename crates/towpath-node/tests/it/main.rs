@@ -2,6 +2,8 @@
 
 mod check;
 mod command;
+mod daemon;
+mod draw;
 mod file;
 mod flow;
 mod http;
@@ -13,3 +15,5 @@ mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
 mod testing;
+mod tools;
+mod ui;
