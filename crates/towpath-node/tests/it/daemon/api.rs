@@ -196,15 +196,27 @@ fn what_it_leaves_on_disk_is_its_owners() {
         let mode = std::fs::metadata(daemon.data().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    // Its pair waits for ever, so it drains in vain, and ends in time all the same.
     daemon.signal("-TERM");
     let (code, said) = daemon.ended();
-    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("SIGTERM: taking nothing more"), "{said}");
     let mut left: Vec<_> =
         std::fs::read_dir(daemon.data()).unwrap().map(|it| it.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["towpath.lock"]);
+}
+
+#[test]
+fn who_does_not_finish_in_time_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version: 1\nname: slow\nchannels: {orders: }\nprocesses:\n  guests: {uses: load, every: 10ms, out: orders}\n  sleeper: {uses: sleeps, in: orders}\n";
+    std::fs::write(folder.path().join("shop.yaml"), text).unwrap();
+    let mut daemon = Daemon::start_in(folder, &[]);
+    until("a taken order", || (daemon.json(&["ps"]).1[1]["received"] == 1).then_some(()));
+    daemon.signal("-TERM");
+    let (code, said) = daemon.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("did not drain within 1s") && said.contains("sleeper"), "{said}");
 }
 
 #[test]

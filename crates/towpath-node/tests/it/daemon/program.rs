@@ -33,6 +33,16 @@ fn registry() -> Registry {
     Registry::builtin()
         .with(relay())
         .with(
+            Component::new("sleeps", "takes one, and forgets the rest")
+                .input(Port::new("in"))
+                .runs(|_: NoOptions| {
+                    async move |_: Ctx, ports: &mut Ports| {
+                        let _taken = ports.recv("in").await;
+                        std::future::pending::<()>().await;
+                    }
+                }),
+        )
+        .with(
             Component::new("shows", "takes orders, and cannot handle each fifth")
                 .input(Port::new("in"))
                 .runs(|_: NoOptions| {
