@@ -15,6 +15,7 @@
 mod ask;
 mod check;
 mod components;
+mod demo;
 mod doctor;
 mod facets;
 mod fmt;
@@ -78,12 +79,12 @@ impl text::Display for Exit {
 
 impl Error for Exit {}
 
-/// Runs networks of processes that a file declares.
+/// Runs networks of processes that a file declares. Without a command: a network of rides to look at.
 #[derive(Parser)]
-#[command(name = "towpath", version, arg_required_else_help = true)]
+#[command(name = "towpath", version)]
 struct Line {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -196,7 +197,8 @@ pub fn main_with<A>(registry: Registry, arguments: impl IntoIterator<Item = A>) 
 where
     A: Into<std::ffi::OsString> + Clone,
 {
-    let done = match Line::parse_from(arguments).command {
+    let Some(command) = Line::parse_from(arguments).command else { return demo::run(registry) };
+    let done = match command {
         Command::New(options) => new::run(&options),
         Command::Check(options) => check::run(&options, &registry),
         Command::Fmt(options) => fmt::run(&options),

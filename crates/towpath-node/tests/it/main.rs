@@ -7,6 +7,7 @@ mod draw;
 mod file;
 mod flow;
 mod http;
+mod kill;
 mod node;
 mod parts;
 mod records;
