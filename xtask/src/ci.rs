@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::session::{Outcome, Session};
 use crate::tally::Tally;
-use crate::{bench, lint, loom, mutants, ops, spin, test, tidy, tsan};
+use crate::{bench, lint, loom, mutants, ops, spin, test, tidy, tsan, ui};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     ("ops", ops::run),
     ("test", |session| test::tests(session, &[])),
     ("doctest", test::doctests),
+    ("ui", |session| ui::run(session, &ui::Options::default())),
     ("mutants", |session| mutants::run(session, &mutants::Options::default())),
     ("loom", |session| loom::run(session, &loom::Options::default())),
     ("spin", |session| spin::run(session, &spin::Options::default())),

@@ -25,6 +25,7 @@ mod tally;
 mod test;
 mod tidy;
 mod tsan;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,8 @@ enum Command {
     Spin(spin::Options),
     /// Turn seeded mistakes on one by one and see that the tests notice
     Mutants(mutants::Options),
+    /// Build the dashboard, compare it with the committed files and test it in Chromium (needs Node)
+    Ui(ui::Options),
     /// Check alert rules, and that each fires where it should (needs promtool)
     Ops,
     /// Compare with other channel libraries and keep the result in docs/bench
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Tsan(options) => tsan::run(&mut session, &options),
         Command::Spin(options) => spin::run(&mut session, &options),
         Command::Mutants(options) => mutants::run(&mut session, &options),
+        Command::Ui(options) => ui::run(&mut session, &options),
         Command::Ops => ops::run(&mut session),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),

@@ -23,11 +23,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod api;
 mod assemble;
 pub mod check;
 mod command;
 mod component;
 mod components;
+pub mod draw;
 mod expr;
 pub mod facet;
 pub mod file;
@@ -41,8 +43,9 @@ mod real;
 mod seat;
 pub mod state;
 pub mod testing;
+pub mod ui;
 
-pub use command::main;
+pub use command::{main, main_with};
 pub use component::{Component, Need, NoOptions, Port, Registry};
 pub use expr::{Expr, NoValue, NotAnExpr};
 pub use facet::Facet;
@@ -50,3 +53,6 @@ pub use home::{Home, Setup, Site, Trouble};
 pub use line::Tap;
 pub use node::Node;
 pub use ports::{Input, Message, Outputs, Ports};
+
+/// The socket file of a node, in its data directory.
+const SOCKET: &str = "towpath.sock";

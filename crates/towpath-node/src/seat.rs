@@ -273,9 +273,21 @@ impl Seat {
     }
 
     /// Lets it begin again, as soon as it has finished what it has taken.
-    pub(crate) fn renew(&self) {
+    pub(crate) fn renew(&self, is_source: bool) {
         self.place().renew = true;
+        // Told before its context ends: a source that ends without being told to leave goes for good.
         self.order(Order::Leave);
+        let mut place = self.place();
+        // Unless it has begun again already, and is as it should be.
+        if is_source && place.renew {
+            place.stopped = true;
+            place.cut = true;
+            let stop = place.stop.take();
+            drop(place);
+            if let Some(stop) = stop {
+                stop.cancel(Cause::Stopped);
+            }
+        }
     }
 
     /// Whether it is to begin again by itself; asked once.

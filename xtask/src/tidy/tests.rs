@@ -315,3 +315,20 @@ fn blobs_and_generated_files_are_found_in_src_only() {
     );
     compare(size::blobs(&Tree::of_bytes(&files[..2])), &[]);
 }
+
+#[test]
+fn pictures_of_the_book_are_no_blobs_while_they_are_small() {
+    let (small, large) = (vec![0; 200_000], vec![0; 200_001]);
+    let files: &[(&str, &[u8])] = &[
+        ("docs/book/src/images/small.png", &small),
+        ("docs/book/src/images/large.png", &large),
+        ("docs/book/src/images/other.bin", &[0, 255]),
+    ];
+    compare(
+        size::blobs(&Tree::of_bytes(files)),
+        &[
+            ("docs/book/src/images/large.png:1", "make it smaller"),
+            ("docs/book/src/images/other.bin:1", "is not text"),
+        ],
+    );
+}

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Failure, Source};
-use crate::{check::check, component::Registry};
+use crate::{check::check, component::Registry, draw::Drawing};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -22,15 +22,18 @@ enum Format {
     Mermaid,
     Dot,
     Json,
+    Svg,
 }
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
-    let graph = check(&options.source.read()?, registry)?.graph;
+    let file = options.source.read()?;
+    let graph = check(&file, registry)?.graph;
     let format = if options.json { Format::Json } else { options.format };
     let text = match format {
         Format::Mermaid => graph.to_mermaid(),
         Format::Dot => graph.to_dot(),
         Format::Json => graph.to_json(),
+        Format::Svg => Drawing::of(&file, &graph, registry).to_svg(),
     };
     println!("{}", text.trim_end());
     Ok(())

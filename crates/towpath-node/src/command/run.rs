@@ -1,12 +1,35 @@
 //! `towpath run`: a network at work, until it ends or somebody ends it.
 
-use std::{path::PathBuf, pin::pin, time::Duration};
+use std::{
+    fs,
+    io::{IsTerminal as _, Write as _, stderr},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use clap::Args;
-use towpath::{Ctx, select};
+use serde_json::json;
+use towpath::{Ctx, rt, select};
 
-use super::{Failure, Source, check::warn};
-use crate::{Node, Setup, component::Registry, real};
+use super::{Exit, Failure, Source, check::warn, past};
+use crate::{
+    Node, SOCKET, Setup,
+    api::{self, Api, Door, Keys},
+    component::Registry,
+    real::{
+        self, Signal,
+        door::{self, Limits, Opened},
+    },
+};
+
+/// Letters of a token that somebody chose, at least: fewer can be guessed.
+const TOKEN_MIN: usize = 16;
+
+/// The file in the data directory with the dashboard's address and its token, for its owner alone.
+const URL_FILE: &str = "towpath.url";
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -18,6 +41,41 @@ pub(super) struct Options {
     /// The directory of everything that must survive a crash.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
+    #[command(flatten)]
+    api: ApiOptions,
+    /// Tells on the standard error in JSON, a line each, where it listens.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ApiOptions {
+    /// Where the dashboard listens; `none` leaves the socket file alone.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = listen)]
+    listen: Listen,
+    /// Listens nowhere, not even at its socket file.
+    #[arg(long, conflicts_with_all = ["token_file", "read_only_token_file", "show_payloads"])]
+    no_api: bool,
+    /// The token for TCP, in place of one made by chance.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A second token, for those who may look and change nothing.
+    #[arg(long, value_name = "FILE")]
+    read_only_token_file: Option<PathBuf>,
+    /// Lets those with the full token see messages.
+    #[arg(long)]
+    show_payloads: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Listen(Option<SocketAddr>);
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "none" {
+        return Ok(Listen(None));
+    }
+    let address = text.parse().map_err(|_| "write it as 127.0.0.1:7070, or `none`")?;
+    Ok(Listen(Some(address)))
 }
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
@@ -25,20 +83,147 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
     let within = Duration::from_secs(options.drain_seconds);
     let setup = Setup::new(options.data.clone());
     let registry = registry.clone();
+    // Before anything is written there.
+    let _lock = real::lock(&options.data)?;
     real::block_on(async move {
-        let mut ending = real::Ending::new()?;
+        let mut signals = real::Signals::new()?;
         let (node, work) = Node::start(file.clone(), registry, &setup, &Ctx::root())?;
         warn(&file, node.warnings());
+        let _open = if options.api.no_api { None } else { Some(open(options, &node).await?) };
         let mut work = pin!(work.run());
-        let signal = select! { biased;
-            ended = select::future(work.as_mut()) => return ended,
-            signal = select::future(ending.next()) => signal,
-        };
-        eprintln!("{signal}: taking nothing more, finishing what has begun; again to stop at once");
-        node.drain(within).await;
-        select! { biased;
-            drained = select::future(work.as_mut()) => drained,
-            signal = select::future(ending.next()) => Err(format!("stopped at once by {signal}").into()),
+        let mut is_ending = false;
+        loop {
+            let signal = select! { biased;
+                ended = select::future(work.as_mut()) => return ended,
+                signal = select::future(signals.next()) => signal,
+            };
+            match signal {
+                Signal::Dump => eprint!("{}", node.dump()),
+                Signal::Reload => {
+                    let node = node.clone();
+                    drop(rt::spawn(async move { reload(&node, within).await }));
+                }
+                Signal::End(name) if is_ending => {
+                    return Err(Exit::not(format!("stopped at once by {name}")).into());
+                }
+                Signal::End(name) => {
+                    is_ending = true;
+                    eprintln!(
+                        "{name}: taking nothing more, finishing what has begun; again to stop at once"
+                    );
+                    // Beside the work, which has to go on for it.
+                    let node = node.clone();
+                    drop(rt::spawn(async move { node.drain(within).await }));
+                }
+            }
         }
     })?
+}
+
+/// What SIGHUP asks for: the file is read again.
+async fn reload(node: &Node, within: Duration) {
+    match api::reload(node, None, false, within).await {
+        Ok(done) => eprint!("SIGHUP: {}", past::told(&json!(done))),
+        Err(error) => eprintln!("SIGHUP: {error}"),
+    }
+}
+
+/// What is open for as long as the network runs.
+struct Open {
+    _socket: Opened,
+    _tcp: Option<Opened>,
+    _url: Option<UrlFile>,
+}
+
+async fn open(options: &Options, node: &Node) -> Result<Open, Failure> {
+    let ApiOptions { listen: Listen(listen), show_payloads, .. } = options.api;
+    let loopback = listen.is_none_or(|address| address.ip().is_loopback());
+    if !loopback && options.api.token_file.is_none() {
+        return Err(Exit::usage(
+            "at an address that others reach a token of your own is needed: add --token-file FILE, or listen at 127.0.0.1"
+                .to_owned(),
+        )
+        .into());
+    }
+    let read = |path: &Option<PathBuf>| path.as_deref().map(read_token).transpose();
+    let (chosen, read_only) =
+        (read(&options.api.token_file)?, read(&options.api.read_only_token_file)?);
+    let is_random = chosen.is_none();
+    let full = chosen.map_or_else(real::token, Ok)?;
+    let keys = Keys { full: full.clone(), read_only, show_payloads, loopback };
+    let (api, watching) = Api::new(node.clone(), keys);
+    drop(rt::spawn(watching.run()));
+    let limits = Limits::default();
+    let path = options.data.join(SOCKET);
+    let socket = door::socket(&path, api.routes(Door::Socket), limits)?;
+    let (mut tcp, mut url_file, mut url) = (None, None, None);
+    if let Some(address) = listen {
+        let opened = door::tcp(address, api.routes(Door::Tcp), limits).await;
+        let (opened, address) = opened.map_err(|error| {
+            format!("cannot listen at {address}: {error}; choose another --listen")
+        })?;
+        tcp = Some(opened);
+        let plain = format!("http://{address}/");
+        if is_random {
+            let whole = format!("{plain}#token={full}");
+            url_file = Some(UrlFile::write(&options.data.join(URL_FILE), &whole)?);
+            // Where a log may keep it, the secret stays in the file.
+            url = Some(if stderr().is_terminal() { whole } else { plain });
+        } else {
+            url = Some(plain);
+        }
+    }
+    if options.json {
+        let file = url_file.as_ref().map(|it| it.0.display().to_string());
+        let network = &node.file().name.text;
+        eprintln!(
+            "{}",
+            json!({"network": network, "socket": path.display().to_string(), "url": url, "url_file": file})
+        );
+    } else if let Some(url) = url {
+        eprintln!("dashboard: {url}");
+        if let Some(UrlFile(path)) = &url_file
+            && !stderr().is_terminal()
+        {
+            eprintln!("with its token: {}", path.display());
+        }
+    }
+    Ok(Open { _socket: socket, _tcp: tcp, _url: url_file })
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let token = text.trim();
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.len() < TOKEN_MIN || !is_plain {
+        let path = path.display();
+        return Err(format!(
+            "{path}: a token has {TOKEN_MIN} letters or more, without spaces: `head -c 32 /dev/urandom | base64 > {path}` makes one"
+        )
+        .into());
+    }
+    Ok(token.to_owned())
+}
+
+/// The file with the address; it goes when the node does, as its token does.
+struct UrlFile(PathBuf);
+
+impl UrlFile {
+    fn write(path: &Path, url: &str) -> Result<Self, Failure> {
+        if path.exists() {
+            // One that was left behind may have other rights.
+            fs::remove_file(path)?;
+        }
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{url}")?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for UrlFile {
+    fn drop(&mut self) {
+        // It may be gone with its directory.
+        let _ = fs::remove_file(&self.0);
+    }
 }

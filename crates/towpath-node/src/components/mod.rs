@@ -12,9 +12,8 @@ mod limit;
 mod load;
 mod log;
 mod machine;
-mod matching;
-
 mod map;
+mod matching;
 mod metrics;
 mod retry;
 mod route;
@@ -41,8 +40,8 @@ impl Registry {
             .with(load::component())
             .with(log::component())
             .with(machine::component())
-            .with(matching::component())
             .with(map::component())
+            .with(matching::component())
             .with(metrics::component())
             .with(retry::component())
             .with(route::component())

@@ -19,6 +19,7 @@
 //!
 //! Here a file is only read. Whether its parts fit together is [`check`](mod@crate::check)'s to say, which knows the components.
 
+pub(crate) mod parts;
 mod read;
 mod settings;
 

@@ -3,16 +3,13 @@
 use serde::Deserialize;
 use towpath_patterns::yaml::{self, At, Kind, LoadError, Node, Place, Problem, Span, Word, hint};
 
-use super::{CAPACITY, Channel, Full, NetworkFile, Process, Test, Wires, settings};
+use super::{CAPACITY, Channel, Full, NetworkFile, Process, Test, Wires, parts, settings};
 
 /// Bytes of a file that are read: a network of a thousand processes takes a tenth.
 const BYTES_MAX: usize = 4 << 20;
 
 /// How long a test waits that does not say.
 const WITHIN: Span = Span(std::time::Duration::from_secs(10));
-
-/// The parts of a file.
-const PARTS: [&str; 7] = ["version", "name", "settings", "types", "channels", "processes", "tests"];
 
 /// What this version reads.
 const VERSION: u64 = 1;
@@ -101,7 +98,7 @@ impl Reader {
                 }
                 "tests" => file.tests = self.tests(node),
                 other => {
-                    let hint = hint(other, PARTS);
+                    let hint = hint(other, parts::names(&parts::NETWORK));
                     self.problem(key.place, format!("a network has no part `{other}`{hint}"));
                 }
             }
@@ -241,7 +238,7 @@ impl Reader {
                 "expect" => expect = self.messages(value)?,
                 "within" => within = self.value(value)?,
                 other => {
-                    let hint = hint(other, ["name", "send", "expect", "within"]);
+                    let hint = hint(other, parts::names(&parts::TEST));
                     self.problem(key.place, format!("a test has no `{other}`{hint}"));
                 }
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::Ordering};
 
 use towpath::{
     network::Direction,
-    observe, rt,
+    observe,
     waitfor::{
         Arm, Channel, Ends, Grade, Kind, Options, Process, ProcessId, Report, ResourceId, Snapshot,
         State as Seen, Wait,
@@ -31,7 +31,7 @@ pub(super) fn state(node: &Node) -> State {
         file: file.path.clone(),
         generation: now.number,
         status: node.status(),
-        uptime_ms: millis(rt::now().saturating_duration_since(node.inner.started)),
+        uptime_ms: node.uptime_ms(),
         read_only: false,
         processes,
         channels,

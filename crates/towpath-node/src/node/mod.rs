@@ -46,6 +46,9 @@ use crate::{
 /// Calls that wait for the task that drives the network: people's, so few.
 const CALLS: usize = 4;
 
+/// A reload has one answer.
+const REPLY: usize = 1;
+
 /// A network of a file at work. Clones are handles on the same one.
 #[derive(Clone)]
 pub struct Node {
@@ -187,6 +190,16 @@ impl Node {
         self.now().file.clone()
     }
 
+    /// What its processes can use.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// How long it has been there, in milliseconds.
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        millis(rt::now().saturating_duration_since(self.inner.started))
+    }
+
     /// Who waits for whom.
     pub fn report(&self) -> Report {
         towpath::observe::snapshot().analyse(&Options::new())
@@ -319,7 +332,7 @@ impl Node {
     /// Dropped before completion, the change is made or not made, and nobody says which.
     pub async fn reload(&self, text: &str, within: Duration) -> Result<Reloaded, StartError> {
         let (file, plan) = self.read(text)?;
-        let (reply, mut replied) = bounded(1);
+        let (reply, mut replied) = bounded(REPLY);
         let (file, plan) = (Box::new(file), Box::new(plan));
         // Without somebody who drives it the network has ended, and nobody replies.
         let _ = self.inner.calls.send(Call::Reload { file, plan, within, reply }).await;
@@ -355,7 +368,8 @@ impl Node {
         found.ok_or_else(|| NotThere::new("process", process, names))
     }
 
-    fn status(&self) -> Status {
+    /// What it is about.
+    pub(crate) fn status(&self) -> Status {
         *lock(&self.inner.status)
     }
 

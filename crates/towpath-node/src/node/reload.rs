@@ -106,11 +106,8 @@ impl Work {
         for (process, _) in swapped {
             *lock(&old.places.doers[process]) = old.plan.bodies[process].clone();
             let seat = &old.places.seats[process];
-            if old.plan.sources[process] {
-                seat.stop();
-            }
             // Not waited for: the way may be blocked, which was the problem perhaps.
-            seat.renew();
+            seat.renew(old.plan.sources[process]);
         }
         Err(problem)
     }
@@ -328,10 +325,11 @@ pub(super) async fn let_go(
     is_source: bool,
     within: Duration,
 ) -> Result<(), String> {
+    // The order first: a source whose context ends before it is told to leave would go for good.
+    seat.order(Order::Leave);
     if is_source {
         seat.stop();
     }
-    seat.order(Order::Leave);
     let late = after(within);
     select! { biased;
         () = select::future(seat.wait_left()) => return Ok(()),

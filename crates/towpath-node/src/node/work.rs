@@ -18,6 +18,9 @@ use crate::{
 /// Between two looks at whether a network that is to end has anything left to do.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The most between two of them: what takes long is not looked at all the time.
+const LOOK_MOST: Duration = Duration::from_secs(2);
+
 /// What a handle asks.
 pub(super) enum Call {
     /// To finish and end.
@@ -130,6 +133,7 @@ impl Work {
 
 /// Waits until nothing is under way: no message in a channel, and all who have not ended wait for one.
 async fn idle(node: &Node) {
+    let mut pause = LOOK;
     loop {
         let state = node.state();
         let empty = state.channels.iter().all(|channel| channel.length == 0);
@@ -141,6 +145,7 @@ async fn idle(node: &Node) {
         if empty && state.processes.iter().all(waits) {
             return;
         }
-        rt::sleep(LOOK).await;
+        rt::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_MOST);
     }
 }

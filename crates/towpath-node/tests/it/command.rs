@@ -89,7 +89,10 @@ fn components_are_listed() {
 #[test]
 fn a_network_runs_to_its_end() {
     let tea = networks().into_iter().find(|it| it.ends_with("tea.yaml")).unwrap();
-    let (output, out, err) = said(&["run", tea.to_str().unwrap(), "--set", "every=1ms"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let run = ["run", tea.to_str().unwrap(), "--set", "every=1ms", "--data", data];
+    let (output, out, err) = said(&run);
     assert!(output.status.success(), "{err}");
     let orders: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let numbers: Vec<_> = orders.iter().map(|it| it["order"].as_u64().unwrap()).collect();
@@ -101,7 +104,8 @@ fn a_network_that_is_told_to_end_finishes_what_it_has_begun() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("endless.yaml");
     std::fs::write(&file, "version: 1\nname: endless\nchannels: {a: }\nprocesses:\n  p: {uses: load, every: 1ms, out: a}\n  q: {uses: log, in: a}\n").unwrap();
-    let mut child = towpath(&["run", file.to_str().unwrap()])
+    let data = folder.path().join("data");
+    let mut child = towpath(&["run", file.to_str().unwrap(), "--data", data.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

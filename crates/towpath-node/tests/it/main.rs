@@ -2,13 +2,19 @@
 
 mod check;
 mod command;
+mod daemon;
+mod draw;
 mod file;
 mod flow;
 mod http;
+mod kill;
 mod node;
 mod parts;
+mod records;
 mod reload;
 mod run;
 #[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
 mod sim_disk;
 mod testing;
+mod tools;
+mod ui;

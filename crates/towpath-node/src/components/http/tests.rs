@@ -203,8 +203,15 @@ async fn desk(place: &Place) -> Desk {
     }
 }
 
-#[towpath::test]
-async fn who_finds_no_room_has_left_nothing_behind() {
+#[test]
+fn who_finds_no_room_has_left_nothing_behind() {
+    Sim::new()
+        .stall(Duration::ZERO)
+        .schedules(60)
+        .test("http::who_finds_no_room_has_left_nothing_behind", full);
+}
+
+async fn full() {
     let (place, (seen, mut worked), ctx) = (Place::default(), unbounded(), Ctx::root());
     let (node, work) = start(false, &Setup::new("none"), &place, &seen, &ctx);
     node.pause("worker").unwrap();
@@ -250,7 +257,7 @@ async fn who_finds_no_room_has_left_nothing_behind() {
         assert_eq!(hand_in("last").await, Ok(vec![true]));
         taken.insert("last".to_owned());
         drop(desk);
-        node.drain(hour).await;
+        node.drain(Duration::from_secs(10)).await;
         Ok(taken)
     });
     let taken = taken.await.unwrap();
@@ -260,6 +267,7 @@ async fn who_finds_no_room_has_left_nothing_behind() {
 #[test]
 fn the_journal_keeps_what_is_needed_and_no_more() {
     Sim::new()
+        .stall(Duration::ZERO)
         .schedules(20)
         .test("http::the_journal_keeps_what_is_needed_and_no_more", many_and_one_stuck);
 }
@@ -283,7 +291,7 @@ async fn many_and_one_stuck() {
                 assert_eq!(hand_in(&format!("run {run} key {number}")).await, Ok(vec![true]));
             }
             drop(desk);
-            node.drain(Duration::from_secs(3600)).await;
+            node.drain(Duration::from_secs(10)).await;
             Ok(())
         })
         .await
