@@ -212,6 +212,7 @@ fn doing(seat: &Seat, seen: Option<&Process>, waits: &[WaitState]) -> Doing {
     }
     match (seat.at(), seen) {
         (At::Gone, _) => Doing::Ended,
+        (At::Left, _) => Doing::Ended,
         (At::Door, _) if seat.starts.load(Ordering::Relaxed) > 0 => Doing::Restarting,
         (_, Some(process)) if process.state == Seen::Parked => {
             let stands = |wait: &WaitState| matches!(&*wait.what, "send" | "reserve" | "lock");

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     assemble::Plan,
     file::NetworkFile,
-    seat::Order,
+    seat::{At, Order},
     state::{Doing, ProcessState, Status},
 };
 
@@ -107,26 +107,32 @@ impl Work {
         let node = self.node.clone();
         let mut drained = pin!(self.running.drain(within));
         let deadline = rt::now() + within;
-        select! { biased;
-            drained = select::future(drained.as_mut()) => return Ok(drained?),
-            // Who feeds each other in a circle waits for each other to end, and has nothing to do.
-            () = select::future(idle(&node)) => {}
-            _ = at(deadline) => {}
-        }
-        let order = sources_first(&now);
-        let ended = async {
-            for process in order {
+        // Who feeds each other in a circle waits for each other to end, when nothing is under way any more. One of them is told to, then, and
+        // what that brings about flows on, until all have ended. Who sends to one that has ended still finds its channel.
+        let mut behind = Vec::new();
+        for process in sources_first(&now) {
+            select! { biased;
+                drained = select::future(drained.as_mut()) => return Ok(drained?),
+                () = select::future(idle(&node)) => {}
+                _ = at(deadline) => break,
+            }
+            let seat = &now.places.seats[process];
+            let ended = async {
                 let left = deadline.saturating_duration_since(rt::now());
                 // Who does not let go in time is ended below, as the others are.
-                let _ = let_go(&node, &now.places.seats[process], now.plan.sources[process], left)
-                    .await;
+                let _ = let_go(&node, seat, now.plan.sources[process], left).await;
+                seat.order(Order::HandOver);
+                while seat.at() != At::Gone && rt::now() < deadline {
+                    rt::sleep(LOOK / 10).await;
+                }
+            };
+            select! { biased;
+                drained = select::future(drained.as_mut()) => return Ok(drained?),
+                () = select::future(ended) => {}
             }
-            now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
-        };
-        select! { biased;
-            drained = select::future(drained.as_mut()) => return Ok(drained?),
-            () = select::future(ended) => {}
+            behind.extend(seat.take_handed().map(|ports| ports.inputs));
         }
+        now.places.seats.iter().for_each(|seat| seat.order(Order::HandOver));
         Ok(drained.await?)
     }
 }
