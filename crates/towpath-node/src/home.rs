@@ -114,6 +114,19 @@ impl Shared {
         let last = troubles.iter().rev().find(|trouble| trouble.process == process)?;
         Some((last.text.clone(), rt::now().saturating_duration_since(last.at)))
     }
+
+    /// The last of each process, found in one walk: for whoever asks for all of them.
+    pub(crate) fn last_troubles(&self) -> BTreeMap<String, (String, Duration)> {
+        let now = rt::now();
+        let mut last = BTreeMap::new();
+        for Trouble { process, text, at, .. } in lock(&self.troubles).iter().rev() {
+            if !last.contains_key(process) {
+                let ago = now.saturating_duration_since(*at);
+                last.insert(process.clone(), (text.clone(), ago));
+            }
+        }
+        last
+    }
 }
 
 /// What a process has of its node.

@@ -1,6 +1,6 @@
 //! How a node is: a snapshot of everything that waits, beside what seats and lines have counted.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::Ordering};
+use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use towpath::{
     network::Direction,
@@ -24,7 +24,9 @@ pub(super) fn state(node: &Node) -> State {
     let report = observe::snapshot().analyse(&Options::new());
     let seen = Glance::of(&report, &now);
     let file = &now.file;
-    let processes = (0..file.processes.len()).map(|index| seen.process(node, index)).collect();
+    let troubles = node.inner.shared.last_troubles();
+    let processes =
+        (0..file.processes.len()).map(|index| seen.process(node, &troubles, index)).collect();
     let channels = (0..file.channels.len()).map(|index| seen.channel(index)).collect();
     State {
         network: file.name.text.clone(),
@@ -151,7 +153,12 @@ impl<'a> Glance<'a> {
         }
     }
 
-    fn process(&self, node: &Node, index: usize) -> ProcessState {
+    fn process(
+        &self,
+        node: &Node,
+        troubles: &BTreeMap<String, (String, Duration)>,
+        index: usize,
+    ) -> ProcessState {
         let declared = &self.now.file.processes[index];
         let seat = &self.now.places.seats[index];
         let seen = self.processes.get(seat.name.as_str());
@@ -175,9 +182,9 @@ impl<'a> Glance<'a> {
             received,
             sent: seat.sent.load(Ordering::Relaxed),
             refused: seat.refused.load(Ordering::Relaxed),
-            last_error: shared
-                .last_trouble(&seat.name)
-                .map(|(text, ago)| LastError { text, ago_ms: millis(ago) }),
+            last_error: troubles
+                .get(&seat.name)
+                .map(|(text, ago)| LastError { text: text.clone(), ago_ms: millis(*ago) }),
             facet: shared.board.get(&seat.name).map(|facet| facet.kind().to_owned()),
         }
     }
