@@ -199,7 +199,7 @@ pub fn current() -> Option<Process> {
 /// this number in a scope.
 ///
 /// For who gives orders to processes, as a supervisor of a network does, and is no part of what they wait for: a clone of their waker
-/// would count in [`observe`](crate::observe) as somebody unknown who may bring them on, and this does not. The time it
+/// would count in [`observe`] as somebody unknown who may bring them on, and this does not. The time it
 /// takes grows with the processes that live.
 ///
 /// ```
