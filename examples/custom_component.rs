@@ -38,7 +38,7 @@ fn kitchen() -> Component {
     })
 }
 
-/// Prints what comes; the order between two channels is chance, so it has one.
+/// Prints what comes.
 fn table() -> Component {
     Component::new("table", "prints").input(Port::new("in").need(Need::Some)).runs(
         |_: NoOptions| {
@@ -60,7 +60,7 @@ version: 1
 name: restaurant
 channels: {orders: , served: }
 processes:
-  guests: {uses: load, every: 1ms, count: 3, message: {table: '{n}', dish: soup}, out: orders}
+  guests: {uses: load, every: 200ms, count: 3, message: {table: '{n}', dish: soup}, out: orders}
   kitchen: {uses: kitchen, cooks: [soup, bread], in: orders, out: served, on_error: served}
   table: {uses: table, in: served}
 ";
