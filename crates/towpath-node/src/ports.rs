@@ -277,7 +277,7 @@ impl Outputs {
         let seat = &self.home.seat;
         seat.while_paused().await;
         let Some(output) = self.ports.get(port) else { return Ok(()) };
-        output.send(message).await?;
+        output.send(message, &self.home).await?;
         seat.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -345,12 +345,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    async fn send(&self, message: Message) -> Result<(), SendError<Message>> {
+    async fn send(&self, message: Message, home: &Home) -> Result<(), SendError<Message>> {
         let Some((last, others)) = self.channels.split_last() else { return Ok(()) };
         for other in others {
-            other.send(message.clone()).await?;
+            unless_over(other.send(message.clone()).await, home)?;
         }
-        last.send(message).await
+        unless_over(last.send(message).await, home)
     }
 
     fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
@@ -376,6 +376,15 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// When a network ends, who receives may have ended before who sends, if they feed each other in a circle: then nobody wants the message,
+/// and the others of its sender still get theirs.
+fn unless_over(
+    sent: Result<(), SendError<Message>>,
+    home: &Home,
+) -> Result<(), SendError<Message>> {
+    if sent.is_err() && home.is_draining() { Ok(()) } else { sent }
 }
 
 /// One channel that is sent to.
