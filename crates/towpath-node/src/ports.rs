@@ -266,10 +266,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Sends to an output; to all its channels, if it has several. One that the file gave no channel takes everything.
+    /// Sends to an output; to all its channels, if it has several, and then whoever received from one of them may have gone. One that the
+    /// file gave no channel takes everything.
     ///
     /// # Errors
-    /// The message comes back when those who received from a channel of the port have gone.
+    /// The message comes back when those who received from the port have all gone, and the network does not end.
     ///
     /// # Cancel safety
     /// Dropped before completion, the message is lost, or some of the channels do not have it.
@@ -347,10 +348,15 @@ pub(crate) struct Output {
 impl Output {
     async fn send(&self, message: Message, home: &Home) -> Result<(), SendError<Message>> {
         let Some((last, others)) = self.channels.split_last() else { return Ok(()) };
+        let mut sent = false;
         for other in others {
-            unless_over(other.send(message.clone()).await, home)?;
+            sent |= other.send(message.clone()).await.is_ok();
         }
-        unless_over(last.send(message).await, home)
+        match last.send(message).await {
+            // When a network ends, who receives may have ended before who sends, if they feed each other in a circle: then nobody wants it.
+            Err(_) if sent || home.is_draining() => Ok(()),
+            result => result,
+        }
     }
 
     fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
@@ -376,15 +382,6 @@ impl Output {
         }
         Ok(())
     }
-}
-
-/// When a network ends, who receives may have ended before who sends, if they feed each other in a circle: then nobody wants the message,
-/// and the others of its sender still get theirs.
-fn unless_over(
-    sent: Result<(), SendError<Message>>,
-    home: &Home,
-) -> Result<(), SendError<Message>> {
-    if sent.is_err() && home.is_draining() { Ok(()) } else { sent }
 }
 
 /// One channel that is sent to.

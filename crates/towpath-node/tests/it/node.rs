@@ -41,6 +41,21 @@ fn registry() -> Registry {
             },
         ))
         .with(
+            Component::new("front", "hands on what comes, and ends with it, whatever comes back")
+                .input(Port::new("in"))
+                .input(Port::new("back"))
+                .output(Port::new("out"))
+                .runs(|_: NoOptions| {
+                    async move |_: Ctx, ports: &mut Ports| {
+                        while let Some(message) = ports.recv("in").await {
+                            while ports.input("back").try_recv().is_some() {}
+                            ports.send("out", message).await?;
+                        }
+                        Ok::<_, BoxError>(())
+                    }
+                }),
+        )
+        .with(
             Component::new("wants", "sends what it has received, and begins with nothing")
                 .input(Port::new("in"))
                 .output(Port::new("out"))
@@ -164,6 +179,37 @@ async fn what_is_put_in_arrives_once_and_what_is_refused_is_told() {
     assert_eq!(unknown, "there is no channel `frist`; did you mean `first`?");
     let late = node.inject("first", json!(1)).unwrap_err().to_string();
     assert_eq!(late, "nobody receives from channel `first` any more: its process has ended");
+}
+
+/// `front` ends while `tell` still has what to tell it.
+#[towpath::test]
+async fn who_has_ended_in_a_circle_fails_nobody_when_the_network_ends() {
+    let ctx = Ctx::root();
+    let (node, work) = start(
+        "
+version: 1
+name: circle
+channels: {made: , through: , back: {capacity: 256}, kept: }
+processes:
+  makes: {uses: load, every: 10ms, count: 40, out: made}
+  front: {uses: front, in: [made, back], out: through}
+  tell: {uses: copy, in: through, out: [back, kept]}
+  sink: {uses: sink, in: kept}
+",
+        &ctx,
+    );
+    let handle = node.clone();
+    let done = scope(&ctx, |s| async move {
+        s.spawn("work", move |_| work.run());
+        until("some messages", || node.state().channels[3].received >= 3).await;
+        node.drain(DRAIN).await;
+        Ok(())
+    });
+    done.await.unwrap();
+    let state = handle.state();
+    assert_eq!(state.channels[3].received, state.channels[0].sent, "all came through");
+    let errors = handle.errors(10);
+    assert!(errors.is_empty(), "{errors:?}");
 }
 
 #[towpath::test]
