@@ -27,7 +27,7 @@ const RELEASE: &str = "stable";
 
 pub(crate) fn run(session: &mut Session, options: &Options) -> Result<Outcome> {
     for tool in TOOLS {
-        if !installed(tool) {
+        if !answers("cargo", &[tool.trim_start_matches("cargo-"), "--version"]) {
             return Ok(Outcome::Skipped(format!("no {tool}; `cargo install --locked {tool}`")));
         }
     }
@@ -83,8 +83,9 @@ fn sweep_bills() -> Result<()> {
     Ok(())
 }
 
-fn installed(tool: &str) -> bool {
-    let told = std::process::Command::new(tool).arg("--version").output();
+/// Whether a program is there.
+fn answers(program: &str, arguments: &[&str]) -> bool {
+    let told = std::process::Command::new(program).args(arguments).output();
     told.is_ok_and(|told| told.status.success())
 }
 
@@ -103,7 +104,7 @@ fn write(program: &str, arguments: &[&str], file: &Path) -> Result<()> {
 
 /// Installs, runs, stops and removes the package in a root of its own.
 fn try_package(session: &mut Session, package: &Path) -> Result<Outcome> {
-    if !installed("debootstrap") {
+    if !answers("debootstrap", &["--version"]) {
         return Ok(Outcome::Skipped("no debootstrap; `apt-get install debootstrap`".to_owned()));
     }
     let place = target_dir().join("ship-root");
