@@ -18,6 +18,7 @@ use super::{Exit, Failure, Source, check::warn, past};
 use crate::{
     Node, SOCKET, Setup,
     api::{self, Api, Door, Keys},
+    assemble::plan,
     component::Registry,
     real::{
         self, Signal,
@@ -83,6 +84,8 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
     let within = Duration::from_secs(options.drain_seconds);
     let setup = Setup::new(options.data.clone());
     let registry = registry.clone();
+    // What is wrong with the file is told before anything is made.
+    plan(&file, &registry)?;
     // Before anything is written there.
     let _lock = real::lock(&options.data)?;
     real::block_on(async move {
