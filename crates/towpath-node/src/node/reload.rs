@@ -242,8 +242,11 @@ impl Work {
             let_go(&self.node, seat, old.plan.sources[process], within).await?;
         }
         let state = self.node.state();
-        for channel in state.channels.iter().filter(|channel| channel.length > 0) {
+        for (channel, line) in state.channels.iter().zip(&old.places.lines) {
             let (name, length) = (&channel.name, channel.length);
+            if length + line.put_in() == 0 {
+                continue;
+            }
             match file.channel(name) {
                 None => {
                     return Err(format!(
