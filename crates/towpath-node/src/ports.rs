@@ -481,3 +481,69 @@ impl Outlet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use towpath::{Ctx, bounded, rendezvous, scope};
+
+    use super::*;
+
+    /// Beside a channel whose sender may claim the select at any moment.
+    #[towpath::test(schedules = 2000)]
+    async fn a_message_that_loses_a_select_is_there_for_the_next() {
+        const EACH: u64 = 3;
+        let seat = Arc::new(Seat::new("p"));
+        let mut input = Input::new(seat);
+        let (tx, rx) = bounded::<Message>(1);
+        input.add(rx, Arc::new(Line::new("a", Full::Block)));
+        let (other, mut others) = rendezvous::<u64>();
+        let done = scope(&Ctx::root(), |s| async move {
+            s.spawn("sends", async move |_| {
+                for n in 0..EACH {
+                    tx.send(Traced::from(json!(n))).await.unwrap();
+                }
+            });
+            s.spawn("interrupts", async move |_| {
+                for n in 0..EACH {
+                    other.send(n).await.unwrap();
+                }
+            });
+            let (mut came, mut interrupted, mut open) = (Vec::new(), 0, true);
+            while open || interrupted < EACH {
+                select! {
+                    other = others.recv(), if interrupted < EACH => interrupted += u64::from(other.is_some()),
+                    more = select::future(input.ready()), if open => match input.try_recv() {
+                        Some(message) => came.push(message.as_u64().unwrap()),
+                        None => open = more,
+                    },
+                }
+            }
+            Ok(came)
+        });
+        assert_eq!(done.await.unwrap(), [0, 1, 2]);
+    }
+
+    #[towpath::test(schedules = 50)]
+    async fn a_message_that_nobody_took_is_the_next_of_who_receives_then() {
+        let seat = Arc::new(Seat::new("p"));
+        let (tx, rx) = bounded::<Message>(4);
+        let line = Arc::new(Line::new("a", Full::Block));
+        let mut input = Input::new(seat.clone());
+        input.add(rx, line.clone());
+        for n in 0..3 {
+            tx.try_send(Traced::from(json!(n))).unwrap();
+        }
+        assert!(input.ready().await && input.ready().await);
+        assert_eq!(line.received.load(Ordering::Relaxed), 0, "it was not taken");
+        seat.order(Order::Leave);
+        assert!(!input.ready().await);
+        let (receivers, lines) = input.take();
+        seat.order(Order::Go);
+        let mut next = Input::new(seat);
+        receivers.into_iter().zip(lines).for_each(|(rx, line)| next.add(rx, line));
+        for n in 0..3 {
+            assert_eq!(*next.recv().await.unwrap(), json!(n));
+        }
+        assert_eq!(line.received.load(Ordering::Relaxed), 3);
+    }
+}

@@ -13,7 +13,7 @@ mod parts;
 mod records;
 mod reload;
 mod run;
-#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+#[path = "../../src/testing/disk.rs"]
 mod sim_disk;
 mod testing;
 mod tools;
