@@ -273,7 +273,4 @@ processes:
     });
     let error = format!("{:?}", done.await.unwrap_err());
     assert!(error.contains("NotDrained"), "{error}");
-    // Who was told to hand its channels over, and found nobody to take them, has let go of them.
-    let left = towpath::observe::snapshot().resources;
-    assert!(left.is_empty(), "{left:?}");
 }

@@ -165,6 +165,9 @@ async fn acknowledged_is_done(callers: usize) -> Result<(), BoxError> {
         Ok(())
     })
     .await?;
+    // Who was told to hand its channels over, and found nobody to take them, has let go of them.
+    let left = towpath::observe::snapshot().resources;
+    assert!(left.is_empty(), "{left:?}");
     Ok(())
 }
 
