@@ -165,10 +165,23 @@ impl Input {
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn recv(&mut self) -> Option<Message> {
+        self.next(false).await
+    }
+
+    /// As [`recv`](Self::recv), and goes on when the process is told to leave: for what it needs to finish what it has.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub(crate) async fn recv_leaving(&mut self) -> Option<Message> {
+        self.next(true).await
+    }
+
+    async fn next(&mut self, leaving: bool) -> Option<Message> {
         loop {
             let version = self.seat.version();
             match version.order() {
                 Order::Go => {}
+                Order::Leave if leaving => {}
                 Order::Pause => {
                     self.seat.changed(version).await;
                     continue;
