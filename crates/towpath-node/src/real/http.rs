@@ -14,7 +14,7 @@ use http::{
 };
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, rt};
-use towpath_patterns::gateway::http::{Asked, Body, Handler, Limits, Server, listen};
+use towpath_patterns::gateway::http::{Asked, Body, Handler, Limits, Server, Tls, listen};
 
 use crate::{
     components::http::{
@@ -24,6 +24,7 @@ use crate::{
         replies::{Answered, Patience, Replies, Reply},
     },
     home::Home,
+    real::tls::Pair,
 };
 
 /// After which somebody who found no room may find some.
@@ -38,7 +39,7 @@ const TELL_TIME: Duration = Duration::from_secs(1);
 /// Answers requests at a listening socket that outlives this run, until `ctx` ends.
 ///
 /// # Errors
-/// The address cannot be listened at, the token cannot be read, or the socket fails.
+/// The address cannot be listened at, the token or the certificate cannot be read, or the socket fails.
 pub(crate) async fn serve(
     ctx: &Ctx,
     home: &Home,
@@ -63,6 +64,14 @@ pub(crate) async fn serve(
             "the file of the token is empty: write one into it, or leave out `token_file`".into()
         );
     }
+    let tls = match &settings.tls {
+        None => None,
+        Some((cert, key)) => {
+            let pair = Pair::read(cert, key)?;
+            home.renews(&pair);
+            Some(Tls::with_config(pair.config()?))
+        }
+    };
     let listener = tokio::net::TcpListener::from_std(kept(home, settings.listen)?)?;
     let mut limits = Limits::default();
     limits.body_bytes_max = settings.body_bytes_max as u64;
@@ -73,7 +82,12 @@ pub(crate) async fn serve(
         limits.work_time = limits.work_time.max(longest);
     }
     let door = Door { settings, token, desk, replies, counts, ending: ctx.clone() };
-    Server::new(door).with_limits(limits).serve(ctx, listener).await?;
+    let server = Server::new(door).with_limits(limits);
+    let server = match tls {
+        Some(tls) => server.with_tls(tls),
+        None => server,
+    };
+    server.serve(ctx, listener).await?;
     Ok(())
 }
 

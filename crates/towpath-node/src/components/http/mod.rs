@@ -33,6 +33,9 @@
 //! does 503 when the network ends, and 5 more seconds did not bring the answer. 409 is for a key that was answered: an answer is told
 //! once, to all who wait for it then, and one that nobody waits for is dropped and counted (`unclaimed`). 16,384 callers wait at a time.
 //!
+//! `tls: {cert: FILE, key: FILE}` makes it HTTPS, HTTP/2 included: PEM files, the certificate's chain behind it. They are read again
+//! when the node reads its file again (SIGHUP, `towpath reload`), without a connection lost; files that do not fit change nothing.
+//!
 //! Who waits for room does so in his connection, 1,024 at a time; a slow client has the time that servers give one
 //! (`towpath_patterns::gateway::http::Limits`). A trace context (`traceparent`) goes with the message. The listening socket stays open while
 //! the file changes.
@@ -99,6 +102,7 @@ struct Options {
     remember: Span,
     token: Option<At<String>>,
     token_file: Option<At<String>>,
+    tls: Option<Tls>,
     #[serde(default)]
     durable: bool,
     answer_key: Option<Written>,
@@ -106,6 +110,14 @@ struct Options {
     answer_status: Option<Written>,
     #[serde(default = "answer_within")]
     answer_within: Span,
+}
+
+/// Paths, as the file says them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    cert: String,
+    key: String,
 }
 
 fn answer_within() -> Span {
@@ -133,6 +145,8 @@ pub(crate) struct Settings {
     /// How long a caller waits for room.
     pub(crate) room: Duration,
     pub(crate) token: Option<Token>,
+    /// The files of the certificate and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     done_key: Option<Arc<Expr>>,
     remember: Duration,
     durable: bool,
@@ -205,6 +219,7 @@ fn settings(options: Options, site: &Site) -> Result<Settings, Problem> {
         body_bytes_max,
         room: options.deadline.0,
         token,
+        tls: options.tls.map(|Tls { cert, key }| (site.reads(cert), site.reads(key))),
         done_key: options.done_key.map(|key| key.compile()).transpose()?,
         remember: options.remember.0,
         durable: options.durable,
