@@ -164,7 +164,7 @@ pub(crate) enum Token {
 }
 
 pub(super) fn component() -> Component {
-    Component::new("http", "takes messages in by HTTP, on the disk before the answer if wanted")
+    Component::new("http", "takes messages in by HTTP: on the disk before the answer, or answered by others, if wanted")
         .input(Port::new("done").need(Need::Maybe))
         .input(Port::new("answers").need(Need::Maybe))
         .output(Port::new("out"))
