@@ -92,12 +92,12 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
     let setup = Setup::new(options.data.clone());
     let registry = registry.clone();
     // What is wrong with the file is told before anything is made.
-    plan(&file, &registry)?;
+    let plan = plan(&file, &registry)?;
     // Before anything is written there.
     let _lock = real::lock(&options.data)?;
     real::block_on(async move {
         let mut signals = real::Signals::new()?;
-        let (node, work) = Node::start(file.clone(), registry, &setup, &Ctx::root())?;
+        let (node, work) = Node::start_with(file.clone(), plan, registry, &setup, &Ctx::root())?;
         warn(&file, node.warnings());
         let _open = if options.api.no_api { None } else { Some(open(options, &node).await?) };
         let mut work = pin!(work.run());

@@ -71,9 +71,19 @@ fn each(journal: &Path, mut does: impl FnMut(Record<'_>)) {
     }
 }
 
-/// Panics if ever a driver had two rides, or a ride two drivers; says how many rides had one. `data` is that of a node that has ended.
-pub(super) fn check(data: &Path, table: &str) -> usize {
+/// Rides that never ended for who books drivers: ride, and driver.
+pub(super) fn open(data: &Path) -> Vec<(String, String)> {
     let mut booked = Drivers::default();
+    bookings(data, &mut booked);
+    let words = |key: Key| match key {
+        Key::Number(number) => number.to_string(),
+        Key::Word(word) => word,
+    };
+    booked.drivers.into_iter().map(|(ride, driver)| (words(ride), words(driver))).collect()
+}
+
+/// What who books drivers has noted.
+fn bookings(data: &Path, booked: &mut Drivers) {
     each(&data.join("rides/dispatch"), |record| {
         if record.kind != BOOKING {
             return;
@@ -85,7 +95,12 @@ pub(super) fn check(data: &Path, table: &str) -> usize {
             Booking::Over(ride) => booked.ends(&ride),
         }
     });
+}
 
+/// Panics if ever a driver had two rides, or a ride two drivers; says how many rides had one. `data` is that of a node that has ended.
+pub(super) fn check(data: &Path, table: &str) -> usize {
+    let mut booked = Drivers::default();
+    bookings(data, &mut booked);
     let events = table.lines().find_map(|line| line.strip_prefix("events: [")).unwrap();
     let events: Vec<&str> = events.trim_end_matches(']').split(", ").collect();
     let mut driven = Drivers::default();
