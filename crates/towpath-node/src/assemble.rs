@@ -1,6 +1,7 @@
 //! From a file that was checked to a network that can run.
 
 use std::{
+    error::Error,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -196,7 +197,7 @@ impl Run {
                 // A source that was told to end says so in its own way.
                 Err(_) if cut && self.is_source => leaving.done(At::Left),
                 Err(error) => {
-                    self.shared.trouble(&self.seat.name, error.to_string(), true);
+                    self.shared.trouble(&self.seat.name, whole(&*error), true);
                     leaving.done(At::Door);
                     let lasted = rt::now().saturating_duration_since(began);
                     failures = if lasted > PATIENCE { 0 } else { failures + 1 };
@@ -288,4 +289,18 @@ impl towpath::network::Ports for Tokens {
         }
         ports
     }
+}
+
+/// An error with what it comes of, as far as it does not say so itself.
+fn whole(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -174,6 +174,14 @@ impl Input {
         if self.ready().await { self.taken() } else { None }
     }
 
+    /// As [`recv`](Self::recv), and goes on when the process is told to leave: for what it needs to finish what it has.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub(crate) async fn recv_leaving(&mut self) -> Option<Message> {
+        if self.wait(true).await { self.taken() } else { None }
+    }
+
     /// Waits until there is a message, which [`try_recv`](Self::try_recv) then gives; false when all channels have ended, or no more is to
     /// be taken. It takes none, so an arm of a select that loses at the last moment loses nothing:
     ///
@@ -198,10 +206,15 @@ impl Input {
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn ready(&mut self) -> bool {
+        self.wait(false).await
+    }
+
+    async fn wait(&mut self, leaving: bool) -> bool {
         loop {
             let version = self.seat.version();
             match version.order() {
                 Order::Go => {}
+                Order::Leave if leaving => {}
                 Order::Pause => {
                     self.seat.changed(version).await;
                     continue;

@@ -16,5 +16,6 @@ mod run;
 #[path = "../../src/testing/disk.rs"]
 mod sim_disk;
 mod testing;
+mod tls;
 mod tools;
 mod ui;

@@ -44,7 +44,9 @@ fn intake(desk: &Arc<Mutex<Option<Desk>>>, durable: bool) -> Component {
                         put(&place, None);
                         Ok(())
                     };
-                    work(door, asks, &store, ports, has_done, None).await
+                    Work { store: &store, replies: None, has_done, done_key: None }
+                        .run(door, asks, ports)
+                        .await
                 });
                 Ok::<_, BoxError>(served.await?)
             }
