@@ -119,9 +119,13 @@ fn shells_and_manuals_know_every_command() {
         assert_eq!(json(folder.path(), &["completions", shell]).1["shell"], shell);
     }
     let (_, page, _) = said(folder.path(), &["man"]);
-    for command in ["ps", "tap", "dlq", "doctor"] {
+    for command in ["ps", "tap", "dlq", "dlq replay", "saga resume", "doctor"] {
         assert!(page.contains(&format!("TOWPATH {}", command.to_uppercase())), "{command}");
     }
+    assert!(
+        page.contains("\ntowpath run\n") && !page.contains("(1)\n"),
+        "there are no other pages"
+    );
     assert_eq!(json(folder.path(), &["man"]).1["page"].as_str(), Some(&*page));
 }
 
