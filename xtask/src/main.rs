@@ -12,6 +12,8 @@
 
 mod api;
 mod bench;
+mod book;
+mod changelog;
 mod ci;
 mod lint;
 mod loom;
@@ -59,8 +61,12 @@ enum Command {
     Mutants(mutants::Options),
     /// Build the dashboard, compare it with the committed files and test it in Chromium (needs Node)
     Ui(ui::Options),
-    /// Check alert rules, and that each fires where it should (needs promtool)
+    /// Check alert rules and manifests for Kubernetes (needs promtool and kubernetes-validate)
     Ops,
+    /// Make the book as HTML, and see that its links lead somewhere (needs mdbook)
+    Book,
+    /// Fold the notes of changelog.d into CHANGELOG.md
+    Changelog,
     /// Compare with other channel libraries and keep the result in docs/bench
     Bench(bench::Options),
     /// Check formatting, clippy, rustdoc and the dependencies' licences
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Command::Mutants(options) => mutants::run(&mut session, &options),
         Command::Ui(options) => ui::run(&mut session, &options),
         Command::Ops => ops::run(&mut session),
+        Command::Book => book::run(&mut session),
+        Command::Changelog => changelog::run(),
         Command::Bench(options) => bench::run(&mut session, &options),
         Command::Lint => lint::run(&mut session),
         Command::Api(options) => api::run(&mut session, &options),

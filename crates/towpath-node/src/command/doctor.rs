@@ -168,7 +168,8 @@ fn room(path: &Path) -> Found {
 
 fn lock(path: &Path) -> Found {
     const WHAT: &str = "other nodes";
-    if !path.exists() {
+    // Where no lock is, nobody has it. One that the doctor made would be his user's, and keep the node of another out.
+    if !path.join(real::LOCK).exists() {
         return Found::ok(WHAT, "none works in the data directory");
     }
     match real::lock(path) {
@@ -177,7 +178,10 @@ fn lock(path: &Path) -> Found {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Found::ok(WHAT, "one works in the data directory; `towpath ps` asks it")
         }
-        Err(error) => Found::bad(WHAT, error.to_string(), "give its user the rights"),
+        Err(error) => {
+            let words = format!("its {} cannot be opened ({})", real::LOCK, error.kind());
+            Found::bad(WHAT, words, "give its user the rights")
+        }
     }
 }
 

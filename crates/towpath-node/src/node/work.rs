@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use towpath::{BoxError, Ctx, Receiver, Sender, at, network, rt, select};
+use towpath::{BoxError, Ctx, Receiver, Sender, at, network, network::Direction, rt, select};
 
 use super::{
     Node, Reloaded,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     assemble::Plan,
+    check::Wire,
     file::NetworkFile,
     seat::{At, Order},
     state::{Doing, ProcessState, Status},
@@ -140,12 +141,22 @@ impl Work {
     }
 }
 
-/// Waits until nothing is under way: no message in a channel, and all who have not ended wait for one.
+/// Waits until nothing is under way: no message in a channel that somebody takes from, and all who have not ended wait for one.
 async fn idle(node: &Node) {
     let mut pause = LOOK;
     loop {
         let state = node.state();
-        let empty = state.channels.iter().all(|channel| channel.length == 0);
+        // What lies before one that has ended nobody takes: it waits for the next start, if its sender keeps it, and for nobody here.
+        let plan = &node.now().plan;
+        let is_taken = |channel: usize| {
+            let receives = |wires: &[Wire]| {
+                wires.iter().any(|it| it.direction == Direction::In && it.channel == channel)
+            };
+            let mut processes = state.processes.iter().zip(&plan.wires);
+            processes.any(|(process, wires)| process.state != Doing::Ended && receives(wires))
+        };
+        let mut channels = state.channels.iter().enumerate();
+        let empty = channels.all(|(index, channel)| channel.length == 0 || !is_taken(index));
         let waits = |process: &ProcessState| match process.state {
             Doing::Ended => true,
             Doing::Waiting => process.waits.iter().any(|wait| wait.what == "recv"),

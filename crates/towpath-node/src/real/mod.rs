@@ -76,15 +76,27 @@ pub(crate) struct Lock {
     _file: fs::File,
 }
 
+/// The file in a data directory that says whose it is.
+pub(crate) const LOCK: &str = "towpath.lock";
+
 /// Takes a directory, which is made if it is not there.
 ///
 /// # Errors
-/// Somebody has it: `WouldBlock`, and his process number in the words. Or the system's.
+/// Somebody has it: `WouldBlock`, and his process number in the words. Or the system's, with the path that it is about.
 pub(crate) fn lock(directory: &Path) -> io::Result<Lock> {
-    fs::create_dir_all(directory)?;
-    let path = directory.join("towpath.lock");
-    let mut file =
-        fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let told = |path: &Path, error: io::Error| {
+        let advice = "give its user the rights, or choose another --data";
+        io::Error::new(error.kind(), format!("{}: {error}; {advice}", path.display()))
+    };
+    fs::create_dir_all(directory).map_err(|error| told(directory, error))?;
+    let path = directory.join(LOCK);
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| told(&path, error))?;
     if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         let error = io::Error::from(error);
         if error.kind() != io::ErrorKind::WouldBlock {

@@ -120,9 +120,13 @@ fn shells_and_manuals_know_every_command() {
         assert_eq!(json(folder.path(), &["completions", shell]).1["shell"], shell);
     }
     let (_, page, _) = said(folder.path(), &["man"]);
-    for command in ["ps", "tap", "dlq", "doctor"] {
+    for command in ["ps", "tap", "dlq", "dlq replay", "saga resume", "doctor"] {
         assert!(page.contains(&format!("TOWPATH {}", command.to_uppercase())), "{command}");
     }
+    assert!(
+        page.contains("\ntowpath run\n") && !page.contains("(1)\n"),
+        "there are no other pages"
+    );
     assert_eq!(json(folder.path(), &["man"]).1["page"].as_str(), Some(&*page));
 }
 
@@ -137,6 +141,10 @@ fn the_doctor_finds_what_is_wrong() {
         assert_eq!(place(&told, what)["ok"], true, "{told}");
     }
     assert!(!folder.path().join("data").exists(), "a doctor makes nothing");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    json(folder.path(), &["doctor"]);
+    let left = std::fs::read_dir(folder.path().join("data")).unwrap().count();
+    assert_eq!(left, 0, "nor a lock that would be his and keep the service out");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let long = "d".repeat(120);
@@ -154,6 +162,16 @@ fn the_doctor_finds_what_is_wrong() {
     // Whoever may not write there is told so, unless he may do everything.
     let (_, told) = json(folder.path(), &["doctor", "--data", "/proc/nowhere"]);
     assert_eq!(place(&told, "data directory")["ok"], false, "{told}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_locked_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("data/towpath.lock")).unwrap();
+    let tea = concat!(env!("CARGO_MANIFEST_DIR"), "/../../networks/tea.yaml");
+    let (code, _, err) = said(folder.path(), &["run", tea]);
+    assert!(code == Some(1) && err.contains("data/towpath.lock: "), "{err}");
+    assert!(err.contains("choose another --data"), "{err}");
 }
 
 #[test]
