@@ -28,9 +28,9 @@ cell each-alone $now --requests 20000 --connections 64 $whole_life
 cell by-sixteen $now --requests 40000 --connections 64 --batch 16 $whole_life
 cell pace $now --requests 10000 --rate 200 --connections 64 $whole_life
 
-# A ride that takes hours: as many drivers as rides, and all of them under way.
+# A ride that takes hours: 100,000 of them under way at once, with some drivers more, so that the last ones have one near them too.
 sed 's/after: [23]s/after: 9h/' ride.yaml > machines/ride.yaml
 # Who has said once that he is free is so for the rest of the day.
-sed -i 's/^    window: 300ms/    window: 300ms\n    silence: 9h/' rides.yaml
-cell live --first 'drivers=100000={"driver": it.n, "at": [40.70 + double((it.n * 7919) % 1000) / 10000.0, -74.02 + double((it.n * 104729) % 1000) / 10000.0], "free": true}' \
-  --set drivers=100000 --requests 100000 --connections 64 --batch 64 --to matches:ride --to 'events:key:it.to=="Matched"'
+sed -i 's/^    window: 300ms/    window: 300ms\n    silence: 9h\n    drivers_max: 150000/' rides.yaml
+cell live --first 'drivers=120000={"driver": it.n, "at": [40.70 + double((it.n * 7919) % 1000) / 10000.0, -74.02 + double((it.n * 104729) % 1000) / 10000.0], "free": true}' \
+  --set drivers=120000 --requests 100000 --connections 64 --batch 64 --to matches:ride --to 'events:key:it.to=="Matched"'

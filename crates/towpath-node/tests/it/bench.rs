@@ -118,7 +118,7 @@ fn what_does_not_arrive_or_is_not_taken_is_said() {
         (&["--to", "far", "--message", "{'id': 1}"], "write it as CHANNEL:FIELD"),
         (&["--to", "far:id:it.", "--message", "{'id': 1}"], "this is no expression"),
     ] {
-        let arguments: Vec<&str> = [&arguments[..], &["--requests", "3"]].concat();
+        let arguments: Vec<&str> = [arguments, &["--requests", "3"]].concat();
         let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
         command.current_dir(folder.path()).args(["bench", "pipe.yaml"]);
         if !arguments.contains(&"--data") {
