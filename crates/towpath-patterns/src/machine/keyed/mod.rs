@@ -177,7 +177,7 @@ pub struct Summary {
 }
 
 /// Hears whose instance is forgotten.
-type Forgotten<K> = Box<dyn FnMut(&K) + Send>;
+type Forgotten<K> = Box<dyn FnMut(&K) + Send + Sync>;
 
 /// A machine for many keys, before it runs. With a journal: [`Keyed::journalled`].
 pub struct Keyed<K, M: Machine> {
@@ -226,7 +226,7 @@ impl<K: Key, M: Machine> Keyed<K, M> {
 
     /// Tells whose instance is forgotten, from within the process: perhaps before the output is received that told of its end.
     #[must_use]
-    pub fn on_forgotten(mut self, tell: impl FnMut(&K) + Send + 'static) -> Self {
+    pub fn on_forgotten(mut self, tell: impl FnMut(&K) + Send + Sync + 'static) -> Self {
         self.forgotten = Some(Box::new(tell));
         self
     }
