@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,6 +31,7 @@ pub(crate) struct Line {
     sent: Mutex<Vec<Arc<AtomicU64>>>,
     tapped: AtomicBool,
     taps: Mutex<Vec<Arc<TapEnd>>>,
+    looks: Mutex<Vec<Look>>,
     has_injected: AtomicBool,
     injected: Mutex<Injected>,
     /// Messages that were put in from outside, or counted before this had its place.
@@ -61,6 +63,16 @@ struct TapEnd {
     missed: AtomicU64,
 }
 
+/// Sees messages where they are sent.
+#[derive(Clone)]
+struct Look(Arc<dyn Fn(&Message) + Send + Sync>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
+
 impl Line {
     pub(crate) fn new(name: &str, full: Full) -> Self {
         Self {
@@ -71,6 +83,7 @@ impl Line {
             sent: Mutex::default(),
             tapped: AtomicBool::new(false),
             taps: Mutex::default(),
+            looks: Mutex::default(),
             has_injected: AtomicBool::new(false),
             injected: Mutex::default(),
             put: AtomicU64::new(0),
@@ -120,6 +133,8 @@ impl Line {
 
     #[cold]
     fn tell(&self, message: &Message) {
+        let looks = lock(&self.looks).clone();
+        looks.iter().for_each(|look| look.0(message));
         // No operation on channels under the lock.
         let taps = lock(&self.taps).clone();
         let mut gone = Vec::new();
@@ -133,8 +148,15 @@ impl Line {
         if !gone.is_empty() {
             let mut taps = lock(&self.taps);
             taps.retain(|tap| !gone.iter().any(|gone| Arc::ptr_eq(gone, tap)));
-            self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+            let is_watched = !taps.is_empty() || !lock(&self.looks).is_empty();
+            self.tapped.store(is_watched, Ordering::Relaxed);
         }
+    }
+
+    /// Has each message seen from now on, by whoever sends it and before it is received; so it is to be quick, and waits for nobody.
+    pub(crate) fn look(&self, look: impl Fn(&Message) + Send + Sync + 'static) {
+        lock(&self.looks).push(Look(Arc::new(look)));
+        self.tapped.store(true, Ordering::Relaxed);
     }
 
     /// Listens in from now on, with room for so many messages; what does not fit is missed and counted.

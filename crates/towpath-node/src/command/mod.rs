@@ -13,6 +13,7 @@
 //! it; what is for people alone (progress, hints) goes to the standard error.
 
 mod ask;
+mod bench;
 mod check;
 mod components;
 mod demo;
@@ -101,6 +102,10 @@ enum Command {
     Test(test::Options),
     /// Runs a network until it ends, or SIGTERM or Ctrl-C ends it. SIGQUIT tells who waits where, SIGHUP reads the file again.
     Run(run::Options),
+    /// Measures a network under a load: messages a second, and how long they take to its channels.
+    Bench(Box<bench::Options>),
+    /// Runs the one schedule of a token that a failed test has told.
+    Replay(test::ReplayOptions),
     /// Lists what processes can use.
     Components(components::Options),
     /// Lists the processes of a node.
@@ -205,6 +210,8 @@ where
         Command::Graph(options) => graph::run(&options, &registry),
         Command::Test(options) => test::run(&options, &registry),
         Command::Run(options) => run::run(&options, &registry),
+        Command::Bench(options) => bench::run(&options, &registry),
+        Command::Replay(options) => test::replay(options, &registry),
         Command::Components(options) => components::run(&options, &registry),
         Command::Ps(at) => ps::processes(&at),
         Command::Ch(at) => ps::channels(&at),

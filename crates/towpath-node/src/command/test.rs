@@ -42,6 +42,30 @@ pub(super) struct Options {
     json: bool,
 }
 
+#[derive(Args)]
+pub(super) struct ReplayOptions {
+    /// The token.
+    token: String,
+    #[command(flatten)]
+    source: Source,
+    /// The test, by a part of its name; needed where a file has several.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Tells it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// As `towpath test --replay`.
+pub(super) fn replay(options: ReplayOptions, registry: &Registry) -> Result<(), Failure> {
+    let ReplayOptions { token, source, only, json } = options;
+    let Source { file, set } = source;
+    let files = vec![file];
+    let replay = Some(token);
+    let options = Options { files, set, schedules: SCHEDULES, seed: 0, only, replay, json };
+    run(&options, registry)
+}
+
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
     let trial = match &options.replay {
         Some(token) => Trial::Replay(token.clone()),
@@ -97,7 +121,8 @@ fn tell(place: &str, name: &str, outcome: &Outcome) {
             for line in &broken.story[from..] {
                 println!("    {line}");
             }
-            println!("  again: towpath test --replay {} --only '{name}' …", broken.token);
+            let file = place.rsplit_once(':').map_or(place, |(file, _)| file);
+            println!("  again: towpath replay {} {file} --only '{name}'", broken.token);
         }
     }
 }

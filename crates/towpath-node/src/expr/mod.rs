@@ -30,6 +30,7 @@
 //! is not there is an error; `.?` and `has` are how to ask first.
 
 mod check;
+mod short;
 mod value;
 
 use std::{
@@ -42,6 +43,8 @@ use corosensei::stack::DefaultStack;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use towpath_patterns::yaml::{Place, Problem, Text};
+
+use short::Short;
 
 /// The longest expression, in bytes: longer ones are programs, and those are components.
 const TEXT_BYTES_MAX: usize = 2048;
@@ -74,6 +77,8 @@ pub struct Expr {
     is_whole: bool,
     /// It goes through lists.
     loops: bool,
+    /// It is one of those that are said without the language.
+    short: Option<Short>,
 }
 
 /// What is wrong with an expression, and where. Shown with the expression and a caret.
@@ -155,7 +160,8 @@ impl Expr {
         let compiled = corosensei::on_stack(stack, || Self::parsed(text));
         let (program, found) = compiled.map_err(|(at, why)| wrong(at, why))?;
         let text = text.to_owned();
-        Ok(Self { text, program, is_whole: found.is_whole, loops: found.loops })
+        let short = Short::of(program.expression());
+        Ok(Self { text, program, is_whole: found.is_whole, loops: found.loops, short })
     }
 
     fn parsed(text: &str) -> Result<(Program, check::Found), check::Wrong> {
@@ -177,6 +183,9 @@ impl Expr {
         if self.is_whole {
             return Ok(it.clone());
         }
+        if let Some(value) = self.short.as_ref().and_then(|short| short.value(it)) {
+            return Ok(value);
+        }
         self.evaluated(it, |value| value::to_json(value, 0))
     }
 
@@ -185,6 +194,9 @@ impl Expr {
     /// # Errors
     /// As [`value`](Self::value), and another value.
     pub fn test(&self, it: &Value) -> Result<bool, NoValue> {
+        if let Some(truth) = self.short.as_ref().and_then(|short| short.test(it)) {
+            return Ok(truth);
+        }
         self.evaluated(it, |value| match value.downcast_ref::<CelBool>() {
             Some(truth) => Ok(*truth.inner()),
             None => Err(format!("it should be true or false, and is {}", value::a_type(value))),

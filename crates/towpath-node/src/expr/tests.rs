@@ -176,3 +176,53 @@ fn no_expression_is_too_deep_for_the_stack() {
     });
     assert!(tried.unwrap().join().unwrap() >= DEPTH_MAX - 1);
 }
+
+/// What is told without the language is what the language tells, of messages of every kind.
+#[test]
+fn short_expressions_say_what_the_language_says() {
+    let messages = [
+        json!("word"),
+        json!({"a": "x"}),
+        json!({"a": "y", "b": 1}),
+        json!({"a": {"b": "x"}}),
+        json!({"a": {"b": {"b": 1}}}),
+        json!({"a": [1]}),
+        json!({"a": null}),
+        json!({"a": true}),
+        json!({"a": -1.0}),
+        json!({"a": 1e300}),
+        json!({"a": u64::MAX}),
+        json!({"a": i64::MIN}),
+        json!({}),
+    ];
+    let texts = [
+        "it.a",
+        "it.a.b",
+        "it.a == 'x'",
+        "it.a != 'x'",
+        "it.a.b == 'x'",
+        "it.a in ['x', 'z']",
+        "it.a in []",
+    ];
+    for text in texts {
+        let short = Expr::compile(text).unwrap();
+        let long = Expr { short: None, ..Expr::compile(text).unwrap() };
+        assert!(short.short.is_some(), "{text}");
+        for it in &messages {
+            assert_eq!(short.value(it), long.value(it), "{text} of {it}");
+            assert_eq!(short.test(it), long.test(it), "{text} of {it}");
+        }
+    }
+    for text in [
+        "it",
+        "has(it.a)",
+        "'x' in it.a",
+        "it.a == it.b",
+        "it.a in ['x', 1]",
+        "it.a == 1",
+        "it.a[0]",
+        "it.?a",
+    ] {
+        assert!(Expr::compile(text).unwrap().short.is_none(), "{text}");
+    }
+}

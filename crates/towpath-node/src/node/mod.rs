@@ -39,6 +39,7 @@ use crate::{
     file::NetworkFile,
     home::{Setup, Shared},
     line::{NotInjected, Tap},
+    ports::Message,
     seat::{Order, Seat},
     state::{ErrorState, State, Status, Why},
 };
@@ -245,6 +246,22 @@ impl Node {
         let line = now.places.lines.iter().find(|line| line.name == channel);
         let names = now.places.lines.iter().map(|line| line.name.as_str());
         line.map(|line| line.tap(room)).ok_or_else(|| NotThere::new("channel", channel, names))
+    }
+
+    /// Has each message of a channel seen where it is sent, from now until a reload changes the channel.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub(crate) fn look(
+        &self,
+        channel: &str,
+        look: impl Fn(&Message) + Send + Sync + 'static,
+    ) -> Result<(), NotThere> {
+        let now = self.now();
+        let names = now.places.lines.iter().map(|line| line.name.as_str());
+        let line = now.places.lines.iter().find(|line| line.name == channel);
+        line.ok_or_else(|| NotThere::new("channel", channel, names))?.look(look);
+        Ok(())
     }
 
     /// Puts a message into a channel, past those that wait in it.

@@ -1,5 +1,6 @@
 //! What network files say, and what is told of those that are wrong.
 
+mod bench;
 mod check;
 mod command;
 mod daemon;

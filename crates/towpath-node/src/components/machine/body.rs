@@ -36,6 +36,9 @@ const IN_FLIGHT: usize = 4096;
 /// What the machine tells may wait for the next process to take it.
 const TOLD_CAPACITY: usize = 1024;
 
+/// Events between two snapshots: their records, with their messages, are less than a hundred megabytes, and read in seconds.
+const SNAPSHOT_EVERY: u64 = 250_000;
+
 type Input = keyed::Input<Key, Fact>;
 type Told = Output<Key, Tabled>;
 
@@ -49,7 +52,12 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
         let (tell, told) = bounded(TOLD_CAPACITY);
         let keyed = Keyed::with_data(plan.machine.clone(), |_: &Key| Default::default())
             .report_all()
-            .remember(plan.remember);
+            .remember(plan.remember)
+            .keep_ended(plan.options.keep_most, plan.options.keep.0)
+            .on_forgotten({
+                let view = view.clone();
+                move |key| view.forget(key)
+            });
         let mut found = Found::default();
         if plan.options.durable {
             found = durable(&s, home.journal("")?, keyed, mailbox, tell, plan.again.clone(), &view)
@@ -96,7 +104,7 @@ async fn durable(
         let mut told = Vec::new();
         let table = journalled.store().machine().table.clone();
         for (key, state, life) in journalled.store().iter() {
-            view.is_in(key, state, life.moves);
+            view.found(key, state, life.moves);
             if again[state.index()]
                 && let Some(fact) = Fact::of_timeout(EventId(life.event))
             {
@@ -112,6 +120,7 @@ async fn durable(
     });
     let (journalled, outbox, again) = opened.await?;
     let old = journalled.recovery().told_again;
+    let journalled = journalled.snapshot_every(SNAPSHOT_EVERY);
     scope.spawn_blocking("machine", move |ctx| journalled.run(ctx, mailbox, tell));
     Ok(Found { outbox: Some(outbox), old, again })
 }
@@ -187,7 +196,10 @@ impl Body<'_> {
                 let mut by_time = false;
                 for Moved { fact, life } in decisions {
                     by_time = fact.by_time;
-                    self.view.is_in(&key, to, life.moves);
+                    if self.old == 0 {
+                        // Else it was found there at the start, as it is now.
+                        self.view.is_in(&key, to, life.moves);
+                    }
                     let states =
                         (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
                     let arm = table.cell(from, fact.event).first();

@@ -21,6 +21,8 @@
 //!   without it is handled in any case | |
 //! | `remember` | how many ids are known, of the latest | 100000 |
 //! | `carries` | fields that an instance remembers from the last message that has them; they come out with all that is told of it | |
+//! | `keep`, `keep_most` | how long an instance is kept that has come to a final state, and how many of those are kept at most; the others are
+//!   forgotten, in memory and in the journal | `1h`, `100000` |
 //! | `durable` | it has a journal: what was told survives a crash | `false` |
 //! | `again` | states whose instances are told again at each start, with `again: true`, since whoever is told may have forgotten | |
 //!
@@ -28,6 +30,8 @@
 //! - Events of one key are handled in the order in which they come by one channel.
 //! - With `durable`, nothing is told that a crash could undo. What was told and not taken by the next process is told again, so whoever acts
 //!   on it knows `key` and `to` and does it once, as a `saga` does.
+//! - An event for a key that was forgotten begins a new instance, or is refused by the table's first state. So `keep` is longer than
+//!   messages may be late; what is doubled is known by its `id` also then, if it is among the latest that are remembered.
 //! - A message that was received and not told is lost in a crash. Whoever must not lose it sends it again, under its `id`.
 
 mod body;

@@ -1,12 +1,12 @@
 //! The table of a process: from its options, with everything that is wrong with it at its place.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 use towpath_patterns::{
     machine::{EventId, Table},
-    yaml::{self, At, Kind, LoadError, Node, Place, Problem, hint},
+    yaml::{self, At, Kind, LoadError, Node, Place, Problem, Span, hint},
 };
 
 use super::fact::Tabled;
@@ -31,6 +31,12 @@ pub(super) struct Options {
     pub(super) id: Option<String>,
     /// How many of those are known.
     remember: Option<At<usize>>,
+    /// How long an instance is kept that has ended.
+    #[serde(default = "keep")]
+    pub(super) keep: Span,
+    /// How many of those are kept.
+    #[serde(default = "keep_most")]
+    pub(super) keep_most: usize,
     /// Whether it survives crashes.
     #[serde(default)]
     pub(super) durable: bool,
@@ -49,6 +55,20 @@ fn key() -> String {
 fn event() -> String {
     "event".to_owned()
 }
+
+fn keep() -> Span {
+    Span(KEPT)
+}
+
+fn keep_most() -> usize {
+    KEPT_MOST
+}
+
+/// How long instances are kept that have ended: longer than messages are late or doubled.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// How many of those are kept at most, which bounds memory when more than thirty a second end: some tens of megabytes.
+const KEPT_MOST: usize = 100_000;
 
 /// Ids that are known unless the file says otherwise: minutes at a thousand a second, some megabytes.
 const REMEMBERED: usize = 100_000;

@@ -178,6 +178,41 @@ async fn states_that_tell_again_do_so_at_each_start() {
     third.await.unwrap();
 }
 
+/// Of those that have ended one is kept, over a restart too; of the others nothing is left.
+#[towpath::test(schedules = 60)]
+async fn rides_that_are_over_are_forgotten() {
+    for durable in [false, true] {
+        let disk = disk();
+        let text = rides(durable).replace("id: id,", "keep_most: 1, keep: 1h,");
+        let first = run(&text, &disk, |node, kept| async move {
+            put(&node, "events", (0..4).map(|ride| event(ride, "Cancel")));
+            put(&node, "events", [event(7, "Request")]);
+            kept.next("told", 5).await;
+            until("one is kept", || shown(&node, "life", &[])["total"] == 2).await;
+            let shown = shown(&node, "life", &[("state", "Cancelled")]);
+            assert_eq!(shown["instances"], json!([{"key": 3, "state": "Cancelled", "version": 1}]));
+            assert_eq!(shown["states"][8]["count"], 1);
+            // Who comes again is another.
+            put(&node, "events", [event(0, "Request"), event(3, "Request")]);
+            assert_eq!(moves(&kept.next("told", 1).await), ["0 Request Requested Requested"]);
+            let bad = kept.next("bad", 1).await;
+            assert!(bad[0]["error"].as_str().unwrap().contains("the rider has cancelled"));
+            Ok(())
+        });
+        first.await.unwrap();
+        if durable {
+            disk.crash();
+            let second = run(&text, &disk, |node, _| async move {
+                until("what was", || shown(&node, "life", &[])["total"] == 3).await;
+                let over = shown(&node, "life", &[("state", "Cancelled")]);
+                assert_eq!(over["instances"][0]["key"], 3, "{over}");
+                Ok(())
+            });
+            second.await.unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_table_is_told_where_it_stands() {
     let with = |from: &str, to: &str| problems(&rides(false).replace(from, to));

@@ -12,9 +12,9 @@ use towpath_journal::{Entry, Lsn, Writer};
 
 use super::outbox::{Outbox, Pending, Waiting};
 use super::run::{one, until};
-use super::snapshot::{self, KIND_CONFIRMED, KIND_EVENT, KIND_TABLE, Recovery};
+use super::snapshot::{self, KIND_CONFIRMED, KIND_EVENT, KIND_FORGOTTEN, KIND_TABLE, Recovery};
 use super::store::{Key, micros};
-use super::{BATCH, Error, ErrorKind, Input, Keyed, Output, Store, Summary};
+use super::{BATCH, Error, ErrorKind, Forgotten, Input, Keyed, Output, Store, Summary};
 use crate::machine::{Machine, State, Transition};
 
 /// Outputs with decisions that may wait for a confirmation before the mailbox rests.
@@ -36,6 +36,7 @@ pub struct Journalled<K, M: Machine> {
     waiting: Waiting<K, M::Decision>,
     recovery: Recovery,
     snapshot_every: u64,
+    forgotten: Option<Forgotten<K>>,
 }
 
 impl<K, M: Machine> fmt::Debug for Journalled<K, M> {
@@ -60,12 +61,20 @@ where
     /// # Errors
     /// [`ErrorKind::OtherTable`], [`ErrorKind::Corrupt`], [`ErrorKind::Journal`].
     pub fn journalled(self, writer: Writer) -> Result<(Journalled<K, M>, Outbox), Error> {
-        let Self { mut store, report_all, batch_max } = self;
+        let Self { mut store, report_all, batch_max, forgotten } = self;
         let (mut waiting, outbox) = Waiting::new();
         let recovery = snapshot::recover(&mut store, &mut waiting, &writer)?;
         let snapshot_every = SNAPSHOT_EVERY;
-        let journalled =
-            Journalled { store, report_all, batch_max, writer, waiting, recovery, snapshot_every };
+        let journalled = Journalled {
+            store,
+            report_all,
+            batch_max,
+            writer,
+            waiting,
+            recovery,
+            snapshot_every,
+            forgotten,
+        };
         Ok((journalled, outbox))
     }
 }
@@ -182,6 +191,17 @@ where
             self.handle_one(input, now, batch, summary)?;
         }
         batch.inputs = inputs;
+        // As many as can have ended in one batch: none stay behind, and a new rule does not hold everybody up.
+        for _ in 0..2 * self.batch_max {
+            let Some(key) = self.store.forget_ended() else { break };
+            summary.forgotten += 1;
+            batch.key.clear();
+            snapshot::write(&mut batch.key, &key)?;
+            self.append(Entry { kind: KIND_FORGOTTEN, key: &batch.key, payload: &[] })?;
+            if let Some(tell) = &mut self.forgotten {
+                tell(&key);
+            }
+        }
         Ok(())
     }
 

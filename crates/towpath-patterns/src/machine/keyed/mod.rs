@@ -56,6 +56,7 @@
 //! # Ok::<(), towpath::Error>(()) }).unwrap();
 //! ```
 
+mod ended;
 mod journalled;
 mod outbox;
 mod run;
@@ -65,6 +66,7 @@ mod store;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use towpath_journal::Lsn;
 
@@ -168,15 +170,21 @@ pub struct Summary {
     pub refused: u64,
     /// Events that had been handled already.
     pub duplicates: u64,
+    /// Instances that had ended and were forgotten.
+    pub forgotten: u64,
     /// Instances at the end.
     pub instances: usize,
 }
+
+/// Hears whose instance is forgotten.
+type Forgotten<K> = Box<dyn FnMut(&K) + Send + Sync>;
 
 /// A machine for many keys, before it runs. With a journal: [`Keyed::journalled`].
 pub struct Keyed<K, M: Machine> {
     store: Store<K, M>,
     report_all: bool,
     batch_max: usize,
+    forgotten: Option<Forgotten<K>>,
 }
 
 impl<K, M: Machine> fmt::Debug for Keyed<K, M> {
@@ -191,12 +199,36 @@ impl<K: Key, M: Machine> Keyed<K, M> {
     where
         M::Data: Default,
     {
-        Self { store: Store::new(machine), report_all: false, batch_max: BATCH }
+        Self::of(Store::new(machine))
     }
 
     /// Without instances. `born` says with what data the instance of a key begins; for the same key always the same.
     pub fn with_data(machine: M, born: fn(&K) -> M::Data) -> Self {
-        Self { store: Store::with_data(machine, born), report_all: false, batch_max: BATCH }
+        Self::of(Store::with_data(machine, born))
+    }
+
+    fn of(store: Store<K, M>) -> Self {
+        Self { store, report_all: false, batch_max: BATCH, forgotten: None }
+    }
+
+    /// Forgets instances that have come to a final state: all but the latest so many, and each after so long; otherwise they are
+    /// kept for ever, and memory grows with every key. It is done with the events that come: a process at rest forgets nothing.
+    /// A journal forgets them with its next snapshot.
+    ///
+    /// An event for a key that was forgotten begins a new instance. So keep them for longer than messages may be late or doubled, or
+    /// [`remember`](Self::remember) as many ids. After a start the time counts from the last snapshot, if an instance had ended
+    /// before it.
+    #[must_use]
+    pub fn keep_ended(mut self, most: usize, longest: Duration) -> Self {
+        self.store = self.store.keep_ended(most, longest);
+        self
+    }
+
+    /// Tells whose instance is forgotten, from within the process: perhaps before the output is received that told of its end.
+    #[must_use]
+    pub fn on_forgotten(mut self, tell: impl FnMut(&K) + Send + Sync + 'static) -> Self {
+        self.forgotten = Some(Box::new(tell));
+        self
     }
 
     /// Remembers the ids of the last so many handled events that had one, and rejects as a duplicate what comes again with the same

@@ -34,7 +34,7 @@ impl<K: Key, M: Machine> Keyed<K, M> {
         M::Data: Send,
         M::Decision: Send,
     {
-        let Self { mut store, report_all, batch_max } = self;
+        let Self { mut store, report_all, batch_max, mut forgotten } = self;
         let mut summary = Summary::default();
         let mut batch = Vec::new();
         let mut told = Vec::new();
@@ -77,6 +77,12 @@ impl<K: Key, M: Machine> Keyed<K, M> {
             }
             for input in batch.drain(..) {
                 one(&mut store, input, now, report_all, &mut summary, &mut told);
+            }
+            while let Some(key) = store.forget_ended() {
+                summary.forgotten += 1;
+                if let Some(tell) = &mut forgotten {
+                    tell(&key);
+                }
             }
             for output in told.drain(..) {
                 let full = match outputs.try_send(output) {

@@ -5,14 +5,15 @@
 //!   1     -          table: name, version, fingerprint            first in a journal
 //!   2     the key    time in µs, id, event                        a handled event
 //!   3     -          lsn                                          decisions up to there are confirmed
+//!   4     the key    -                                            its instance had ended, and is forgotten
 //!
-//!   checkpoint:      form, table, clock, confirmed, instances, ids, pending decisions
+//!   checkpoint:      form, table, clock, confirmed, instances (those that have ended last, as they did), ids, pending decisions
 //! ```
 //!
 //! What always holds: a journal is read by the table that wrote it or not at all, since bytes do not say what they are; and replay
 //! handles every event again as it was handled the first time, or stops.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ use crate::machine::{Machine, StateId, Table};
 pub(super) const KIND_TABLE: u16 = 1;
 pub(super) const KIND_EVENT: u16 = 2;
 pub(super) const KIND_CONFIRMED: u16 = 3;
+pub(super) const KIND_FORGOTTEN: u16 = 4;
 
 /// The form of what is written; another number when it changes.
 const FORM: u16 = 1;
@@ -156,7 +158,11 @@ where
     };
     let mut out = Vec::new();
     write(&mut out, &head)?;
-    for (key, slot) in &store.instances {
+    let ended: HashSet<&K> = store.ended.iter().collect();
+    let live = store.instances.iter().filter(|(key, _)| ended.is_empty() || !ended.contains(key));
+    // In their own order, by which they are forgotten.
+    let ended = store.ended.iter().filter_map(|key| store.instances.get_key_value(key));
+    for (key, slot) in live.chain(ended) {
         let row: (&K, Row<&M::Data>) = (key, (&slot.data, slot.due, slot.state.0));
         write(&mut out, &row)?;
     }
@@ -207,6 +213,12 @@ where
             KIND_EVENT => {
                 replay(store, waiting, &record)?;
                 recovery.events += 1;
+            }
+            KIND_FORGOTTEN => {
+                let key: K = read(&mut { record.key }, record.lsn)?;
+                if !store.forget(&key) {
+                    return Err(damaged(record.lsn, "forgets an instance that has not ended"));
+                }
             }
             KIND_CONFIRMED => {
                 waiting.let_go(Lsn(read(&mut { record.payload }, record.lsn)?));
@@ -288,6 +300,7 @@ where
             .then_some(StateId(state))
             .ok_or_else(|| damaged(at, "has a state that the table does not have"))
     };
+    store.clock = head.clock;
     // No memory is taken on the word of a number: each row has to be there.
     for _ in 0..head.instances {
         let (key, (data, due, state)): (K, Row<M::Data>) = read(bytes, at)?;
@@ -305,6 +318,5 @@ where
     }
     waiting.pending = pending;
     waiting.written = Lsn(head.confirmed);
-    store.clock = head.clock;
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! - A key has at most one instance. An event that is refused makes none.
 //! - For each instance that has a timeout there is one alarm that is not stale, and what is stale is at most half and a thousand.
 //! - Time never goes back here: an event that comes with an earlier time happens at the latest time seen.
-//! - The same inputs in the same order, with the same times, make the same store. That is what recovery stands on.
+//! - The same inputs in the same order, with the same times, make the same store. That is what recovery stands on; so what is forgotten
+//!   is an input too, and stands in the journal.
 //!
 //! Why no task and no channel for each: an idle instance is then a row of a table, some dozens of bytes, and a million of them are a
 //! million rows. Why the map keeps the order of insertion: what is iterated has an order, in a snapshot too.
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
 
+use super::ended::Ended;
 use super::seen::Seen;
 use crate::machine::{Event, EventId, Machine, Refused, State, StateId, Transition, Verdict};
 
@@ -67,6 +69,7 @@ pub struct Store<K, M: Machine> {
     /// Instances that have a timeout.
     timed: usize,
     pub(super) seen: Seen<K>,
+    pub(super) ended: Ended<K>,
     /// The latest time seen, in microseconds since 1970.
     pub(super) clock: u64,
     /// What the last event decided.
@@ -91,6 +94,7 @@ impl<K: Key, M: Machine> Store<K, M> {
             alarms: BinaryHeap::new(),
             timed: 0,
             seen: Seen::new(0),
+            ended: Ended::for_ever(),
             clock: 0,
             decisions: Vec::new(),
         }
@@ -101,6 +105,37 @@ impl<K: Key, M: Machine> Store<K, M> {
     pub fn remember(mut self, ids: usize) -> Self {
         self.seen = Seen::new(ids);
         self
+    }
+
+    /// Keeps at most so many instances that have ended, each for no longer than that after it did, by the times of events. The others
+    /// go with [`forget_ended`](Self::forget_ended).
+    #[must_use]
+    pub fn keep_ended(mut self, most: usize, longest: Duration) -> Self {
+        self.ended = Ended::keeping(most, longest);
+        self
+    }
+
+    /// Forgets the instance that ended first of those that are kept no longer, and says whose it was. An event that comes for its key
+    /// begins another one.
+    pub fn forget_ended(&mut self) -> Option<K> {
+        let key = self.ended.over(self.clock)?.clone();
+        self.forget(&key);
+        Some(key)
+    }
+
+    /// False: there is none that has ended.
+    pub(super) fn forget(&mut self, key: &K) -> bool {
+        let has_ended = self.instances.get(key).is_some_and(|slot| self.is_final(slot.state));
+        if has_ended {
+            self.silence(key);
+            self.instances.swap_remove(key);
+            self.ended.remove(key);
+        }
+        has_ended
+    }
+
+    fn is_final(&self, state: StateId) -> bool {
+        self.machine.table().states()[state.index()].is_final
     }
 
     /// Gives an event to the instance of a key, which begins with it if it has none. What was decided is in
@@ -129,6 +164,7 @@ impl<K: Key, M: Machine> Store<K, M> {
             return Applied::Duplicate;
         }
         self.clock = self.clock.max(now);
+        let mut is_new = false;
         let applied = match self.instances.get_mut(key) {
             Some(slot) => {
                 let before = slot.due;
@@ -142,6 +178,7 @@ impl<K: Key, M: Machine> Store<K, M> {
                 applied
             }
             None => {
+                is_new = true;
                 let state = self.machine.table().initial();
                 let due = self.due(state);
                 let mut slot = Slot { data: (self.born)(key), due, state };
@@ -160,6 +197,12 @@ impl<K: Key, M: Machine> Store<K, M> {
             && matches!(applied, Applied::Moved { .. })
         {
             self.seen.add(key, id);
+        }
+        if let Applied::Moved { from, to } = applied
+            && self.is_final(to)
+            && (is_new || !self.is_final(from))
+        {
+            self.ended.add(key, self.clock);
         }
         applied
     }
@@ -240,7 +283,7 @@ impl<K: Key, M: Machine> Store<K, M> {
         self.instances.get(key).map(|slot| &slot.data)
     }
 
-    /// All instances, in the order in which they began.
+    /// All instances, in the order in which they began, as long as none was forgotten.
     pub fn iter(&self) -> impl Iterator<Item = (&K, M::State, &M::Data)> {
         self.instances.iter().map(|(key, slot)| (key, M::State::of(slot.state), &slot.data))
     }
@@ -265,6 +308,9 @@ impl<K: Key, M: Machine> Store<K, M> {
         let due = slot.due;
         self.timed += usize::from(due != NEVER);
         self.alarm(&key, due);
+        if self.is_final(slot.state) {
+            self.ended.add(&key, self.clock);
+        }
         self.instances.insert(key, slot);
     }
 
