@@ -14,6 +14,7 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 use towpath::BoxError;
+use towpath_observe::metrics::{self, Family, Kind, Samples};
 
 /// An answer that takes its time.
 pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send + 'a>>;
@@ -26,6 +27,12 @@ pub trait Facet: Send + Sync {
     /// How things are now. It is asked often and in the middle of everything, so it does not wait.
     fn show(&self, query: &Query) -> Value;
 
+    /// Its numbers for a scrape of the node. As quick as [`show`](Self::show). Counters begin at 0 with the facet: what an earlier one of
+    /// the process has counted is added.
+    fn measure(&self, to: &mut Measures<'_>) {
+        let _ = to;
+    }
+
     /// What can be done.
     fn verbs(&self) -> &'static [Verb] {
         &[]
@@ -35,6 +42,29 @@ pub trait Facet: Send + Sync {
     fn act<'a>(&'a self, verb: &'a str, args: Value) -> Acting<'a> {
         let _ = args;
         Box::pin(async move { Err(format!("`{verb}` is not there").into()) })
+    }
+}
+
+/// Where a facet puts its numbers.
+pub struct Measures<'a> {
+    process: &'a str,
+    put: &'a mut dyn FnMut(&Family, &[&str], metrics::Value),
+}
+
+impl Measures<'_> {
+    /// One number. `family` has the label `process` first; `labels` are the values of those behind it.
+    ///
+    /// # Panics
+    /// When there are more or fewer labels than the family has.
+    pub fn put(&mut self, family: &Family, labels: &[&str], value: impl Into<metrics::Value>) {
+        let labels: Vec<&str> = [self.process].into_iter().chain(labels.iter().copied()).collect();
+        (self.put)(family, &labels, value.into());
+    }
+}
+
+impl fmt::Debug for Measures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Measures").field("process", &self.process).finish_non_exhaustive()
     }
 }
 
@@ -91,32 +121,80 @@ impl Query {
 /// The facets of a node's processes.
 #[derive(Clone, Default)]
 pub(crate) struct Board {
-    facets: Arc<Mutex<BTreeMap<String, Arc<dyn Facet>>>>,
+    facets: Arc<Mutex<Facets>>,
+}
+
+#[derive(Default)]
+struct Facets {
+    here: BTreeMap<String, Arc<dyn Facet>>,
+    /// What those have counted that have gone: few words for each label that a process of this node ever had.
+    counted: Vec<(Family, Vec<String>, metrics::Value)>,
+}
+
+impl Facets {
+    /// A facet goes, and leaves what it has counted.
+    fn count(&mut self, process: &str, facet: &dyn Facet) {
+        let counted = &mut self.counted;
+        let put = &mut |family: &Family, labels: &[&str], value: metrics::Value| {
+            if family.kind != Kind::Counter {
+                return;
+            }
+            let is_it = |it: &&mut (Family, Vec<String>, metrics::Value)| {
+                it.0 == *family && it.1.iter().map(String::as_str).eq(labels.iter().copied())
+            };
+            match counted.iter_mut().find(is_it) {
+                Some((_, _, sum)) => *sum = sum.and(value),
+                None => {
+                    let labels = labels.iter().map(|&label| label.to_owned()).collect();
+                    counted.push((*family, labels, value));
+                }
+            }
+        };
+        facet.measure(&mut Measures { process, put });
+    }
 }
 
 impl Board {
     pub(crate) fn show(&self, process: &str, facet: Arc<dyn Facet>) -> Shown {
-        self.lock().insert(process.to_owned(), facet.clone());
+        let mut facets = self.lock();
+        if let Some(before) = facets.here.insert(process.to_owned(), facet.clone()) {
+            facets.count(process, &*before);
+        }
+        drop(facets);
         Shown { board: self.clone(), process: process.to_owned(), facet }
     }
 
     pub(crate) fn get(&self, process: &str) -> Option<Arc<dyn Facet>> {
-        self.lock().get(process).cloned()
+        self.lock().here.get(process).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<(String, Arc<dyn Facet>)> {
-        self.lock().iter().map(|(process, facet)| (process.clone(), facet.clone())).collect()
+        self.lock().here.iter().map(|(process, facet)| (process.clone(), facet.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<dyn Facet>>> {
-        // Nothing under this lock panics.
+    /// The numbers of all facets, and the counters of those that have gone.
+    pub(crate) fn measure(&self, to: &mut Samples<'_>) {
+        // Under the lock, so that none is counted twice, or not, that goes meanwhile.
+        let facets = self.lock();
+        for (process, facet) in &facets.here {
+            let put = &mut |family: &Family, labels: &[&str], value| to.put(family, labels, value);
+            facet.measure(&mut Measures { process, put });
+        }
+        for (family, labels, value) in &facets.counted {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            to.put(family, &labels, *value);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facets> {
+        // A facet that panics when it is asked leaves what others have counted.
         self.facets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.lock().keys()).finish()
+        f.debug_set().entries(self.lock().here.keys()).finish()
     }
 }
 
@@ -131,9 +209,10 @@ pub struct Shown {
 impl Drop for Shown {
     fn drop(&mut self) {
         let mut facets = self.board.lock();
-        // The next run of the process may have its own there by now.
-        if facets.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
-            facets.remove(&self.process);
+        // The next run of the process may have its own there by now, and has seen to this one's counters.
+        if facets.here.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
+            facets.here.remove(&self.process);
+            facets.count(&self.process, &*self.facet);
         }
     }
 }

@@ -44,6 +44,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, Receiver, scope};
+use towpath_observe::metrics::families;
 use towpath_patterns::{
     log::Log,
     yaml::{At, Place, Problem, Span},
@@ -56,7 +57,7 @@ use self::{
 use crate::{
     component::{Component, Need, Port},
     expr::{Expr, Written},
-    facet::{Facet, Query},
+    facet::{Facet, Measures, Query},
     home::Site,
     ports::Ports,
     real,
@@ -236,7 +237,7 @@ impl Facet for Shown {
     }
 
     fn show(&self, _query: &Query) -> Value {
-        let Counts { accepted, repeated, shed, wrong, done, again } = &*self.counts;
+        let Counts { accepted, repeated, shed, wrong, done, again, .. } = &*self.counts;
         let mut told = json!({
             "listen": self.settings.listen.to_string(),
             "path": self.settings.path,
@@ -251,5 +252,20 @@ impl Facet for Shown {
             told["sent_again"] = again.load(Relaxed).into();
         }
         told
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let Counts { accepted, repeated, shed, wrong, late, waiting, .. } = &*self.counts;
+        for (outcome, count) in [
+            ("answered", accepted),
+            ("repeated", repeated),
+            ("overloaded", shed),
+            ("late", late),
+            ("wrong", wrong),
+        ] {
+            to.put(&families::GATEWAY_CALLS, &[outcome], count.load(Relaxed));
+        }
+        to.put(&families::GATEWAY_WAITING, &[], waiting.load(Relaxed));
+        to.put(&families::GATEWAY_IN_HAND, &[], self.store.pending());
     }
 }

@@ -4,10 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
+use towpath_observe::metrics::families;
 use towpath_patterns::machine::{StateId, Table};
 
 use super::super::key::Key;
-use crate::facet::{Facet, Query};
+use crate::facet::{Facet, Measures, Query};
 
 /// Where all instances are, as was told last.
 pub(super) struct View {
@@ -21,6 +22,8 @@ pub(super) struct View {
 struct Now {
     counts: Vec<u64>,
     instances: IndexMap<Key, (StateId, u32)>,
+    /// Events of this run, by what became of them.
+    handled: u64,
     refused: u64,
     duplicates: u64,
 }
@@ -49,6 +52,10 @@ impl View {
             now.counts[before.index()] -= 1;
         }
         now.counts[state.index()] += 1;
+    }
+
+    pub(super) fn handled(&self) {
+        self.lock().handled += 1;
     }
 
     pub(super) fn refused(&self) {
@@ -103,5 +110,18 @@ impl Facet for Shows {
             "duplicates": now.duplicates,
             "mermaid": view.mermaid,
         })
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let view = &*self.0;
+        let now = view.lock();
+        for ((state, _), count) in view.states.iter().zip(&now.counts) {
+            to.put(&families::MACHINES, &[state], *count);
+        }
+        for (outcome, count) in
+            [("handled", now.handled), ("refused", now.refused), ("duplicate", now.duplicates)]
+        {
+            to.put(&families::MACHINE_EVENTS, &[outcome], count);
+        }
     }
 }
