@@ -93,6 +93,13 @@ pub struct Samples<'a> {
 /// By their names.
 pub(super) type Families = BTreeMap<&'static str, (Family, BTreeMap<Labels, Shown>)>;
 
+/// Nothing collected, and all names shown as they are.
+impl Default for Samples<'_> {
+    fn default() -> Self {
+        Self::new(Names { prefix: "", hides: |_| false })
+    }
+}
+
 impl<'a> Samples<'a> {
     pub(super) fn new(names: Names<'a>) -> Self {
         Self { names, families: BTreeMap::new() }

@@ -71,10 +71,8 @@ fn rides(more: &[&str]) -> (Daemon, SocketAddr) {
     let networks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks");
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("machines")).unwrap();
-    for name in ["ride.yaml"] {
-        let name = Path::new("machines").join(name);
-        std::fs::copy(networks.join(&name), folder.path().join(&name)).unwrap();
-    }
+    let machine = Path::new("machines").join("ride.yaml");
+    std::fs::copy(networks.join(&machine), folder.path().join(&machine)).unwrap();
     let text = std::fs::read_to_string(networks.join("rides.yaml")).unwrap();
     let text = text.replace(
         "\nchannels:\n",
