@@ -174,6 +174,18 @@ impl Line {
         Ok(())
     }
 
+    /// Gives back a message that was received and not taken: it is the next.
+    pub(crate) fn put_back(&self, message: Message) {
+        let mut injected = lock(&self.injected);
+        injected.queue.push_front(message);
+        self.has_injected.store(true, Ordering::Release);
+    }
+
+    /// Messages that were put in, or given back, and not yet received.
+    pub(crate) fn put_in(&self) -> usize {
+        lock(&self.injected).queue.len()
+    }
+
     #[inline]
     pub(crate) fn injected(&self) -> Option<Message> {
         if !self.has_injected.load(Ordering::Acquire) {

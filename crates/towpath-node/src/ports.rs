@@ -140,12 +140,14 @@ pub struct Input {
     pub(crate) receivers: Vec<Receiver<Message>>,
     /// As many, in the same order.
     pub(crate) lines: Vec<Arc<Line>>,
+    /// A message that is there for who takes it, and the place of its channel.
+    ready: Option<(usize, Message)>,
     seat: Arc<Seat>,
 }
 
 impl Input {
     pub(crate) fn new(seat: Arc<Seat>) -> Self {
-        Self { receivers: Vec::new(), lines: Vec::new(), seat }
+        Self { receivers: Vec::new(), lines: Vec::new(), ready: None, seat }
     }
 
     pub(crate) fn add(&mut self, receiver: Receiver<Message>, line: Arc<Line>) {
@@ -156,20 +158,51 @@ impl Input {
 
     /// Its channels; it has none then.
     pub(crate) fn take(&mut self) -> (Vec<Receiver<Message>>, Vec<Arc<Line>>) {
+        self.put_back();
         (std::mem::take(&mut self.receivers), std::mem::take(&mut self.lines))
     }
 
     /// Has the channels of another one, too, which has none then.
     pub(crate) fn take_from(&mut self, other: &mut Self) {
+        other.put_back();
         self.receivers.append(&mut other.receivers);
         self.lines.append(&mut other.lines);
     }
 
     /// The next message from any of its channels, fairly; `None` when all have ended, or no more is to be taken.
     ///
+    /// In a select beside channels and timers use [`ready`](Self::ready): [`select::future`] says why.
+    ///
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn recv(&mut self) -> Option<Message> {
+        if self.ready().await { self.taken() } else { None }
+    }
+
+    /// Waits until there is a message, which [`try_recv`](Self::try_recv) then gives; false when all channels have ended, or no more is to
+    /// be taken. It takes none, so an arm of a select that loses at the last moment loses nothing:
+    ///
+    /// ```
+    /// # use towpath::{BoxError, rt, select};
+    /// # async fn body(ports: &mut towpath_node::Ports) -> Result<(), BoxError> {
+    /// let ([messages], outputs) = ports.split(["in"]);
+    /// loop {
+    ///     let late = towpath::after(std::time::Duration::from_secs(1));
+    ///     select! { biased;
+    ///         more = select::future(messages.ready()) => match messages.try_recv() {
+    ///             Some(message) => outputs.send("out", message).await?,
+    ///             None if more => {} // It was told to pause just now.
+    ///             None => return Ok(()),
+    ///         },
+    ///         _ = late => println!("nothing for a second"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before completion, no message is lost.
+    pub async fn ready(&mut self) -> bool {
         self.seat.spans.settle();
         loop {
             let version = self.seat.version();
@@ -180,15 +213,19 @@ impl Input {
                     continue;
                 }
                 Order::Leave | Order::HandOver => {
+                    self.put_back();
                     self.seat.cut();
-                    return None;
+                    return false;
                 }
             }
-            if let Some(message) = self.injected() {
-                return Some(message);
+            if self.ready.is_none() {
+                self.ready = self.injected();
+            }
+            if self.ready.is_some() {
+                return true;
             }
             let (from, message) = match self.receivers.as_mut_slice() {
-                [] => return None,
+                [] => return false,
                 [only] => match self.seat.unless_changed(version, only.recv()).await {
                     Some(message) => (0, message),
                     None => continue,
@@ -202,7 +239,10 @@ impl Input {
                 }
             };
             match message {
-                Some(message) => return Some(self.received(from, message)),
+                Some(message) => {
+                    self.ready = Some((from, message));
+                    return true;
+                }
                 // What was put in from outside while the channel ended is found on the way round.
                 None if !self.lines[from].end() => {}
                 None => {
@@ -218,22 +258,30 @@ impl Input {
         if self.seat.version().order() != Order::Go {
             return None;
         }
-        if let Some(message) = self.injected() {
-            return Some(message);
+        if self.ready.is_none() {
+            self.ready = self.injected().or_else(|| {
+                let there = |(from, receiver): (usize, &mut Receiver<Message>)| {
+                    receiver.try_recv().ok().map(|message| (from, message))
+                };
+                self.receivers.iter_mut().enumerate().find_map(there)
+            });
         }
-        for from in 0..self.receivers.len() {
-            if let Ok(message) = self.receivers[from].try_recv() {
-                return Some(self.received(from, message));
-            }
-        }
-        None
+        self.taken()
     }
 
-    #[inline]
-    fn received(&self, from: usize, message: Message) -> Message {
+    /// The message that is there, counted as received.
+    fn taken(&mut self) -> Option<Message> {
+        let (from, message) = self.ready.take()?;
         let line = &self.lines[from];
         line.received.fetch_add(1, Ordering::Relaxed);
-        self.seat.spans.received(message, line.trace, &line.name)
+        Some(self.seat.spans.received(message, line.trace, &line.name))
+    }
+
+    /// A message that nobody took is for whoever receives next.
+    fn put_back(&mut self) {
+        if let Some((from, message)) = self.ready.take() {
+            self.lines[from].put_back(message);
+        }
     }
 
     /// Waits for a message, and adds it to `batch` with those that are there already, up to `most` of them. How many: 0 when all
@@ -250,11 +298,9 @@ impl Input {
         1 + batch.len() - before
     }
 
-    fn injected(&self) -> Option<Message> {
-        self.lines.iter().enumerate().find_map(|(from, line)| {
-            let message = line.injected()?;
-            Some(self.received(from, message))
-        })
+    fn injected(&self) -> Option<(usize, Message)> {
+        let mut lines = self.lines.iter().enumerate();
+        lines.find_map(|(from, line)| Some((from, line.injected()?)))
     }
 }
 

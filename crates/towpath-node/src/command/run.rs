@@ -20,7 +20,7 @@ use super::{Exit, Failure, Source, check::warn, past};
 use crate::{
     Node, SOCKET, Setup,
     api::{self, Api, Door, Keys},
-    assemble::plan,
+    assemble::{Plan, plan},
     component::Registry,
     file::NetworkFile,
     real::{
@@ -120,17 +120,16 @@ fn listen(text: &str) -> Result<Listen, String> {
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
     let file = options.source.read()?;
-    let within = Duration::from_secs(options.drain_seconds);
     let setup =
         Setup::new(options.data.clone()).sampled(Sampling::ratio(options.traces.sample)).timed();
     let registry = registry.clone();
     // What is wrong with the file is told before anything is made.
-    plan(&file, &registry)?;
+    let plan = plan(&file, &registry)?;
     // Before anything is written there.
     let _lock = real::lock(&options.data)?;
     real::block_on(async move {
         let Some(url) = &options.traces.otlp else {
-            return work(options, file, registry, setup, within).await;
+            return work(options, file, plan, registry, setup).await;
         };
         let to = otlp::Options::new(&file.name.text).endpoint(url);
         let (exporter, pump) = otlp::exporter(to);
@@ -140,7 +139,7 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
                 pump.run(&ctx);
                 Ok::<_, BoxError>(())
             });
-            let done = work(options, file, registry, setup, within).await;
+            let done = work(options, file, plan, registry, setup).await;
             // What is queued is sent once more.
             s.cancel("the network has ended");
             Ok(done)
@@ -153,12 +152,13 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
 async fn work(
     options: &Options,
     file: NetworkFile,
+    plan: Plan,
     registry: Registry,
     setup: Setup,
-    within: Duration,
 ) -> Result<(), Failure> {
+    let within = Duration::from_secs(options.drain_seconds);
     let mut signals = real::Signals::new()?;
-    let (node, work) = Node::start(file.clone(), registry, &setup, &Ctx::root())?;
+    let (node, work) = Node::start_with(file.clone(), plan, registry, &setup, &Ctx::root())?;
     warn(&file, node.warnings());
     if setup.exporter.is_some() {
         drop(rt::spawn(settle(node.clone())));

@@ -120,16 +120,21 @@ pub(super) fn component() -> Component {
                 let mut number = 0;
                 loop {
                     let due = waiting.first_key_value().map(|((time, _), _)| *time);
-                                        let message: Option<Message> = select! { biased;
+                    let more = select! { biased;
                         () = at(due.unwrap_or_else(rt::now)), if due.is_some() => {
                             if let Some((_, message)) = waiting.pop_first() {
                                 outputs.send("out", message).await?;
                             }
                             continue;
                         }
-                        message = select::future(failed.recv()), if waiting.len() < WAITING_MAX => message,
+                        more = select::future(failed.ready()), if waiting.len() < WAITING_MAX => more,
                     };
-                    let Some(message) = message else { break };
+                    let message = match failed.try_recv() {
+                        Some(message) => message,
+                        // It was told to pause just now.
+                        None if more => continue,
+                        None => break,
+                    };
                     let decided = match parts(&message, policy.key.as_deref()) {
                         Ok(key) => counts.failed(&policy, key, rt::now(), rt::random()),
                         Err(why) => {

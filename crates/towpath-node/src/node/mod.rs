@@ -142,19 +142,18 @@ impl Node {
         setup: &Setup,
         ctx: &Ctx,
     ) -> Result<(Self, Work), StartError> {
-        Self::start_with(file, registry, setup, ctx, |_, _, _| {})
+        let plan = plan(&file, &registry)?;
+        Self::start_with(file, plan, registry, setup, ctx)
     }
 
-    /// As [`start`](Self::start), with a plan that was changed.
+    /// As [`start`](Self::start), with a plan that was made of the file before.
     pub(crate) fn start_with(
         file: NetworkFile,
+        plan: Plan,
         registry: Registry,
         setup: &Setup,
         ctx: &Ctx,
-        change: impl FnOnce(&NetworkFile, &Registry, &mut Plan),
     ) -> Result<(Self, Work), StartError> {
-        let mut plan = plan(&file, &registry)?;
-        change(&file, &registry, &mut plan);
         let shared = Shared::new(&file.name.text, &file.path, setup);
         // Before anything is started: it is told of all.
         let metrics = measure::metrics(&file.name.text, setup);

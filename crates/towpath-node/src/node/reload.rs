@@ -10,11 +10,15 @@
 //! go, sources first, so that each can get rid of what it has; then a new network is built around the channels that stay, with what is
 //! in them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use towpath::{BoxError, after, bounded, network::Direction, rt, select};
+use towpath::{
+    BoxError, after, bounded,
+    network::{Direction, Graph},
+    rt, select,
+};
 
 use super::{
     Generation, Node,
@@ -64,7 +68,7 @@ impl Work {
         let ended =
             swaps.iter().any(|process| seats.get(*process).is_some_and(|it| it.at() == At::Gone));
         let done = if rewired || ended {
-            self.rebuild(&old, next, within).await?
+            self.rebuild(&old, next, &swaps, within).await?
         } else {
             self.swap(&old, next, &swaps, within).await
         };
@@ -85,7 +89,7 @@ impl Work {
         let mut problem = None;
         for &process in swaps {
             match self.swap_one(old, process, &next.plan, within).await {
-                Ok(()) => swapped.push((process, starts(&old.places.seats[process]))),
+                Ok(begun) => swapped.push((process, begun)),
                 Err(why) => {
                     problem = Some(why);
                     break;
@@ -97,7 +101,7 @@ impl Work {
         }
         if problem.is_none() {
             swapped.iter().for_each(|(process, _)| old.places.seats[*process].order(Order::Go));
-            problem = self.settled_sources(old, &next.plan, &swapped, within).await.err();
+            problem = self.settled(old, &of(&next.plan, &swapped, true), within).await.err();
         }
         let Some(problem) = problem else {
             *lock(&self.node.inner.now) = Arc::new(next);
@@ -112,15 +116,18 @@ impl Work {
         Err(problem)
     }
 
+    /// How often the process had begun before it was another.
     async fn swap_one(
         &self,
         now: &Generation,
         process: usize,
         plan: &Plan,
         within: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<u64, String> {
         let seat = &now.places.seats[process];
         let left = let_go(&self.node, seat, now.plan.sources[process], within).await;
+        // Read while it stands still: it begins again at once.
+        let left = left.map(|()| starts(seat));
         if left.is_ok() {
             *lock(&now.places.doers[process]) = plan.bodies[process].clone();
         }
@@ -129,13 +136,16 @@ impl Work {
         left
     }
 
-    /// Looks for a while whether those who are new fail.
+    /// Looks for a while whether those who are new fail: processes, with how often each had begun before.
     async fn settled(
         &self,
         now: &Generation,
         changed: &[(usize, u64)],
         within: Duration,
     ) -> Result<(), String> {
+        if changed.is_empty() {
+            return Ok(());
+        }
         // Who is slow to begin is waited for, though not for ever: it may be told to end meanwhile.
         let begun = async {
             for (process, before) in changed {
@@ -165,23 +175,12 @@ impl Work {
         Ok(())
     }
 
-    /// As [`settled`](Self::settled), for those who begin only now.
-    async fn settled_sources(
-        &self,
-        now: &Generation,
-        plan: &Plan,
-        changed: &[(usize, u64)],
-        within: Duration,
-    ) -> Result<(), String> {
-        let sources = of(plan, changed, true);
-        if sources.is_empty() { Ok(()) } else { self.settled(now, &sources, within).await }
-    }
-
     /// Lets all go, and builds a network around the channels that stay.
     async fn rebuild(
         &mut self,
         old: &Arc<Generation>,
         mut next: Generation,
+        swaps: &[usize],
         within: Duration,
     ) -> Result<Result<(), String>, BoxError> {
         // What does not fit is found before anybody is disturbed.
@@ -195,22 +194,16 @@ impl Work {
             return Ok(Err(why));
         }
         let finished = finished(old);
-        finish(&mut next, &finished);
-        let added: Vec<String> =
-            next.file.processes.iter().map(|it| it.name.text.clone()).collect();
-        let before: BTreeMap<String, u64> =
-            old.places.seats.iter().map(|seat| (seat.name.clone(), starts(seat))).collect();
+        let again = downstream(&next, swaps);
+        finish(&mut next, finished.difference(&again));
+        let before: Vec<(usize, u64)> =
+            next.file.processes.iter().map(|it| old.begun(&it.name.text)).enumerate().collect();
         self.hand_over(old, next).await?;
         let now = self.node.now();
-        let changed: Vec<(usize, u64)> = added
-            .iter()
-            .enumerate()
-            .map(|(index, name)| (index, before.get(name).copied().unwrap_or(0)))
-            .collect();
-        let mut settled = self.settled(&now, &of(&now.plan, &changed, false), within).await;
+        let mut settled = self.settled(&now, &of(&now.plan, &before, false), within).await;
         if settled.is_ok() {
             self.all_go_on(&now);
-            settled = self.settled_sources(&now, &now.plan, &changed, within).await;
+            settled = self.settled(&now, &of(&now.plan, &before, true), within).await;
         }
         if let Err(why) = settled {
             let mut back = Generation {
@@ -249,8 +242,11 @@ impl Work {
             let_go(&self.node, seat, old.plan.sources[process], within).await?;
         }
         let state = self.node.state();
-        for channel in state.channels.iter().filter(|channel| channel.length > 0) {
+        for (channel, line) in state.channels.iter().zip(&old.places.lines) {
             let (name, length) = (&channel.name, channel.length);
+            if length + line.put_in() == 0 {
+                continue;
+            }
             match file.channel(name) {
                 None => {
                     return Err(format!(
@@ -309,6 +305,13 @@ impl Work {
     }
 }
 
+impl Generation {
+    /// How often a process of the name has begun; 0 if there is none.
+    fn begun(&self, process: &str) -> u64 {
+        self.places.seats.iter().find(|seat| seat.name == process).map_or(0, |seat| starts(seat))
+    }
+}
+
 /// Those of the processes that are sources, or are none.
 fn of(plan: &Plan, changed: &[(usize, u64)], sources: bool) -> Vec<(usize, u64)> {
     changed.iter().copied().filter(|(process, _)| plan.sources[*process] == sources).collect()
@@ -340,13 +343,14 @@ pub(super) async fn let_go(
 }
 
 /// Processes that have done all they had to.
-fn finished(now: &Generation) -> Vec<String> {
+fn finished(now: &Generation) -> BTreeSet<String> {
     let gone = now.places.seats.iter().filter(|seat| seat.at() == At::Gone);
     gone.map(|seat| seat.name.clone()).collect()
 }
 
 /// Lets those not begin again that had finished.
-fn finish(next: &mut Generation, finished: &[String]) {
+fn finish<'a>(next: &mut Generation, finished: impl IntoIterator<Item = &'a String>) {
+    let finished: BTreeSet<&String> = finished.into_iter().collect();
     for (process, doer) in next.file.processes.iter().zip(&mut next.plan.bodies) {
         if finished.contains(&process.name.text) {
             *doer = Doer(Arc::new(|_, _| Box::pin(async { Ok(()) })));
@@ -354,22 +358,36 @@ fn finish(next: &mut Generation, finished: &[String]) {
     }
 }
 
-/// The order in which each process can still get rid of what it has: who sends before who receives. In a circle the file's order.
-pub(super) fn sources_first(now: &Generation) -> Vec<usize> {
-    let graph = &now.plan.graph;
-    let count = graph.processes.len();
-    let mut feeds = vec![Vec::new(); count];
-    let mut fed_by = vec![0_usize; count];
-    for channel in 0..graph.channels.len() {
-        for from in graph.holders(channel, Direction::Out) {
-            for to in graph.holders(channel, Direction::In).filter(|to| *to != from) {
-                feeds[from].push(to);
-                fed_by[to] += 1;
-            }
+/// Some processes and all whom their messages may reach: if the first have something to do again, so have they.
+fn downstream(now: &Generation, from: &[usize]) -> BTreeSet<String> {
+    let feeds = feeds(&now.plan.graph);
+    let (mut open, mut found) = (from.to_vec(), BTreeSet::new());
+    while let Some(process) = open.pop() {
+        if found.insert(now.file.processes[process].name.text.clone()) {
+            open.extend(&feeds[process]);
         }
     }
+    found
+}
+
+/// For each process those that receive what it sends, once for each channel between them.
+fn feeds(graph: &Graph) -> Vec<Vec<usize>> {
+    let mut feeds = vec![Vec::new(); graph.processes.len()];
+    for channel in 0..graph.channels.len() {
+        for from in graph.holders(channel, Direction::Out) {
+            feeds[from].extend(graph.holders(channel, Direction::In).filter(|to| *to != from));
+        }
+    }
+    feeds
+}
+
+/// The order in which each process can still get rid of what it has: who sends before who receives. In a circle the file's order.
+pub(super) fn sources_first(now: &Generation) -> Vec<usize> {
+    let feeds = feeds(&now.plan.graph);
+    let mut fed_by = vec![0_usize; feeds.len()];
+    feeds.iter().flatten().for_each(|to| fed_by[*to] += 1);
     let mut order = Vec::new();
-    let mut open: Vec<usize> = (0..count).collect();
+    let mut open: Vec<usize> = (0..feeds.len()).collect();
     while !open.is_empty() {
         let free = open.iter().position(|process| fed_by[*process] == 0);
         let source = || open.iter().position(|process| now.plan.sources[*process]);

@@ -131,10 +131,9 @@ async fn schedule(file: &NetworkFile, test: &Test, registry: Registry) -> Result
     let setup = Setup::new("data").on(disk::sim_disk(&Disk::new(Faults::default())));
     let ctx = Ctx::root();
     let mut stand_ins = StandIns::default();
-    let (node, work) =
-        Node::start_with(file.clone(), registry, &setup, &ctx, |file, registry, plan| {
-            stand_ins.put(file, registry, plan);
-        })?;
+    let mut plan = plan(file, &registry)?;
+    stand_ins.put(file, &registry, &mut plan);
+    let (node, work) = Node::start_with(file.clone(), plan, registry, &setup, &ctx)?;
     let mut expected: Vec<Expected> = Vec::new();
     for (channel, message) in &test.expect {
         match expected.iter_mut().find(|it| it.channel == channel.text) {

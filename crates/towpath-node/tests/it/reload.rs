@@ -13,6 +13,7 @@ use towpath_node::{
     file::NetworkFile,
     node::{Reloaded, Work},
 };
+use towpath_sim::Sim;
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +163,55 @@ async fn who_fails_with_what_is_new_has_the_old_back() {
     let bad = TWO.replace("tens: 1", "fails: true");
     let (seen, _) = through(&[ONE, &bad, TWO, TWO, TWO]).await;
     all(&seen);
+}
+
+#[towpath::test(schedules = 50)]
+async fn who_had_ended_and_has_more_to_do_goes_on() {
+    // Another load keeps the network from ending.
+    let more = "  add: {uses: add, in: a, out: b}\n  slow: {uses: load, every: 100s, count: 1, message: 900, out: b}\n";
+    let file = |count: u32| {
+        let text = ONE.replace("count: 40", &format!("count: {count}"));
+        text.replace("  add: {uses: add, in: a, out: b}\n", more)
+    };
+    let seen = Seen::default();
+    let ctx = Ctx::root();
+    let (node, work) = start(&file(3), &seen, &ctx);
+    let done = scope(&ctx, |s| async move {
+        s.spawn("network", move |_| work.run());
+        rt::sleep(Duration::from_millis(500)).await;
+        Ok(node.reload(&file(5), WITHIN).await?)
+    });
+    let reloaded = done.await.unwrap();
+    assert_eq!((reloaded.done, reloaded.rolled_back), (true, None));
+    assert_eq!(reloaded.changes[0].words, "count: 3 becomes 5");
+    let mut seen = seen.lock().unwrap().clone();
+    seen.retain(|number| *number != 900);
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+}
+
+/// What a change costs those who do not change is a moment, and not the time that they would have at most.
+#[test]
+fn a_swap_does_not_wait_for_who_has_begun_already() {
+    // On a machine that is not slow: nothing but waiting takes time.
+    let report = Sim::new().stall(Duration::ZERO).schedules(150).explore(|| async {
+        let seen = Seen::default();
+        let ctx = Ctx::root();
+        let (node, work) = start(ONE, &seen, &ctx);
+        let done = scope(&ctx, |s| async move {
+            s.spawn("network", move |_| work.run());
+            rt::sleep(Duration::from_millis(35)).await;
+            let began = rt::now();
+            let other = ONE.replace("uses: add", "uses: add, tens: 7");
+            let reloaded = node.reload(&other, WITHIN).await?;
+            Ok((reloaded, rt::now() - began))
+        });
+        let (reloaded, took) = done.await.unwrap();
+        assert_eq!(reloaded.rolled_back, None);
+        assert!(took < WITHIN / 2, "{took:?}");
+    });
+    if let Some(failure) = report.failure {
+        panic!("{}", failure.finding.summary);
+    }
 }
 
 #[towpath::test(schedules = 150)]
