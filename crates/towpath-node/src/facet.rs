@@ -48,10 +48,17 @@ pub trait Facet: Send + Sync {
 /// Where a facet puts its numbers.
 pub struct Measures<'a> {
     process: &'a str,
+    /// The facet goes, and only its counters are wanted.
+    leaves: bool,
     put: &'a mut dyn FnMut(&Family, &[&str], metrics::Value),
 }
 
 impl Measures<'_> {
+    /// Whether the facet goes: nobody looks at what it makes ready then.
+    pub(crate) fn is_last(&self) -> bool {
+        self.leaves
+    }
+
     /// One number. `family` has the label `process` first; `labels` are the values of those behind it.
     ///
     /// # Panics
@@ -128,38 +135,43 @@ pub(crate) struct Board {
 struct Facets {
     here: BTreeMap<String, Arc<dyn Facet>>,
     /// What those have counted that have gone: few words for each label that a process of this node ever had.
-    counted: Vec<(Family, Vec<String>, metrics::Value)>,
+    counted: Vec<Measured>,
+}
+
+/// A series of a facet, and its number.
+type Measured = (Family, Vec<String>, metrics::Value);
+
+/// What a facet that goes has counted. Nothing of the board is locked meanwhile, as a facet may do anything.
+fn counted(process: &str, facet: &dyn Facet) -> Vec<Measured> {
+    let mut counted = Vec::new();
+    let put = &mut |family: &Family, labels: &[&str], value: metrics::Value| {
+        if family.kind == Kind::Counter {
+            counted.push((*family, labels.iter().map(|&label| label.to_owned()).collect(), value));
+        }
+    };
+    facet.measure(&mut Measures { process, leaves: true, put });
+    counted
 }
 
 impl Facets {
-    /// A facet goes, and leaves what it has counted.
-    fn count(&mut self, process: &str, facet: &dyn Facet) {
-        let counted = &mut self.counted;
-        let put = &mut |family: &Family, labels: &[&str], value: metrics::Value| {
-            if family.kind != Kind::Counter {
-                return;
-            }
-            let is_it = |it: &&mut (Family, Vec<String>, metrics::Value)| {
-                it.0 == *family && it.1.iter().map(String::as_str).eq(labels.iter().copied())
-            };
-            match counted.iter_mut().find(is_it) {
+    /// Adds what a facet has counted that goes.
+    fn keep(&mut self, counted: Vec<Measured>) {
+        for (family, labels, value) in counted {
+            let is_it = |it: &&mut Measured| it.0 == family && it.1 == labels;
+            match self.counted.iter_mut().find(is_it) {
                 Some((_, _, sum)) => *sum = sum.and(value),
-                None => {
-                    let labels = labels.iter().map(|&label| label.to_owned()).collect();
-                    counted.push((*family, labels, value));
-                }
+                None => self.counted.push((family, labels, value)),
             }
-        };
-        facet.measure(&mut Measures { process, put });
+        }
     }
 }
 
 impl Board {
     pub(crate) fn show(&self, process: &str, facet: Arc<dyn Facet>) -> Shown {
+        let before = self.get(process).map_or(Vec::new(), |before| counted(process, &*before));
         let mut facets = self.lock();
-        if let Some(before) = facets.here.insert(process.to_owned(), facet.clone()) {
-            facets.count(process, &*before);
-        }
+        facets.here.insert(process.to_owned(), facet.clone());
+        facets.keep(before);
         drop(facets);
         Shown { board: self.clone(), process: process.to_owned(), facet }
     }
@@ -174,13 +186,16 @@ impl Board {
 
     /// The numbers of all facets, and the counters of those that have gone.
     pub(crate) fn measure(&self, to: &mut Samples<'_>) {
-        // Under the lock, so that none is counted twice, or not, that goes meanwhile.
-        let facets = self.lock();
-        for (process, facet) in &facets.here {
+        // Both as of one moment, so that none is counted twice, or not, that goes meanwhile.
+        let (here, counted) = {
+            let facets = self.lock();
+            (facets.here.clone(), facets.counted.clone())
+        };
+        for (process, facet) in &here {
             let put = &mut |family: &Family, labels: &[&str], value| to.put(family, labels, value);
-            facet.measure(&mut Measures { process, put });
+            facet.measure(&mut Measures { process, leaves: false, put });
         }
-        for (family, labels, value) in &facets.counted {
+        for (family, labels, value) in &counted {
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
             to.put(family, &labels, *value);
         }
@@ -208,11 +223,12 @@ pub struct Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
+        let counted = counted(&self.process, &*self.facet);
         let mut facets = self.board.lock();
         // The next run of the process may have its own there by now, and has seen to this one's counters.
         if facets.here.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
             facets.here.remove(&self.process);
-            facets.count(&self.process, &*self.facet);
+            facets.keep(counted);
         }
     }
 }

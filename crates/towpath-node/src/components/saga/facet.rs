@@ -233,7 +233,9 @@ impl Facet for Shows {
 
     fn measure(&self, to: &mut Measures<'_>) {
         let view = &*self.view;
-        view.looked.notify_one();
+        if !to.is_last() {
+            view.looked.notify_one();
+        }
         let now = view.lock();
         for ((_, state), count) in STATES.iter().zip(now.states) {
             to.put(&families::SAGAS, &[state], count);
