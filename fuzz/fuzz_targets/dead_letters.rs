@@ -7,7 +7,7 @@ use towpath_journal::{Entry, Options};
 use towpath_patterns::fault::dead::{DeadLetters, LetterId, Pick};
 use towpath_sim::disk::{Disk, Faults};
 
-#[path = "../../crates/towpath-journal/tests/support/sim_disk.rs"]
+#[path = "../../crates/towpath-node/src/testing/disk.rs"]
 mod sim_disk;
 
 /// Records of one input: more of them find nothing new.

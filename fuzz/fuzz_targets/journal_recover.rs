@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "another target uses the rest")]
 #[path = "../../crates/towpath-journal/tests/support/bytes.rs"]
 mod bytes;
-#[path = "../../crates/towpath-journal/tests/support/sim_disk.rs"]
+#[path = "../../crates/towpath-node/src/testing/disk.rs"]
 mod sim_disk;
 
 libfuzzer_sys::fuzz_target!(|input: (bool, Vec<u8>)| bytes::journal_recover(&input.1, input.0));

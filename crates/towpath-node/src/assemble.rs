@@ -1,6 +1,7 @@
 //! From a file that was checked to a network that can run.
 
 use std::{
+    error::Error,
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
@@ -201,7 +202,7 @@ impl Run {
                 Err(_) if cut && self.is_source => leaving.done(At::Left),
                 Err(error) => {
                     self.seat.failures.fetch_add(1, Ordering::Relaxed);
-                    let text = error.to_string();
+                    let text = whole(&*error);
                     self.seat.spans.fail_all(&text);
                     self.shared.trouble(&self.seat.name, text, true);
                     leaving.done(At::Door);
@@ -298,4 +299,18 @@ impl towpath::network::Ports for Tokens {
         }
         ports
     }
+}
+
+/// An error with what it comes of, as far as it does not say so itself.
+fn whole(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -6,7 +6,7 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -99,6 +99,23 @@ pub struct Trouble {
     pub at: Instant,
 }
 
+/// Something that was read from files and can be read again while it is in use, as certificates can.
+pub(crate) trait Renews: Send + Sync {
+    /// Reads it again; what there is to change, if it is another by now. Nothing has changed yet.
+    ///
+    /// # Errors
+    /// In words: it cannot be used.
+    fn read_again(self: Arc<Self>) -> Result<Option<Again>, String>;
+}
+
+/// Something that was read again.
+pub(crate) struct Again {
+    /// What, in words.
+    pub(crate) told: String,
+    /// Puts it in place.
+    pub(crate) change: Box<dyn FnOnce() + Send>,
+}
+
 /// What all processes of a node share.
 pub(crate) struct Shared {
     network: String,
@@ -111,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     kept: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
     troubles: Mutex<VecDeque<Trouble>>,
+    /// For as long as somebody uses them.
+    renewing: Mutex<Vec<Weak<dyn Renews>>>,
 }
 
 impl Shared {
@@ -129,11 +148,29 @@ impl Shared {
             draining: AtomicBool::new(false),
             kept: Mutex::default(),
             troubles: Mutex::default(),
+            renewing: Mutex::default(),
         })
     }
 
     pub(crate) fn tracer(&self) -> Tracer {
         (*self.tracer).clone()
+    }
+
+    /// From now on this is read again when the node reads its file again.
+    pub(crate) fn renews(&self, thing: &Arc<impl Renews + 'static>) {
+        let thing: Weak<dyn Renews> = Arc::downgrade(thing) as _;
+        let mut renewing = lock(&self.renewing);
+        renewing.retain(|it| it.strong_count() > 0);
+        renewing.push(thing);
+    }
+
+    /// Reads all of that again.
+    ///
+    /// # Errors
+    /// What is wrong with the first that cannot be used.
+    pub(crate) fn read_again(&self) -> Result<Vec<Again>, String> {
+        let all: Vec<_> = lock(&self.renewing).iter().filter_map(Weak::upgrade).collect();
+        all.into_iter().filter_map(|it| it.read_again().transpose()).collect()
     }
 
     pub(crate) fn trouble(&self, process: &str, text: String, failed: bool) {
@@ -247,6 +284,11 @@ impl Home {
         thing
             .downcast()
             .map_err(|_| io::Error::other(format!("`{name}` is kept with another type")))
+    }
+
+    /// From now on this is read again when the node reads its file again.
+    pub(crate) fn renews(&self, thing: &Arc<impl Renews + 'static>) {
+        self.shared.renews(thing);
     }
 
     /// Whether the network ends, so that nobody takes the place of a process that is told to leave.

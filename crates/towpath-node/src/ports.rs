@@ -179,6 +179,14 @@ impl Input {
         if self.ready().await { self.taken() } else { None }
     }
 
+    /// As [`recv`](Self::recv), and goes on when the process is told to leave: for what it needs to finish what it has.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub(crate) async fn recv_leaving(&mut self) -> Option<Message> {
+        if self.wait(true).await { self.taken() } else { None }
+    }
+
     /// Waits until there is a message, which [`try_recv`](Self::try_recv) then gives; false when all channels have ended, or no more is to
     /// be taken. It takes none, so an arm of a select that loses at the last moment loses nothing:
     ///
@@ -204,10 +212,15 @@ impl Input {
     /// Dropped before completion, no message is lost.
     pub async fn ready(&mut self) -> bool {
         self.seat.spans.settle();
+        self.wait(false).await
+    }
+
+    async fn wait(&mut self, leaving: bool) -> bool {
         loop {
             let version = self.seat.version();
             match version.order() {
                 Order::Go => {}
+                Order::Leave if leaving => {}
                 Order::Pause => {
                     self.seat.changed(version).await;
                     continue;
@@ -556,5 +569,76 @@ impl Outlet {
             Err(TryReserveError::Full) => Err(TrySendError::Full(message)),
             Err(TryReserveError::Closed) => Err(TrySendError::Closed(message)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath::{Ctx, bounded, rendezvous, scope};
+
+    use super::*;
+
+    /// Records nothing.
+    fn tracer() -> towpath_observe::span::Tracer {
+        towpath_observe::span::Tracer::new(towpath_observe::span::Sampling::NONE)
+    }
+
+    /// Beside a channel whose sender may claim the select at any moment.
+    #[towpath::test(schedules = 2000)]
+    async fn a_message_that_loses_a_select_is_there_for_the_next() {
+        const EACH: u64 = 3;
+        let seat = Arc::new(Seat::new("p", tracer()));
+        let mut input = Input::new(seat);
+        let (tx, rx) = bounded::<Message>(1);
+        input.add(rx, Arc::new(Line::new("a", Full::Block, Trace::Off)));
+        let (other, mut others) = rendezvous::<u64>();
+        let done = scope(&Ctx::root(), |s| async move {
+            s.spawn("sends", async move |_| {
+                for n in 0..EACH {
+                    tx.send(Traced::from(json!(n))).await.unwrap();
+                }
+            });
+            s.spawn("interrupts", async move |_| {
+                for n in 0..EACH {
+                    other.send(n).await.unwrap();
+                }
+            });
+            let (mut came, mut interrupted, mut open) = (Vec::new(), 0, true);
+            while open || interrupted < EACH {
+                select! {
+                    other = others.recv(), if interrupted < EACH => interrupted += u64::from(other.is_some()),
+                    more = select::future(input.ready()), if open => match input.try_recv() {
+                        Some(message) => came.push(message.as_u64().unwrap()),
+                        None => open = more,
+                    },
+                }
+            }
+            Ok(came)
+        });
+        assert_eq!(done.await.unwrap(), [0, 1, 2]);
+    }
+
+    #[towpath::test(schedules = 50)]
+    async fn a_message_that_nobody_took_is_the_next_of_who_receives_then() {
+        let seat = Arc::new(Seat::new("p", tracer()));
+        let (tx, rx) = bounded::<Message>(4);
+        let line = Arc::new(Line::new("a", Full::Block, Trace::Off));
+        let mut input = Input::new(seat.clone());
+        input.add(rx, line.clone());
+        for n in 0..3 {
+            tx.try_send(Traced::from(json!(n))).unwrap();
+        }
+        assert!(input.ready().await && input.ready().await);
+        assert_eq!(line.received.load(Ordering::Relaxed), 0, "it was not taken");
+        seat.order(Order::Leave);
+        assert!(!input.ready().await);
+        let (receivers, lines) = input.take();
+        seat.order(Order::Go);
+        let mut next = Input::new(seat);
+        receivers.into_iter().zip(lines).for_each(|(rx, line)| next.add(rx, line));
+        for n in 0..3 {
+            assert_eq!(*next.recv().await.unwrap(), json!(n));
+        }
+        assert_eq!(line.received.load(Ordering::Relaxed), 3);
     }
 }

@@ -12,6 +12,6 @@ mod index;
 mod kill;
 mod model;
 mod points;
-#[path = "../support/sim_disk.rs"]
+#[path = "../../../towpath-node/src/testing/disk.rs"]
 mod sim_disk;
 mod truth;

@@ -45,6 +45,8 @@ pub(crate) struct Keys {
     pub(crate) show_payloads: bool,
     /// The node listens at the loopback address, so only its names are right.
     pub(crate) loopback: bool,
+    /// TCP speaks TLS here.
+    pub(crate) tls: bool,
 }
 
 // No secret is printed by mistake.
@@ -64,7 +66,7 @@ impl Keys {
     /// It may not even ask: 401 without a token that is right, 403 for what its bearer may not do, or from where it comes.
     pub(crate) fn admit(&self, door: Door, request: &Parts) -> Result<Rights, Refusal> {
         let changes = !matches!(request.method, Method::GET | Method::HEAD);
-        if changes && !is_own_origin(&request.headers) {
+        if changes && !is_own_origin(&request.headers, self.tls && door == Door::Tcp) {
             return Err(Refusal::new(
                 StatusCode::FORBIDDEN,
                 "this comes from a page of somebody else (Origin): use the node's own page, or a program that sends no Origin",
@@ -145,11 +147,12 @@ fn given_token(request: &Parts) -> Option<String> {
 }
 
 /// Without an `Origin` it is no page that asks; with one it has to be the page of this node.
-fn is_own_origin(headers: &HeaderMap) -> bool {
+fn is_own_origin(headers: &HeaderMap, tls: bool) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else { return true };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let own = host.map(|host| format!("http://{host}"));
+    let scheme = if tls { "https" } else { "http" };
+    let own = host.map(|host| format!("{scheme}://{host}"));
     origins.next().is_none() && own.is_some_and(|own| origin.as_bytes() == own.as_bytes())
 }
 
@@ -161,7 +164,7 @@ mod tests {
 
     fn keys() -> Keys {
         let (full, read_only) = ("full".to_owned(), Some("look".to_owned()));
-        Keys { full, read_only, show_payloads: false, loopback: true }
+        Keys { full, read_only, show_payloads: false, loopback: true, tls: false }
     }
 
     /// `METHOD path; header: value; …` → rights, or the status of the refusal.

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use towpath::{after, rt, select};
 
 use super::{Api, refusal::Refusal};
-use crate::node::Reloaded;
 
 /// Bytes of what is sent here: a message is small, and a network file of a thousand processes has a tenth of this.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -93,7 +92,7 @@ struct Wanted {
 pub(super) async fn reload(
     Shared(api): Shared<Api>,
     body: Body,
-) -> Result<Json<Reloaded>, Refusal> {
+) -> Result<Json<super::Changed>, Refusal> {
     let wanted = read(body).await?.map(serde_json::from_value).transpose();
     let Wanted { plan, text, within_ms } = wanted.map_err(Refusal::wrong)?.unwrap_or_default();
     let within = within_ms.map_or(RELOAD_TIME, Duration::from_millis);

@@ -49,10 +49,11 @@ use axum::{
 
 pub(crate) use access::{Door, Keys, Rights};
 use refusal::Refusal;
+use serde::Serialize;
 use towpath::BoxError;
 pub(crate) use watch::Watching;
 
-use crate::{Node, node::Reloaded};
+use crate::{Node, home::Again, node::Reloaded};
 
 /// Streams that are open at once: a handful of people with a few windows each.
 const STREAMS_MAX: usize = 64;
@@ -165,16 +166,26 @@ async fn dress(request: Request, next: Next) -> Response {
     response
 }
 
-/// Changes a network to another text, or to what its file has on disk by now; or only says what would change.
+/// What a reload has changed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Changed {
+    #[serde(flatten)]
+    network: Reloaded,
+    /// What else was read again, in words: certificates.
+    renewed: Vec<String>,
+}
+
+/// Changes a network to another text, or to what its file has on disk by now, and reads its certificates again; or only says what would
+/// change.
 ///
 /// # Errors
-/// The file cannot be read, or is wrong; or the network has ended.
+/// A file cannot be read, or is wrong, and nothing has changed; or the network has ended.
 pub(crate) async fn reload(
     node: &Node,
     text: Option<String>,
     plan_only: bool,
     within: Duration,
-) -> Result<Reloaded, BoxError> {
+) -> Result<Changed, BoxError> {
     let text = match text {
         Some(text) => text,
         None => {
@@ -183,9 +194,16 @@ pub(crate) async fn reload(
         }
     };
     if plan_only {
-        return Ok(Reloaded { changes: node.plan(&text)?, done: false, rolled_back: None });
+        let network = Reloaded { changes: node.plan(&text)?, done: false, rolled_back: None };
+        return Ok(Changed { network, renewed: Vec::new() });
     }
-    Ok(node.reload(&text, within).await?)
+    let again = node.shared().read_again()?;
+    let network = node.reload(&text, within).await?;
+    let renewed = again.into_iter().map(|Again { told, change }| {
+        change();
+        told
+    });
+    Ok(Changed { network, renewed: renewed.collect() })
 }
 
 async fn nothing(uri: Uri) -> Refusal {

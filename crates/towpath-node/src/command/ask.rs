@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Exit, Failure};
 use crate::real::{
     self,
-    client::{Answer, Target, ask, is_nobody_there},
+    client::{Answer, Target, Trust, ask, is_nobody_there},
 };
 
 /// Which node, and how to tell what it says.
@@ -22,12 +22,15 @@ pub(super) struct At {
     /// Its socket file, if it is elsewhere.
     #[arg(long, value_name = "PATH", conflicts_with = "url", help_heading = "Which node")]
     socket: Option<PathBuf>,
-    /// Its address on TCP, as http://127.0.0.1:7070.
+    /// Its address on TCP, as http://127.0.0.1:7070, or https:// if it has a certificate.
     #[arg(long, value_name = "URL", requires = "token_file", help_heading = "Which node")]
     url: Option<String>,
     /// The file with the token for it.
     #[arg(long, value_name = "FILE", requires = "url", help_heading = "Which node")]
     token_file: Option<PathBuf>,
+    /// The file with the root certificates to believe, in PEM, for https; the system's if not given.
+    #[arg(long, value_name = "FILE", requires = "url", help_heading = "Which node")]
+    roots: Option<PathBuf>,
     /// Tells it as JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -118,11 +121,16 @@ impl At {
             let socket = self.socket.clone();
             return Ok(Target::Socket(socket.unwrap_or_else(|| self.data.join(crate::SOCKET))));
         };
-        let authority = url.strip_prefix("http://").ok_or_else(|| {
-            let told =
-                format!("`{url}` is no address of a node: write it as http://127.0.0.1:7070");
-            Exit::usage(told)
-        })?;
+        let trust = || Trust { roots: self.roots.clone() };
+        let (authority, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(authority), _) => (authority, None),
+            (_, Some(authority)) => (authority, Some(trust())),
+            _ => {
+                let told =
+                    format!("`{url}` is no address of a node: write it as http://127.0.0.1:7070");
+                return Err(Exit::usage(told).into());
+            }
+        };
         let authority = authority.split(['/', '#']).next().unwrap_or_default().to_owned();
         let token = match &self.token_file {
             None => None,
@@ -132,7 +140,7 @@ impl At {
                 Some(read.trim().to_owned())
             }
         };
-        Ok(Target::Tcp { authority, token })
+        Ok(Target::Tcp { authority, token, tls })
     }
 
     fn nobody(&self, target: &Target) -> Exit {

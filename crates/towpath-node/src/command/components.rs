@@ -9,8 +9,11 @@ use crate::component::{Component, Need, Port, Registry};
 #[derive(Args)]
 pub(super) struct Options {
     /// Tells it as JSON.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "markdown")]
     json: bool,
+    /// Tells it as a table in Markdown, as in the book.
+    #[arg(long)]
+    markdown: bool,
 }
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
@@ -18,6 +21,10 @@ pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure>
     if options.json {
         let all: Vec<Value> = all.into_iter().map(told).collect();
         println!("{}", Value::from(all));
+        return Ok(());
+    }
+    if options.markdown {
+        print!("{}", markdown(&all));
         return Ok(());
     }
     for component in all {
@@ -38,6 +45,39 @@ fn count(need: Need) -> &'static str {
         Need::Maybe => ", may be left out",
         Need::Some => ", one channel or more",
     }
+}
+
+/// A table of all, by name.
+fn markdown(all: &[&Component]) -> String {
+    let mut all = all.to_vec();
+    all.sort_by_key(|component| component.name());
+    let mut text = String::from("| component | in | out | what it does |\n|---|---|---|---|\n");
+    for component in all {
+        let ports = |ports: &[Port]| {
+            let names: Vec<String> = ports.iter().map(port).collect();
+            names.join(", ")
+        };
+        // A bar would end the cell.
+        let about = component.about().replace('|', "\\|");
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {about} |\n",
+            component.name(),
+            ports(component.inputs()),
+            ports(component.outputs())
+        ));
+    }
+    text
+}
+
+/// `name: Type?`: with a question mark it may be left out, with three dots it takes several.
+fn port(port: &Port) -> String {
+    let kind = port.kind().map(|kind| format!(": {kind}")).unwrap_or_default();
+    let mark = match port.needs() {
+        Need::One => "",
+        Need::Maybe => "?",
+        Need::Some => "…",
+    };
+    format!("`{}{mark}{kind}`", port.name())
 }
 
 fn told(component: &Component) -> Value {

@@ -191,9 +191,13 @@ pub(super) fn told(done: &Value) -> String {
             word("words")
         ));
     }
-    if changes.is_empty() {
+    let renewed = done["renewed"].as_array().map_or(&[][..], Vec::as_slice);
+    for told in renewed.iter().filter_map(Value::as_str) {
+        text.push_str(&format!("{told}\n"));
+    }
+    if changes.is_empty() && renewed.is_empty() {
         text.push_str("nothing changes\n");
-    } else if done["done"] == true {
+    } else if done["done"] == true && !changes.is_empty() {
         text.push_str("done\n");
     }
     if let Some(why) = done["rolled_back"].as_str() {

@@ -26,6 +26,7 @@ use crate::{
     real::{
         self, Signal,
         door::{self, Limits, Opened},
+        tls::Pair,
     },
     state::Status,
 };
@@ -105,6 +106,12 @@ struct ApiOptions {
     /// Lets those with the full token see messages.
     #[arg(long)]
     show_payloads: bool,
+    /// Speaks TLS at --listen: the certificates in PEM, the node's own first. SIGHUP and `towpath reload` read them again.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy)]
@@ -231,7 +238,15 @@ async fn open(options: &Options, node: &Node) -> Result<Open, Failure> {
         (read(&options.api.token_file)?, read(&options.api.read_only_token_file)?);
     let is_random = chosen.is_none();
     let full = chosen.map_or_else(real::token, Ok)?;
-    let keys = Keys { full: full.clone(), read_only, show_payloads, loopback };
+    let pair = match (&options.api.tls_cert, &options.api.tls_key) {
+        (Some(cert), Some(key)) => Some(Pair::read(cert, key)?),
+        _ => None,
+    };
+    if let Some(pair) = &pair {
+        node.shared().renews(pair);
+    }
+    let tls = pair.is_some();
+    let keys = Keys { full: full.clone(), read_only, show_payloads, loopback, tls };
     let (api, watching) = Api::new(node.clone(), keys);
     drop(rt::spawn(watching.run()));
     let limits = Limits::default();
@@ -239,12 +254,13 @@ async fn open(options: &Options, node: &Node) -> Result<Open, Failure> {
     let socket = door::socket(&path, api.routes(Door::Socket), limits)?;
     let (mut tcp, mut url_file, mut url) = (None, None, None);
     if let Some(address) = listen {
-        let opened = door::tcp(address, api.routes(Door::Tcp), limits).await;
+        let config = pair.as_ref().map(Pair::config).transpose()?;
+        let opened = door::tcp(address, api.routes(Door::Tcp), limits, config).await;
         let (opened, address) = opened.map_err(|error| {
             format!("cannot listen at {address}: {error}; choose another --listen")
         })?;
         tcp = Some(opened);
-        let plain = format!("http://{address}/");
+        let plain = format!("http{}://{address}/", if tls { "s" } else { "" });
         if is_random {
             let whole = format!("{plain}#token={full}");
             url_file = Some(UrlFile::write(&options.data.join(URL_FILE), &whole)?);

@@ -6,7 +6,8 @@
 //!
 //! | option | what |
 //! |---|---|
-//! | `url` | where to: `http://host:port/path`. For `https` put a proxy that speaks TLS in between |
+//! | `url` | where to: `http://host:port/path`, or `https` |
+//! | `tls` | `{roots: FILE}`: whom to believe with `https`, as a PEM file of certificates; without it the system's roots |
 //! | `batch` | so many messages in one request at most, of what has come, as a list; 1, if not said, sends the message itself |
 //! | `key` | an expression for the header `Idempotency-Key` of a message, when `batch` is 1; without it a new one for each request |
 //! | `token` | goes with each request: `authorization: Bearer …` |
@@ -18,7 +19,7 @@
 //! under the same key, not before a `Retry-After` of at most a minute. Any other answer, or the last attempt, refuses the messages, with the
 //! status and the beginning of the answer. When its input has ended, it ends when all of them are answered or refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
 use serde::Deserialize;
@@ -46,6 +47,7 @@ const BATCH_MAX: usize = 10_000;
 #[serde(deny_unknown_fields)]
 struct Options {
     url: At<String>,
+    tls: Option<Tls>,
     batch: Option<At<usize>>,
     key: Option<Written>,
     token: Option<At<String>>,
@@ -56,10 +58,25 @@ struct Options {
     concurrency: Option<At<usize>>,
 }
 
+/// A path, as the file says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    roots: At<String>,
+}
+
+/// Whom to believe.
+pub(crate) struct Trust {
+    /// The file of the roots; without it the system's.
+    pub(crate) roots: Option<PathBuf>,
+}
+
 /// The options, checked.
 pub(crate) struct Target {
     /// What is connected to, as `host:port`.
     pub(crate) address: String,
+    /// It speaks TLS.
+    pub(crate) tls: Option<Trust>,
     pub(crate) host: HeaderValue,
     pub(crate) path: Uri,
     pub(crate) authorization: Option<HeaderValue>,
@@ -75,8 +92,8 @@ pub(super) fn component() -> Component {
         .input(Port::new("in").need(Need::Some))
         .refuses()
         .outside()
-        .makes(|options: Options, _: &Site| {
-            let target = Arc::new(target(options)?);
+        .makes(|options: Options, site: &Site| {
+            let target = Arc::new(target(options, site)?);
             Ok(async move |_: Ctx, ports: &mut Ports| {
                 let ([messages], outputs) = ports.split(["in"]);
                 real::http_out::send(&target, messages, outputs).await
@@ -92,18 +109,27 @@ fn within(what: &str, value: Option<At<usize>>, most: usize) -> Result<usize, Pr
         .ok_or_else(|| Problem::new(place, format!("`{what}` is 1 to {most}, and not {value}")))
 }
 
-fn target(options: Options) -> Result<Target, Problem> {
+fn target(options: Options, site: &Site) -> Result<Target, Problem> {
     let At { place, value } = &options.url;
     let wrong =
         |why: &str| Problem::new(*place, format!("`{value}` is no URL of this kind: {why}"));
     let url: Uri = value.parse().map_err(|_| wrong("write http://host:port/path"))?;
-    if url.scheme_str() != Some("http") {
-        return Err(wrong(
-            "it begins with http://; for https put a proxy in between that speaks TLS",
-        ));
+    let is_tls = match url.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(wrong("it begins with http:// or https://")),
+    };
+    if let Some(Tls { roots }) = options.tls.as_ref().filter(|_| !is_tls) {
+        return Err(Problem::new(roots.place, "`tls` is for a URL that begins with https://"));
     }
+    let roots = options.tls.map(|tls| site.reads(tls.roots.value));
+    let tls = is_tls.then_some(Trust { roots });
     let authority = url.authority().ok_or_else(|| wrong("it names no host"))?;
-    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+    let address = format!(
+        "{}:{}",
+        authority.host(),
+        authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 })
+    );
     let host =
         HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("its host cannot be sent"))?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
@@ -127,6 +153,7 @@ fn target(options: Options) -> Result<Target, Problem> {
     }
     Ok(Target {
         address,
+        tls,
         host,
         path,
         authorization: authorization.transpose()?,

@@ -94,7 +94,7 @@ impl<'a> Glance<'a> {
             let index = inner.and_then(|name| by_name.get(name));
             if let (Some(index), Kind::Channel(channel)) = (index, &resource.kind) {
                 let index: usize = *index;
-                // Two networks of one name may follow each other; the later has the higher number.
+                // Two networks of one name may follow each other; what was named later comes later.
                 channels[index] = Some((resource.id, channel, millis(resource.unchanged)));
                 let ends =
                     |ends: &Ends| ends.holders.iter().map(|it| it.process).collect::<Vec<_>>();

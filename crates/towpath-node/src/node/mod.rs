@@ -345,6 +345,11 @@ impl Node {
         replied.recv().await.ok_or(StartError::Ended)
     }
 
+    /// What is shared by all of its processes.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
     fn read(&self, text: &str) -> Result<(NetworkFile, Plan), StartError> {
         let now = self.now();
         let file = NetworkFile::read(&now.file.path, text, &now.file.set)?;

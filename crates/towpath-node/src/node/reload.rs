@@ -244,13 +244,14 @@ impl Work {
         let state = self.node.state();
         for (channel, line) in state.channels.iter().zip(&old.places.lines) {
             let (name, length) = (&channel.name, channel.length);
-            if length + line.put_in() == 0 {
+            let all = length + line.put_in();
+            if all == 0 {
                 continue;
             }
             match file.channel(name) {
                 None => {
                     return Err(format!(
-                        "channel `{name}` has {length} messages that nobody would receive: let them be received first"
+                        "channel `{name}` has {all} messages that nobody would receive: let them be received first"
                     ));
                 }
                 Some(kept) if kept.capacity < length => {
@@ -263,7 +264,7 @@ impl Work {
                     if kept.kind.as_ref().map(|kind| &kind.text) != channel.kind.as_ref() =>
                 {
                     return Err(format!(
-                        "channel `{name}` has {length} messages of its old type: let them be received first"
+                        "channel `{name}` has {all} messages of its old type: let them be received first"
                     ));
                 }
                 Some(_) => {}

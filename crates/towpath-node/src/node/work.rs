@@ -71,6 +71,9 @@ impl Work {
         let node = self.node.clone();
         let ended = self.until_ended().await;
         node.set_status(Status::Ended);
+        // Ports that were left for nobody hold on to their seat, which holds them.
+        let now = node.now();
+        now.places.seats.iter().for_each(|seat| drop(seat.take_handed()));
         ended
     }
 

@@ -17,6 +17,8 @@ use tokio::{
 };
 use towpath::BoxError;
 
+use super::tls;
+
 /// Where a node is.
 #[derive(Clone)]
 pub(crate) enum Target {
@@ -28,7 +30,16 @@ pub(crate) enum Target {
         authority: String,
         /// What its API wants to see.
         token: Option<String>,
+        /// It speaks TLS.
+        tls: Option<Trust>,
     },
+}
+
+/// Whom to believe.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    /// The roots, in PEM; without them the system's.
+    pub(crate) roots: Option<PathBuf>,
 }
 
 /// An answer, whose body comes as it comes.
@@ -57,12 +68,26 @@ pub(crate) async fn ask(
             let request = request.header(HOST, "localhost").body(body)?;
             exchange(UnixStream::connect(path).await?, request).await?
         }
-        Target::Tcp { authority, token } => {
+        Target::Tcp { authority, token, tls } => {
             let mut request = request.header(HOST, authority);
             if let Some(token) = token {
                 request = request.header(AUTHORIZATION, format!("Bearer {token}"));
             }
-            exchange(TcpStream::connect(authority).await?, request.body(body)?).await?
+            let request = request.body(body)?;
+            let port = if tls.is_some() { ":443" } else { ":80" };
+            let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+            let at = if has_port { authority.clone() } else { format!("{authority}{port}") };
+            let stream = TcpStream::connect(&at).await?;
+            match tls {
+                None => exchange(stream, request).await?,
+                Some(Trust { roots }) => {
+                    let connector = tls::connector(roots.as_deref())?;
+                    let name = tls::name_of(&at)?;
+                    let shaken = connector.connect(name, stream).await;
+                    exchange(shaken.map_err(|error| tls::told(&error, "--roots FILE"))?, request)
+                        .await?
+                }
+            }
         }
     };
     let (head, body) = response.into_parts();

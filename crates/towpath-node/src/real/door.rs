@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,6 +29,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, Sleep},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// What a door allows.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +92,11 @@ pub(crate) fn socket(path: &Path, routes: Router, limits: Limits) -> io::Result<
     fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
     fs::rename(&made, path)?;
     fs::remove_dir(&nest)?;
-    let serving = tokio::spawn(serve(listener, routes, limits));
+    let serving = tokio::spawn(serve(listener, None, routes, limits));
     Ok(Opened { serving, socket: Some(path.to_owned()) })
 }
 
-/// Answers at an address, and says at which, port 0 being one that is free.
+/// Answers at an address, and says at which, port 0 being one that is free. With `tls` it speaks that and nothing else.
 ///
 /// # Errors
 /// The system's.
@@ -102,10 +104,15 @@ pub(crate) async fn tcp(
     address: SocketAddr,
     routes: Router,
     limits: Limits,
+    tls: Option<ServerConfig>,
 ) -> io::Result<(Opened, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(serve(listener, routes, limits));
+    let tls = tls.map(|mut config| {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    });
+    let serving = tokio::spawn(serve(listener, tls, routes, limits));
     Ok((Opened { serving, socket: None }, address))
 }
 
@@ -132,7 +139,7 @@ impl Listener for TcpListener {
     }
 }
 
-async fn serve<L: Listener>(listener: L, routes: Router, limits: Limits) {
+async fn serve<L: Listener>(listener: L, tls: Option<TlsAcceptor>, routes: Router, limits: Limits) {
     /// The machine has no file or memory for one more connection; it may have when some have ended.
     const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
     let mut open = JoinSet::new();
@@ -144,7 +151,17 @@ async fn serve<L: Listener>(listener: L, routes: Router, limits: Limits) {
         }
         match listener.next().await {
             Ok(stream) => {
-                open.spawn(connection(stream, routes.clone(), limits));
+                let routes = routes.clone();
+                match tls.clone() {
+                    None => open.spawn(connection(stream, routes, limits)),
+                    Some(tls) => open.spawn(async move {
+                        // The head's time is also that of the handshake.
+                        let shaken = tokio::time::timeout(limits.head_time, tls.accept(stream));
+                        if let Ok(Ok(stream)) = shaken.await {
+                            connection(stream, routes, limits).await;
+                        }
+                    }),
+                };
             }
             Err(_) => tokio::time::sleep(SHORTAGE_PAUSE).await,
         }
@@ -260,7 +277,7 @@ mod tests {
     }
 
     async fn opened(limits: Limits) -> (Opened, SocketAddr) {
-        tcp("127.0.0.1:0".parse().unwrap(), routes(), limits).await.unwrap()
+        tcp("127.0.0.1:0".parse().unwrap(), routes(), limits, None).await.unwrap()
     }
 
     #[test]

@@ -14,32 +14,38 @@ use http::{
 };
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, rt};
-use towpath_patterns::gateway::http::{Asked, Body, Handler, Limits, Server, listen};
+use towpath_patterns::gateway::http::{Asked, Body, Handler, Limits, Server, Tls, listen};
 
 use crate::{
     components::http::{
         Settings, Token,
         body::{Form, KEY_BYTES_MAX, Keyed},
         intake::{Counts, Desk, NotTaken},
+        replies::{Answered, Patience, Replies, Reply},
     },
     home::Home,
+    real::tls::Pair,
 };
 
 /// After which somebody who found no room may find some.
 const RETRY_SECONDS: u16 = 1;
 
-/// How long requests may go on when the network drains: as long as one waits for room, and for the disk.
+/// How long requests may go on when the network drains: as long as one waits for room, for the disk, and for an answer.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// What is left of a request's time to say that it is over.
+const TELL_TIME: Duration = Duration::from_secs(1);
 
 /// Answers requests at a listening socket that outlives this run, until `ctx` ends.
 ///
 /// # Errors
-/// The address cannot be listened at, the token cannot be read, or the socket fails.
+/// The address cannot be listened at, the token or the certificate cannot be read, or the socket fails.
 pub(crate) async fn serve(
     ctx: &Ctx,
     home: &Home,
     settings: Arc<Settings>,
     desk: Desk,
+    replies: Option<Arc<Replies>>,
     counts: Arc<Counts>,
 ) -> Result<(), BoxError> {
     let token = match &settings.token {
@@ -58,12 +64,30 @@ pub(crate) async fn serve(
             "the file of the token is empty: write one into it, or leave out `token_file`".into()
         );
     }
+    let tls = match &settings.tls {
+        None => None,
+        Some((cert, key)) => {
+            let pair = Pair::read(cert, key)?;
+            home.renews(&pair);
+            Some(Tls::with_config(pair.config()?))
+        }
+    };
     let listener = tokio::net::TcpListener::from_std(kept(home, settings.listen)?)?;
     let mut limits = Limits::default();
     limits.body_bytes_max = settings.body_bytes_max as u64;
     limits.drain_time = DRAIN_TIME;
-    let door = Door { settings, token, desk, counts };
-    Server::new(door).with_limits(limits).serve(ctx, listener).await?;
+    if replies.is_some() {
+        limits.drain_time += TELL_TIME;
+        let longest = settings.room + settings.answer_within + TELL_TIME;
+        limits.work_time = limits.work_time.max(longest);
+    }
+    let door = Door { settings, token, desk, replies, counts, ending: ctx.clone() };
+    let server = Server::new(door).with_limits(limits);
+    let server = match tls {
+        Some(tls) => server.with_tls(tls),
+        None => server,
+    };
+    server.serve(ctx, listener).await?;
     Ok(())
 }
 
@@ -95,7 +119,11 @@ struct Door {
     settings: Arc<Settings>,
     token: Option<String>,
     desk: Desk,
+    /// None: nobody waits for answers.
+    replies: Option<Arc<Replies>>,
     counts: Arc<Counts>,
+    /// Ends when no more is taken.
+    ending: Ctx,
 }
 
 impl Handler for Door {
@@ -141,6 +169,13 @@ impl Handler for Door {
             }
         };
         let keys: Vec<String> = messages.iter().map(|Keyed { key, .. }| key.clone()).collect();
+        if let Some(replies) = &self.replies {
+            let Settings { room, answer_within, .. } = *self.settings;
+            let until = until.min(rt::now() + answer_within);
+            let patience = Patience { room, until, ending: DRAIN_TIME };
+            let asked = replies.ask(&self.desk, messages, headers, patience, &self.ending);
+            return answered(keys, asked.await, answer_within);
+        }
         match self.desk.hand_in(messages, headers, self.settings.room, until).await {
             Ok(is_new) => taken(keys, &is_new),
             Err(why) => not_taken(&why),
@@ -168,14 +203,15 @@ fn new_key() -> String {
     format!("{:016x}{:016x}", rt::random(), rt::random())
 }
 
+const REPEATED: &str = "a message of this key was taken before";
+
 fn taken(mut keys: Vec<String>, is_new: &[bool]) -> Response<Body> {
     if let [key] = keys.as_mut_slice() {
         let id = std::mem::take(key);
         if is_new == [true] {
             return answer(StatusCode::ACCEPTED, &json!({"id": id}));
         }
-        let error = "a message of this key was taken before";
-        return answer(StatusCode::CONFLICT, &json!({"id": id, "error": error}));
+        return answer(StatusCode::CONFLICT, &json!({"id": id, "error": REPEATED}));
     }
     let (mut ids, mut repeated) = (Vec::new(), Vec::new());
     for (key, is_new) in keys.into_iter().zip(is_new) {
@@ -183,6 +219,45 @@ fn taken(mut keys: Vec<String>, is_new: &[bool]) -> Response<Body> {
     }
     let status = if ids.is_empty() { StatusCode::CONFLICT } else { StatusCode::ACCEPTED };
     answer(status, &json!({"ids": ids, "repeated": repeated}))
+}
+
+/// What a caller gets who waited for answers.
+fn answered(mut keys: Vec<String>, asked: Answered, within: Duration) -> Response<Body> {
+    let ids = if keys.len() == 1 { json!(keys[0]) } else { json!(keys) };
+    let again = "the message was taken: ask again with the same key to wait on";
+    let (status, error) = match asked {
+        Answered::NotTaken(why) => return not_taken(&why),
+        Answered::Told(told) => match <[_; 1]>::try_from(told) {
+            Ok([Some(Reply { status, body })]) => return answer(code(status), &body),
+            Ok([None]) => return taken(keys, &[false]),
+            Err(told) => {
+                let one = |(key, reply): (String, Option<Reply>)| match reply {
+                    Some(Reply { status, body }) => {
+                        json!({"id": key, "status": status, "answer": body})
+                    }
+                    None => json!({"id": key, "status": 409, "error": REPEATED}),
+                };
+                let all: Vec<Value> = keys.drain(..).zip(told).map(one).collect();
+                return answer(StatusCode::OK, &all.into());
+            }
+        },
+        Answered::Late => {
+            (StatusCode::GATEWAY_TIMEOUT, format!("no answer has come within {within:?}; {again}"))
+        }
+        Answered::Ending => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the node ends, and no answer has come yet; {again}"),
+        ),
+    };
+    let mut told = answer(status, &json!({"id": ids, "error": error}));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        told.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+    }
+    told
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn not_taken(why: &NotTaken) -> Response<Body> {

@@ -18,15 +18,20 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use towpath::{BoxError, Headers, after, rt, select};
 use towpath_patterns::{
     fault::{Times, Why},
     gateway::http::write_headers,
 };
 
+use super::tls;
 use crate::{
-    components::http_out::Target,
+    components::http_out::{Target, Trust},
     ports::{Input, Message, Outputs},
 };
 
@@ -44,12 +49,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Sends messages until there are no more, over as many connections as the target says.
 ///
 /// # Errors
-/// Nobody receives what is refused.
+/// Nobody receives what is refused, or there are no roots to believe.
 pub(crate) async fn send(
     target: &Target,
     messages: &mut Input,
     outputs: &Outputs,
 ) -> Result<(), BoxError> {
+    let secure = target.tls.as_ref().map(|trust| Secure::new(target, trust)).transpose()?;
+    let secure = secure.as_ref();
     let mut lines: Vec<Line<'_>> = (0..target.concurrency).map(|_| Line::default()).collect();
     let mut ended = false;
     let mut batch = Vec::new();
@@ -67,7 +74,7 @@ pub(crate) async fn send(
                         let line = &mut lines[free];
                         let connection = line.connection.take();
                         let batch = std::mem::take(&mut batch);
-                        line.sending = Some(Box::pin(deliver(target, connection, batch, outputs)));
+                        line.sending = Some(Box::pin(deliver(target, secure, connection, batch, outputs)));
                     }
                     _ => ended = true,
                 }
@@ -100,6 +107,7 @@ fn poll_lines(lines: &mut [Line<'_>], cx: &mut Context<'_>) -> Poll<Result<(), B
 /// Sends a batch, again and again if need be, and refuses it at last.
 async fn deliver(
     target: &Target,
+    secure: Option<&Secure>,
     mut connection: Option<Connection>,
     batch: Vec<Message>,
     outputs: &Outputs,
@@ -116,7 +124,7 @@ async fn deliver(
         // One that was idle may have been closed by the other side meanwhile, which says nothing about the request.
         let reused = connection.is_some();
         let attempt = select! { biased;
-            attempt = select::future(attempt(target, connection.take(), &request)) => attempt,
+            attempt = select::future(attempt(target, secure, connection.take(), &request)) => attempt,
             () = after(target.timeout) => Err(Failure::later(format!("no answer within {:?}", target.timeout))),
         };
         let failure = match attempt {
@@ -210,28 +218,58 @@ impl Failure {
 /// A connection and what drives it: polled by whoever has a request on it, so there is no task.
 struct Connection {
     requests: http1::SendRequest<Once>,
-    driver: Pin<Box<http1::Connection<TokioIo<TcpStream>, Once>>>,
+    driver: Pin<Box<Driver>>,
 }
 
-async fn connect(target: &Target) -> Result<Connection, Failure> {
+type Driver = http1::Connection<TokioIo<Box<dyn Stream>>, Once>;
+
+/// A connection's bytes, plain or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// How a server is believed to be who it says.
+struct Secure {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Secure {
+    fn new(target: &Target, trust: &Trust) -> Result<Self, String> {
+        let connector = tls::connector(trust.roots.as_deref())?;
+        Ok(Self { connector, name: tls::name_of(&target.address)? })
+    }
+
+    async fn shake(&self, socket: TcpStream) -> Result<Box<dyn Stream>, String> {
+        let shaken = self.connector.connect(self.name.clone(), socket).await;
+        Ok(Box::new(shaken.map_err(|error| tls::told(&error, "`tls: {roots: FILE}`"))?))
+    }
+}
+
+async fn connect(target: &Target, secure: Option<&Secure>) -> Result<Connection, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::later(format!("no connection to {}: {error}", target.address))
     };
     let socket = TcpStream::connect(&target.address).await.map_err(|error| failed(&error))?;
     socket.set_nodelay(true).map_err(|error| failed(&error))?;
-    let shaken = http1::handshake(TokioIo::new(socket)).await.map_err(|error| failed(&error))?;
+    let stream: Box<dyn Stream> = match secure {
+        None => Box::new(socket),
+        Some(secure) => secure.shake(socket).await.map_err(|why| failed(&why))?,
+    };
+    let shaken = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
     Ok(Connection { requests: shaken.0, driver: Box::pin(shaken.1) })
 }
 
 /// One attempt; gives the connection back if it can be used again.
 async fn attempt(
     target: &Target,
+    secure: Option<&Secure>,
     connection: Option<Connection>,
     request: &Prepared,
 ) -> Result<Option<Connection>, Failure> {
     let Connection { mut requests, mut driver } = match connection {
         Some(connection) => connection,
-        None => connect(target).await?,
+        None => connect(target, secure).await?,
     };
     let request = request.request(target);
     let mut answered = pin!(async move {

@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod door;
 pub(crate) mod http;
 pub(crate) mod http_out;
+pub(crate) mod tls;
 
 use std::{
     fs,

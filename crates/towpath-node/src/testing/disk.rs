@@ -1,4 +1,8 @@
-//! The simulator's disk as a disk of journals, so that the tests of a network file have what they write in a world of their own.
+//! The simulator's disk as a disk of journals, so that the tests of a network file have what they write in a world of their own. The
+//! tests of other crates have it by `#[path]`, as theirs could not depend on the node.
+//!
+//! What always holds: the journal meets here what it meets on a machine, with the same code: no operation is made safer or simpler on the
+//! way.
 
 use std::fs::TryLockError;
 use std::io;

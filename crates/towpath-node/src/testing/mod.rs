@@ -7,7 +7,7 @@
 //! - A test passes when every message that it expects came in one and the same order on each channel, within its time, under
 //!   every schedule that was tried, and the network then ended as it was told.
 
-mod disk;
+pub(crate) mod disk;
 mod stand_in;
 
 use std::{error::Error, sync::Arc, time::Duration};

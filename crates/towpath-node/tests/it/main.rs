@@ -13,8 +13,9 @@ mod parts;
 mod records;
 mod reload;
 mod run;
-#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+#[path = "../../src/testing/disk.rs"]
 mod sim_disk;
 mod testing;
+mod tls;
 mod tools;
 mod ui;

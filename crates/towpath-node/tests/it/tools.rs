@@ -1,6 +1,7 @@
 //! Commands that need no node: what they write, in words and as JSON.
 
 use std::{
+    env, fs,
     path::Path,
     process::{Command, Stdio},
 };
@@ -89,13 +90,13 @@ fn the_network_of_such_a_program_passes_its_tests() {
 fn files_are_put_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("n.yaml");
-    std::fs::write(&file, "version: 1\nname: n   \nchannels:\n    a: # why\n        capacity: 3\n")
+    fs::write(&file, "version: 1\nname: n   \nchannels:\n    a: # why\n        capacity: 3\n")
         .unwrap();
     let (code, out, _) = said(folder.path(), &["fmt", "--check", "n.yaml"]);
     assert_eq!((code, &*out), (Some(1), "n.yaml: not in order\n"));
     let (code, told) = json(folder.path(), &["fmt", "n.yaml"]);
     assert_eq!((code, &told[0]["changed"]), (Some(0), &true.into()));
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text, "version: 1\nname: n\nchannels:\n  a: # why\n    capacity: 3\n");
     assert_eq!(json(folder.path(), &["fmt", "--check", "n.yaml"]).0, Some(0));
 }
@@ -161,7 +162,7 @@ fn a_node_without_an_api_leaves_nothing() {
     let tea = concat!(env!("CARGO_MANIFEST_DIR"), "/../../networks/tea.yaml");
     let (code, _, err) = said(folder.path(), &["run", tea, "--set", "every=1ms", "--no-api"]);
     assert_eq!((code, &*err), (Some(0), ""));
-    let left: Vec<_> = std::fs::read_dir(folder.path().join("data"))
+    let left: Vec<_> = fs::read_dir(folder.path().join("data"))
         .unwrap()
         .map(|it| it.unwrap().file_name())
         .collect();
@@ -169,4 +170,29 @@ fn a_node_without_an_api_leaves_nothing() {
     let (code, _, err) =
         said(folder.path(), &["run", tea, "--set", "every=1ms", "--listen", "none"]);
     assert_eq!((code, &*err), (Some(0), ""));
+}
+
+/// The table in the book is the one that the program tells; `TOWPATH_BLESS=1` writes it anew.
+#[test]
+fn the_books_table_of_components_is_current() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/src/operating/components.md");
+    let book = fs::read_to_string(&path).unwrap();
+    let told = Command::new(env!("CARGO_BIN_EXE_towpath"))
+        .args(["components", "--markdown"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let (begin, end) = ("<!-- components:begin -->\n", "<!-- components:end -->");
+    let (before, rest) = book.split_once(begin).unwrap();
+    let (table, after) = rest.split_once(end).unwrap();
+    if env::var_os("TOWPATH_BLESS").is_some() {
+        fs::write(&path, format!("{before}{begin}\n{told}\n{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(
+        table.trim(),
+        told.trim(),
+        "components have changed; TOWPATH_BLESS=1 writes the table anew"
+    );
 }

@@ -13,7 +13,7 @@ mod matcher;
 mod pool;
 mod saga;
 mod shadow;
-#[path = "../../../towpath-journal/tests/support/sim_disk.rs"]
+#[path = "../../../towpath-node/src/testing/disk.rs"]
 mod sim_disk;
 #[cfg(feature = "xes")]
 mod xes;

@@ -2,13 +2,16 @@
 //!
 //! What always holds: a channel's entry is taken out when its last end goes, a lock's and a scope's when they do. A channel keeps no
 //! room for its name.
+//! What was named first comes first: an order by address would be another in each run, also of one simulation.
 //!
 //! Why the standard library's lock: this is not on the way of any message, and tables may be long.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread::{self, ThreadId},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::plate::Plate;
@@ -123,46 +126,61 @@ fn unchanged<S: PartialEq>(seen_as: &mut Option<Unchanged<S>>, state: S, look: u
     }
 }
 
-/// Where something was made: in the simulation of a thread, or in the world.
+/// Where something was made: in a simulation, or in the world.
 ///
-/// Simulations of other threads are neither seen nor held on to: who holds the last pointer to something drops it, and in another
-/// simulation that would be an operation of nobody there.
+/// Other simulations are neither seen nor held on to, nor what an earlier one of this thread has left: who holds the last pointer to
+/// something drops it, and in another simulation that would be an operation of nobody there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Realm(Option<ThreadId>);
+struct Realm(Option<u64>);
 
 impl Realm {
     fn here() -> Self {
-        Self(sim::is_active().then(|| thread::current().id()))
+        Self(sim::world_number())
+    }
+}
+
+/// Where something was made, and before what else.
+#[derive(Clone, Copy)]
+struct Birth {
+    realm: Realm,
+    number: u64,
+}
+
+impl Birth {
+    fn now() -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only the number itself is looked at.
+        Self { realm: Realm::here(), number: NUMBERS.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 /// What is kept of a thing that may be seen.
 trait Kept {
-    fn realm(&self) -> Realm;
+    fn birth(&self) -> Birth;
 }
 
-impl Kept for Realm {
-    fn realm(&self) -> Realm {
+impl Kept for Birth {
+    fn birth(&self) -> Birth {
         *self
     }
 }
 
 impl Kept for Named {
-    fn realm(&self) -> Realm {
-        self.realm
+    fn birth(&self) -> Birth {
+        self.birth
     }
 }
 
 impl Kept for Hung {
-    fn realm(&self) -> Realm {
-        self.realm
+    fn birth(&self) -> Birth {
+        self.birth
     }
 }
 
 /// A channel that has a name.
 #[derive(Clone)]
 pub(super) struct Named {
-    realm: Realm,
+    birth: Birth,
     pub(super) name: Name,
     pub(super) lent: Vec<Lent>,
     seen_as: Option<Unchanged<Filling>>,
@@ -172,7 +190,7 @@ pub(super) struct Named {
 
 /// What is kept of a lock that has a name.
 struct Hung {
-    realm: Realm,
+    birth: Birth,
     /// The probe knows of it.
     attached: bool,
     seen_as: Option<Unchanged<u64>>,
@@ -183,13 +201,15 @@ type Table<V, I> = BTreeMap<usize, (Weak<V>, I)>;
 
 static CHANNELS: Mutex<Table<dyn Visible, Named>> = Mutex::new(Table::new());
 static LOCKS: Mutex<Table<Plate, Hung>> = Mutex::new(Table::new());
-static SCOPES: Mutex<Table<dyn Visitable, Realm>> = Mutex::new(Table::new());
+static SCOPES: Mutex<Table<dyn Visitable, Birth>> = Mutex::new(Table::new());
 
-/// Those of this realm that there are.
+/// Those of this realm that there are, the oldest first.
 fn living<V: ?Sized, I: Kept>(table: &Table<V, I>) -> impl Iterator<Item = (Arc<V>, &I)> {
     let here = Realm::here();
-    let ours = table.values().filter(move |(_, info)| info.realm() == here);
-    ours.filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
+    let ours = table.values().filter(move |(_, info)| info.birth().realm == here);
+    let mut ours: Vec<_> = ours.collect();
+    ours.sort_unstable_by_key(|(_, info)| info.birth().number);
+    ours.into_iter().filter_map(|(thing, info)| Some((thing.upgrade()?, info)))
 }
 
 fn address<V: ?Sized>(thing: &Arc<V>) -> usize {
@@ -213,7 +233,7 @@ pub(crate) fn name_channel(channel: &Shown, name: Name) {
         (
             Arc::downgrade(channel),
             Named {
-                realm: Realm::here(),
+                birth: Birth::now(),
                 name: name.clone(),
                 lent: Vec::new(),
                 seen_as: None,
@@ -237,7 +257,7 @@ pub(crate) fn name_lock(plate: &Arc<Plate>, name: &Name) {
     let told = probe::is_on() && probe::attach(plate.id(), name, plate.thing(), None);
     let mut locks = table(&LOCKS);
     let new =
-        || (Arc::downgrade(plate), Hung { realm: Realm::here(), attached: false, seen_as: None });
+        || (Arc::downgrade(plate), Hung { birth: Birth::now(), attached: false, seen_as: None });
     locks.entry(key).or_insert_with(new).1.attached |= told;
 }
 
@@ -272,7 +292,7 @@ pub(crate) fn name_of(channel: &Shown) -> Option<Name> {
 
 /// Lets a scope be seen until it leaves.
 pub(crate) fn enter_scope(scope: &Arc<dyn Visitable>) {
-    table(&SCOPES).insert(address(scope), (Arc::downgrade(scope), Realm::here()));
+    table(&SCOPES).insert(address(scope), (Arc::downgrade(scope), Birth::now()));
 }
 
 /// The scope at `address` goes away.

@@ -13,7 +13,10 @@ use std::{
     future::Future,
     panic::{Location, PanicHookInfo},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     time::{Instant, SystemTime},
 };
@@ -105,8 +108,13 @@ pub trait World {
     fn panicked(&self, message: &str, at: Option<&Location<'_>>);
 }
 
+/// How many there were.
+static WORLDS: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static WORLD: Cell<Option<&'static dyn World>> = const { Cell::new(None) };
+    /// Which of all worlds that is: no two have one number.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
     /// Something in place here is not as in [`Locals::new`], besides the process.
     static UNCOMMON: Cell<bool> = const { Cell::new(false) };
 }
@@ -121,6 +129,8 @@ pub fn enter(world: &'static dyn World) -> Entered {
     process::install_hook();
     let before = WORLD.replace(Some(world));
     assert!(before.is_none(), "a simulation inside a simulation");
+    // Relaxed: nothing else comes with the number.
+    NUMBER.set(WORLDS.fetch_add(1, Ordering::Relaxed));
     Entered(())
 }
 
@@ -138,6 +148,11 @@ impl Drop for Entered {
 #[inline]
 pub fn is_active() -> bool {
     WORLD.get().is_some()
+}
+
+/// The number of the simulation that this thread is in.
+pub(crate) fn world_number() -> Option<u64> {
+    is_active().then(|| NUMBER.get())
 }
 
 /// What this crate keeps for each thread and belongs to who runs on it. The world exchanges it whenever it lets another

@@ -74,6 +74,23 @@ fn a_channel_is_seen_as_it_is_until_it_goes() {
     assert!(channel(&snapshot(), "filling/orders").is_none());
 }
 
+/// By address they would come in another order in each run.
+#[test]
+fn channels_are_seen_in_the_order_in_which_they_were_named() {
+    let names: Vec<String> = (0..50).map(|n| format!("in order/{}", n * 7 % 50)).collect();
+    let mut all: Vec<_> = names.iter().map(|_| bounded::<u32>(PLACES)).collect();
+    all.reverse();
+    let named: Vec<_> =
+        all.into_iter().zip(&names).map(|((tx, rx), name)| (tx.named(name.clone()), rx)).collect();
+    let seen = snapshot();
+    let ours = seen.resources.iter().filter(|resource| resource.name.starts_with("in order/"));
+    assert_eq!(
+        ours.map(|resource| &*resource.name).collect::<Vec<_>>(),
+        names.iter().collect::<Vec<_>>()
+    );
+    drop(named);
+}
+
 #[test]
 fn ten_thousand_names_of_channels_that_have_gone_are_forgotten() {
     for i in 0..10_000 {

@@ -141,6 +141,11 @@ impl Desk {
         (Self { asks: asks.named("desk"), counts }, rx)
     }
 
+    /// What became of all that was handed in.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Hands messages in. `room` is how long it waits for room, `until` when an answer is of no use any more.
     ///
     /// # Errors
@@ -295,6 +300,11 @@ impl Store {
 
     pub(crate) fn pending(&self) -> usize {
         self.lock().pending.len()
+    }
+
+    /// Keys of what is pending.
+    pub(crate) fn pending_keys(&self) -> Vec<String> {
+        self.lock().pending.keys().map(str::to_owned).collect()
     }
 
     /// Whether a key is new; it is not from now on.
@@ -558,7 +568,7 @@ pub(crate) async fn take_done(
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let mut keys = Vec::with_capacity(batch.len());
         for message in batch.drain(..) {
-            match done_key(&message, key) {
+            match told_key(&message, key, "done") {
                 Ok(key) => keys.push(key),
                 Err(why) => outputs.refuse(message, why).await?,
             }
@@ -568,20 +578,20 @@ pub(crate) async fn take_done(
     Ok(())
 }
 
-/// Which message this says is done.
-fn done_key(message: &Value, key: Option<&Expr>) -> Result<String, String> {
+/// Which message this says is done, or answered: `what`.
+pub(super) fn told_key(message: &Value, key: Option<&Expr>, what: &str) -> Result<String, String> {
     if let Some(key) = key {
         let value = key.value(message).map_err(|error| error.to_string())?;
         return as_key(&value).ok_or_else(|| {
             format!(
-                "the key of what is done is a word or a number, and `{}` is {value}",
+                "the key of what is {what} is a word or a number, and `{}` is {value}",
                 key.text()
             )
         });
     }
     let named = ["key", "id"].iter().find_map(|name| message.get(name));
     as_key(named.unwrap_or(message)).ok_or_else(|| {
-        "this does not say what is done: send a key, or an object with `key` or `id`".to_owned()
+        format!("this does not say what is {what}: send a key, or an object with `key` or `id`")
     })
 }
 

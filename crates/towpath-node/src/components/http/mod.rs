@@ -21,6 +21,21 @@
 //! or an object with `key` or `id`, or what `done_key` says): so a message can come more than once, under its key. If `done` has no channel,
 //! a message is done when it is in the channel behind `out`.
 //!
+//! With a channel for `answers` it is request and reply:
+//!
+//! ```yaml
+//! door: {uses: http, listen: 127.0.0.1:8080, key: it.id, in: {answers: priced}, out: orders, answer_within: 5s, answer: it.price}
+//! ```
+//!
+//! The caller waits until a message with his message's key comes in on `answers` (its `key` or `id`, or what `answer_key` says), and gets it
+//! as JSON, or what `answer` makes of it, with the status 200, or what `answer_status` says. Who sent several messages gets a list, in their
+//! order. After `answer_within` (30 s) he is told 504, with the key: the message was taken, and asking again with the same key waits on. So
+//! does 503 when the network ends, and 5 more seconds did not bring the answer. 409 is for a key that was answered: an answer is told
+//! once, to all who wait for it then, and one that nobody waits for is dropped and counted (`unclaimed`). 16,384 callers wait at a time.
+//!
+//! `tls: {cert: FILE, key: FILE}` makes it HTTPS, HTTP/2 included: PEM files, the certificate's chain behind it. They are read again
+//! when the node reads its file again (SIGHUP, `towpath reload`), without a connection lost; files that do not fit change nothing.
+//!
 //! Who waits for room does so in his connection, 1,024 at a time; a slow client has the time that servers give one
 //! (`towpath_patterns::gateway::http::Limits`). A trace context (`traceparent`) goes with the message. The listening socket stays open while
 //! the file changes.
@@ -31,6 +46,9 @@
 pub(crate) mod body;
 pub(crate) mod intake;
 pub(crate) mod pending;
+pub(crate) mod replies;
+#[cfg(test)]
+mod reply_tests;
 #[cfg(test)]
 mod tests;
 
@@ -53,13 +71,14 @@ use towpath_patterns::{
 use self::{
     body::{Reading, Schema},
     intake::{Ask, Counts, Desk, Store, take_done, take_in, together},
+    replies::{Replies, ReplyCounts, Telling, take_answers},
 };
 use crate::{
     component::{Component, Need, Port},
     expr::{Expr, Written},
     facet::{Facet, Measures, Query},
     home::Site,
-    ports::Ports,
+    ports::{Input, Outputs, Ports},
     real,
 };
 
@@ -84,8 +103,26 @@ struct Options {
     remember: Span,
     token: Option<At<String>>,
     token_file: Option<At<String>>,
+    tls: Option<Tls>,
     #[serde(default)]
     durable: bool,
+    answer_key: Option<Written>,
+    answer: Option<Written>,
+    answer_status: Option<Written>,
+    #[serde(default = "answer_within")]
+    answer_within: Span,
+}
+
+/// Paths, as the file says them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    cert: String,
+    key: String,
+}
+
+fn answer_within() -> Span {
+    Span(Duration::from_secs(30))
 }
 
 fn path() -> At<String> {
@@ -109,9 +146,16 @@ pub(crate) struct Settings {
     /// How long a caller waits for room.
     pub(crate) room: Duration,
     pub(crate) token: Option<Token>,
+    /// The files of the certificate and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     done_key: Option<Arc<Expr>>,
     remember: Duration,
     durable: bool,
+    answer_key: Option<Arc<Expr>>,
+    answer: Option<Arc<Expr>>,
+    answer_status: Option<Arc<Expr>>,
+    /// How long a caller waits for his answer.
+    pub(crate) answer_within: Duration,
 }
 
 /// What callers have to know.
@@ -121,8 +165,9 @@ pub(crate) enum Token {
 }
 
 pub(super) fn component() -> Component {
-    Component::new("http", "takes messages in by HTTP, on the disk before the answer if wanted")
+    Component::new("http", "takes messages in by HTTP: on the disk before the answer, or answered by others, if wanted")
         .input(Port::new("done").need(Need::Maybe))
+        .input(Port::new("answers").need(Need::Maybe))
         .output(Port::new("out"))
         .refuses()
         .source()
@@ -175,14 +220,19 @@ fn settings(options: Options, site: &Site) -> Result<Settings, Problem> {
         body_bytes_max,
         room: options.deadline.0,
         token,
+        tls: options.tls.map(|Tls { cert, key }| (site.reads(cert), site.reads(key))),
         done_key: options.done_key.map(|key| key.compile()).transpose()?,
         remember: options.remember.0,
         durable: options.durable,
+        answer_key: options.answer_key.map(|it| it.compile()).transpose()?,
+        answer: options.answer.map(|it| it.compile()).transpose()?,
+        answer_status: options.answer_status.map(|it| it.compile()).transpose()?,
+        answer_within: options.answer_within.0,
     })
 }
 
 async fn serve(ctx: &Ctx, settings: &Arc<Settings>, ports: &mut Ports) -> Result<(), BoxError> {
-    let has_done = ports.has_input("done");
+    let (has_done, has_answers) = (ports.has_input("done"), ports.has_input("answers"));
     let home = ports.home().clone();
     // Not below `ctx`: what was taken is sent on when it has ended.
     let served = scope(&Ctx::root(), |s| async move {
@@ -194,41 +244,84 @@ async fn serve(ctx: &Ctx, settings: &Arc<Settings>, ports: &mut Ports) -> Result
             Store::fleeting(settings.remember, counts.clone())
         };
         let store = Arc::new(store);
-        let shown =
-            Shown { settings: settings.clone(), counts: counts.clone(), store: store.clone() };
+        let replies = has_answers.then(|| {
+            let telling = Telling {
+                key: settings.answer_key.clone(),
+                body: settings.answer.clone(),
+                status: settings.answer_status.clone(),
+            };
+            Arc::new(Replies::new(telling, settings.remember, store.pending_keys()))
+        });
+        let shown = Shown {
+            settings: settings.clone(),
+            counts: counts.clone(),
+            store: store.clone(),
+            replies: replies.clone(),
+        };
         let _shown = home.show(shown);
         let (desk, asks) = Desk::new(counts.clone());
-        let door = real::http::serve(ctx, &home, settings.clone(), desk, counts);
-        work(door, asks, &store, ports, has_done, settings.done_key.as_deref()).await
+        let door = real::http::serve(ctx, &home, settings.clone(), desk, replies.clone(), counts);
+        let work = Work {
+            store: &store,
+            replies: replies.as_deref(),
+            has_done,
+            done_key: settings.done_key.as_deref(),
+        };
+        work.run(door, asks, ports).await
     });
     Ok(served.await?)
 }
 
-/// Takes in what comes through a door until that is shut, and what is done until nobody can say so any more.
-async fn work(
-    door: impl Future<Output = Result<(), BoxError>>,
-    asks: Receiver<Ask>,
-    store: &Store,
-    ports: &mut Ports,
+/// What is behind a door.
+struct Work<'a> {
+    store: &'a Store,
+    replies: Option<&'a Replies>,
     has_done: bool,
-    done_key: Option<&Expr>,
-) -> Result<(), BoxError> {
-    let ([done], outputs) = ports.split(["done"]);
-    let taking = take_in(asks, store, outputs, has_done);
-    together(door, taking, take_done(done, store, outputs, done_key)).await?;
-    if !ports.stay() {
-        // Those behind find their end, and what they still say is done is noted.
-        ports.close("out");
-        let ([done], outputs) = ports.split(["done"]);
-        take_done(done, store, outputs, done_key).await?;
+    done_key: Option<&'a Expr>,
+}
+
+impl Work<'_> {
+    /// Takes in what comes through a door until that is shut, and what is done and answered until nobody can say so any more.
+    async fn run(
+        self,
+        door: impl Future<Output = Result<(), BoxError>>,
+        asks: Receiver<Ask>,
+        ports: &mut Ports,
+    ) -> Result<(), BoxError> {
+        let ([done, answers], outputs) = ports.split(["done", "answers"]);
+        let taking = take_in(asks, self.store, outputs, self.has_done);
+        // As long as the door is not shut somebody may wait, also when this process leaves.
+        let told = self.take_told(done, answers, outputs, true);
+        together(door, taking, told).await?;
+        if !ports.stay() {
+            // Those behind find their end, and what they still say is noted.
+            ports.close("out");
+            let ([done, answers], outputs) = ports.split(["done", "answers"]);
+            self.take_told(done, answers, outputs, false).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// What those behind have to say.
+    async fn take_told(
+        &self,
+        done: &mut Input,
+        answers: &mut Input,
+        outputs: &Outputs,
+        leaving: bool,
+    ) -> Result<(), BoxError> {
+        let done = take_done(done, self.store, outputs, self.done_key);
+        let Some(replies) = self.replies else { return done.await };
+        let answered = take_answers(answers, replies, outputs, leaving);
+        futures_util::future::try_join(done, answered).await.map(drop)
+    }
 }
 
 struct Shown {
     settings: Arc<Settings>,
     counts: Arc<Counts>,
     store: Arc<Store>,
+    replies: Option<Arc<Replies>>,
 }
 
 impl Facet for Shown {
@@ -250,6 +343,14 @@ impl Facet for Shown {
             told["pending"] = self.store.pending().into();
             told["done"] = done.load(Relaxed).into();
             told["sent_again"] = again.load(Relaxed).into();
+        }
+        if let Some(replies) = &self.replies {
+            let ReplyCounts { answered, late, left, unclaimed } = &replies.counts;
+            told["waiting"] = replies.waiting().into();
+            told["answered"] = answered.load(Relaxed).into();
+            told["late"] = late.load(Relaxed).into();
+            told["left"] = left.load(Relaxed).into();
+            told["unclaimed"] = unclaimed.load(Relaxed).into();
         }
         told
     }

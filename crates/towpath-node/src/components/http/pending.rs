@@ -96,6 +96,10 @@ impl Pending {
         self.keys.len()
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
     /// The oldest record that is needed.
     pub(crate) fn oldest(&self) -> Option<Lsn> {
         self.ages.first_key_value().map(|(lsn, _)| *lsn)

@@ -1,8 +1,5 @@
 //! Taking messages in: under many schedules, with a full channel behind, and over crashes on a simulated disk.
 
-#[path = "../../../../towpath-journal/tests/support/sim_disk.rs"]
-mod sim_disk;
-
 use std::{collections::BTreeSet, sync::Mutex};
 
 use serde_json::json;
@@ -10,9 +7,8 @@ use towpath::{Headers, Sender, rt, unbounded};
 use towpath_journal::Options;
 use towpath_sim::{Sim, choose, disk};
 
-use self::sim_disk::sim_disk;
 use super::{body::Keyed, intake::NotTaken, *};
-use crate::{NoOptions, Node, Registry, Setup, file::NetworkFile};
+use crate::{NoOptions, Node, Registry, Setup, file::NetworkFile, testing::disk::sim_disk};
 
 /// Small, so that checkpoints and what is written again happen within a test.
 const EVERY: u64 = 4;
@@ -48,7 +44,9 @@ fn intake(desk: &Arc<Mutex<Option<Desk>>>, durable: bool) -> Component {
                         put(&place, None);
                         Ok(())
                     };
-                    work(door, asks, &store, ports, has_done, None).await
+                    Work { store: &store, replies: None, has_done, done_key: None }
+                        .run(door, asks, ports)
+                        .await
                 });
                 Ok::<_, BoxError>(served.await?)
             }
@@ -169,6 +167,9 @@ async fn acknowledged_is_done(callers: usize) -> Result<(), BoxError> {
         Ok(())
     })
     .await?;
+    // Who was told to hand its channels over, and found nobody to take them, has let go of them.
+    let left = towpath::observe::snapshot().resources;
+    assert!(left.is_empty(), "{left:?}");
     Ok(())
 }
 
