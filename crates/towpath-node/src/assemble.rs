@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use towpath_patterns::yaml::{LoadError, Problem};
 use crate::{
     check::{Checked, Wire, check},
     component::{Body, Registry},
-    file::{NetworkFile, Process},
+    file::{NetworkFile, Process, Trace},
     home::{Home, Shared, Site},
     line::Line,
     ports::{Input, Message, Outlet, Output, Ports},
@@ -35,6 +35,9 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 
 /// Who has worked for so long and then fails is not failing in a row.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the name of a supervisor begins with, before that of its process.
+pub(crate) const KEEPER: &str = "supervisor of ";
 
 /// A file with everything in it that runs: checked, and each process with what it does.
 #[derive(Clone, Debug)]
@@ -126,7 +129,7 @@ pub(crate) fn assemble(
                 (line, network.adopt(name.clone(), channel.capacity, tx, rx))
             }
             None => {
-                let line = Arc::new(Line::new(name, channel.full));
+                let line = Arc::new(Line::new(name, channel.full, channel.trace));
                 (line, network.channel::<Message>(name.clone(), channel.capacity))
             }
         };
@@ -136,9 +139,10 @@ pub(crate) fn assemble(
     for (index, process) in file.processes.iter().enumerate() {
         let name = &process.name.text;
         let seat = seats.iter().find(|seat| seat.name == *name).cloned();
-        let seat = seat.unwrap_or_else(|| Arc::new(Seat::new(name)));
+        let seat = seat.unwrap_or_else(|| Arc::new(Seat::new(name, shared.tracer())));
         let home = Home { shared: shared.clone(), seat: seat.clone() };
-        let mut tokens = Tokens { home, inputs: Vec::new(), outputs: Vec::new() };
+        let is_source = plan.sources[index];
+        let mut tokens = Tokens { home, is_source, inputs: Vec::new(), outputs: Vec::new() };
         for wire in &plan.wires[index] {
             let (out, into) = &mut channels[wire.channel];
             let line = places.lines[wire.channel].clone();
@@ -153,9 +157,9 @@ pub(crate) fn assemble(
         let doer = Arc::new(Mutex::new(plan.bodies[index].clone()));
         places.seats.push(seat.clone());
         places.doers.push(doer.clone());
-        let run = Run { seat, doer, shared: shared.clone(), is_source: plan.sources[index] };
-        let supervisor = Supervisor::new(format!("supervisor of {name}"), Strategy::OneForOne)
-            .with_intensity(LUCK);
+        let run = Run { seat, doer, shared: shared.clone(), is_source };
+        let supervisor =
+            Supervisor::new(format!("{KEEPER}{name}"), Strategy::OneForOne).with_intensity(LUCK);
         network.supervised(supervisor, |group| {
             group.child(name.clone(), OnExit::RestartOnFailure, tokens, async move |ctx, ports| {
                 run.work(ctx, ports).await
@@ -197,7 +201,10 @@ impl Run {
                 // A source that was told to end says so in its own way.
                 Err(_) if cut && self.is_source => leaving.done(At::Left),
                 Err(error) => {
-                    self.shared.trouble(&self.seat.name, whole(&*error), true);
+                    self.seat.failures.fetch_add(1, Ordering::Relaxed);
+                    let text = whole(&*error);
+                    self.seat.spans.fail_all(&text);
+                    self.shared.trouble(&self.seat.name, text, true);
                     leaving.done(At::Door);
                     let lasted = rt::now().saturating_duration_since(began);
                     failures = if lasted > PATIENCE { 0 } else { failures + 1 };
@@ -269,6 +276,7 @@ impl Drop for Leaving<'_> {
 /// The ports of a process, as they are declared.
 struct Tokens {
     home: Home,
+    is_source: bool,
     inputs: Vec<(String, In<Message>, Arc<Line>)>,
     outputs: Vec<(String, Out<Message>, Arc<Line>)>,
 }
@@ -278,6 +286,8 @@ impl towpath::network::Ports for Tokens {
 
     fn connect(self, wiring: &mut Wiring<'_>) -> Ports {
         let mut ports = Ports::new(self.home.clone());
+        let is_traced = self.inputs.iter().any(|(_, _, line)| line.trace != Trace::Off);
+        ports.outputs.begins = self.is_source || !is_traced;
         for (port, token, line) in self.inputs {
             let seat = &self.home.seat;
             let input = ports.inputs.entry(port).or_insert_with(|| Input::new(seat.clone()));

@@ -14,6 +14,7 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 use towpath::BoxError;
+use towpath_observe::metrics::{self, Family, Kind, Samples};
 
 /// An answer that takes its time.
 pub type Acting<'a> = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send + 'a>>;
@@ -26,6 +27,12 @@ pub trait Facet: Send + Sync {
     /// How things are now. It is asked often and in the middle of everything, so it does not wait.
     fn show(&self, query: &Query) -> Value;
 
+    /// Its numbers for a scrape of the node. As quick as [`show`](Self::show). Counters begin at 0 with the facet: what an earlier one of
+    /// the process has counted is added.
+    fn measure(&self, to: &mut Measures<'_>) {
+        let _ = to;
+    }
+
     /// What can be done.
     fn verbs(&self) -> &'static [Verb] {
         &[]
@@ -35,6 +42,36 @@ pub trait Facet: Send + Sync {
     fn act<'a>(&'a self, verb: &'a str, args: Value) -> Acting<'a> {
         let _ = args;
         Box::pin(async move { Err(format!("`{verb}` is not there").into()) })
+    }
+}
+
+/// Where a facet puts its numbers.
+pub struct Measures<'a> {
+    process: &'a str,
+    /// The facet goes, and only its counters are wanted.
+    leaves: bool,
+    put: &'a mut dyn FnMut(&Family, &[&str], metrics::Value),
+}
+
+impl Measures<'_> {
+    /// Whether the facet goes: nobody looks at what it makes ready then.
+    pub(crate) fn is_last(&self) -> bool {
+        self.leaves
+    }
+
+    /// One number. `family` has the label `process` first; `labels` are the values of those behind it.
+    ///
+    /// # Panics
+    /// When there are more or fewer labels than the family has.
+    pub fn put(&mut self, family: &Family, labels: &[&str], value: impl Into<metrics::Value>) {
+        let labels: Vec<&str> = [self.process].into_iter().chain(labels.iter().copied()).collect();
+        (self.put)(family, &labels, value.into());
+    }
+}
+
+impl fmt::Debug for Measures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Measures").field("process", &self.process).finish_non_exhaustive()
     }
 }
 
@@ -91,32 +128,88 @@ impl Query {
 /// The facets of a node's processes.
 #[derive(Clone, Default)]
 pub(crate) struct Board {
-    facets: Arc<Mutex<BTreeMap<String, Arc<dyn Facet>>>>,
+    facets: Arc<Mutex<Facets>>,
+}
+
+#[derive(Default)]
+struct Facets {
+    here: BTreeMap<String, Arc<dyn Facet>>,
+    /// What those have counted that have gone: few words for each label that a process of this node ever had.
+    counted: Vec<Measured>,
+}
+
+/// A series of a facet, and its number.
+type Measured = (Family, Vec<String>, metrics::Value);
+
+/// What a facet that goes has counted. Nothing of the board is locked meanwhile, as a facet may do anything.
+fn counted(process: &str, facet: &dyn Facet) -> Vec<Measured> {
+    let mut counted = Vec::new();
+    let put = &mut |family: &Family, labels: &[&str], value: metrics::Value| {
+        if family.kind == Kind::Counter {
+            counted.push((*family, labels.iter().map(|&label| label.to_owned()).collect(), value));
+        }
+    };
+    facet.measure(&mut Measures { process, leaves: true, put });
+    counted
+}
+
+impl Facets {
+    /// Adds what a facet has counted that goes.
+    fn keep(&mut self, counted: Vec<Measured>) {
+        for (family, labels, value) in counted {
+            let is_it = |it: &&mut Measured| it.0 == family && it.1 == labels;
+            match self.counted.iter_mut().find(is_it) {
+                Some((_, _, sum)) => *sum = sum.and(value),
+                None => self.counted.push((family, labels, value)),
+            }
+        }
+    }
 }
 
 impl Board {
     pub(crate) fn show(&self, process: &str, facet: Arc<dyn Facet>) -> Shown {
-        self.lock().insert(process.to_owned(), facet.clone());
+        let before = self.get(process).map_or(Vec::new(), |before| counted(process, &*before));
+        let mut facets = self.lock();
+        facets.here.insert(process.to_owned(), facet.clone());
+        facets.keep(before);
+        drop(facets);
         Shown { board: self.clone(), process: process.to_owned(), facet }
     }
 
     pub(crate) fn get(&self, process: &str) -> Option<Arc<dyn Facet>> {
-        self.lock().get(process).cloned()
+        self.lock().here.get(process).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<(String, Arc<dyn Facet>)> {
-        self.lock().iter().map(|(process, facet)| (process.clone(), facet.clone())).collect()
+        self.lock().here.iter().map(|(process, facet)| (process.clone(), facet.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<dyn Facet>>> {
-        // Nothing under this lock panics.
+    /// The numbers of all facets, and the counters of those that have gone.
+    pub(crate) fn measure(&self, to: &mut Samples<'_>) {
+        // Both as of one moment, so that none is counted twice, or not, that goes meanwhile.
+        let (here, counted) = {
+            let facets = self.lock();
+            (facets.here.clone(), facets.counted.clone())
+        };
+        for (process, facet) in &here {
+            let put = &mut |family: &Family, labels: &[&str], value| to.put(family, labels, value);
+            facet.measure(&mut Measures { process, leaves: false, put });
+        }
+        for (family, labels, value) in &counted {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            to.put(family, &labels, *value);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facets> {
+        // A facet that panics when it is asked leaves what others have counted.
         self.facets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.lock().keys()).finish()
+        f.debug_set().entries(self.lock().here.keys()).finish()
     }
 }
 
@@ -130,10 +223,12 @@ pub struct Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
+        let counted = counted(&self.process, &*self.facet);
         let mut facets = self.board.lock();
-        // The next run of the process may have its own there by now.
-        if facets.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
-            facets.remove(&self.process);
+        // The next run of the process may have its own there by now, and has seen to this one's counters.
+        if facets.here.get(&self.process).is_some_and(|it| Arc::ptr_eq(it, &self.facet)) {
+            facets.here.remove(&self.process);
+            facets.keep(counted);
         }
     }
 }

@@ -16,6 +16,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use towpath::{BoxError, rt};
 use towpath_journal::{Disk, Options, RealDisk, Writer};
+use towpath_observe::{
+    otlp::Exporter,
+    span::{Sampling, Tracer},
+};
 
 use crate::{
     facet::{Board, Facet, Shown},
@@ -33,12 +37,38 @@ pub struct Setup {
     pub data: PathBuf,
     /// What journals are written to.
     pub disk: Arc<dyn Disk>,
+    /// Which traces are recorded that begin here.
+    pub sampling: Sampling,
+    /// Who is given the spans that are recorded, besides those who look at the node.
+    pub exporter: Option<Arc<Exporter>>,
+    /// Waits are timed, for the node's metrics.
+    pub timed: bool,
 }
 
 impl Setup {
-    /// With this data directory, on the disk of the machine.
+    /// With this data directory, on the disk of the machine. No trace begins, and waits are not timed.
     pub fn new(data: impl Into<PathBuf>) -> Self {
-        Self { data: data.into(), disk: Arc::new(RealDisk) }
+        let sampling = Sampling::NONE;
+        Self { data: data.into(), disk: Arc::new(RealDisk), sampling, exporter: None, timed: false }
+    }
+
+    /// Records what this says of the traces that begin in the network; those of callers who record theirs are recorded anyway.
+    #[must_use]
+    pub fn sampled(self, sampling: Sampling) -> Self {
+        Self { sampling, ..self }
+    }
+
+    /// Gives spans to `exporter` too.
+    #[must_use]
+    pub fn exported(self, exporter: Arc<Exporter>) -> Self {
+        Self { exporter: Some(exporter), ..self }
+    }
+
+    /// Times waits, for histograms and totals of the metrics. A program has one [probe](towpath::probe); one that has another already keeps
+    /// that, and waits are not timed.
+    #[must_use]
+    pub fn timed(self) -> Self {
+        Self { timed: true, ..self }
     }
 
     /// On another disk.
@@ -89,6 +119,7 @@ pub(crate) struct Again {
 /// What all processes of a node share.
 pub(crate) struct Shared {
     network: String,
+    pub(crate) tracer: Arc<Tracer>,
     /// The folder of the network file.
     base: PathBuf,
     setup: Setup,
@@ -104,8 +135,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(network: &str, file: &str, setup: &Setup) -> Arc<Self> {
         let base = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+        let tracer = match &setup.exporter {
+            Some(exporter) => Tracer::exporting(setup.sampling, exporter.clone()),
+            None => Tracer::new(setup.sampling),
+        };
         Arc::new(Self {
             network: network.to_owned(),
+            tracer: Arc::new(tracer),
             base,
             setup: setup.clone(),
             board: Board::default(),
@@ -114,6 +150,10 @@ impl Shared {
             troubles: Mutex::default(),
             renewing: Mutex::default(),
         })
+    }
+
+    pub(crate) fn tracer(&self) -> Tracer {
+        (*self.tracer).clone()
     }
 
     /// From now on this is read again when the node reads its file again.

@@ -41,6 +41,7 @@ pub mod node;
 mod ports;
 mod real;
 mod seat;
+mod spans;
 pub mod state;
 pub mod testing;
 pub mod ui;

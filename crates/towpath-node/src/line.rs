@@ -11,7 +11,11 @@ use std::{
 
 use towpath::{Receiver, Sender, TrySendError, bounded};
 
-use crate::{file::Full, ports::Message, seat::Seat};
+use crate::{
+    file::{Full, Trace},
+    ports::Message,
+    seat::Seat,
+};
 
 /// Messages that were put in from outside and not yet received: people's, so few.
 const INJECTED_MAX: usize = 1024;
@@ -24,6 +28,7 @@ const SEEN: usize = 5;
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) full: Full,
+    pub(crate) trace: Trace,
     /// Messages that found no room, of all who send there; only those of a channel that drops are lost.
     pub(crate) dropped: AtomicU64,
     pub(crate) received: AtomicU64,
@@ -74,10 +79,11 @@ impl fmt::Debug for Look {
 }
 
 impl Line {
-    pub(crate) fn new(name: &str, full: Full) -> Self {
+    pub(crate) fn new(name: &str, full: Full, trace: Trace) -> Self {
         Self {
             name: name.to_owned(),
             full,
+            trace,
             dropped: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: Mutex::default(),
@@ -91,10 +97,10 @@ impl Line {
         }
     }
 
-    /// The same channel, with another answer to what becomes of a message that finds no room. Its counts go on, and what was put in is
+    /// The same channel, with another answer to what becomes of a message that finds no room, or traced in another way. Its counts go on, and what was put in is
     /// there; who listens in has to do so anew.
-    pub(crate) fn successor(&self, full: Full) -> Self {
-        let next = Self::new(&self.name, full);
+    pub(crate) fn successor(&self, full: Full, trace: Trace) -> Self {
+        let next = Self::new(&self.name, full, trace);
         next.put.store(self.sent(), Ordering::Relaxed);
         next.received.store(self.received.load(Ordering::Relaxed), Ordering::Relaxed);
         next.dropped.store(self.dropped.load(Ordering::Relaxed), Ordering::Relaxed);

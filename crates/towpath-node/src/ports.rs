@@ -6,18 +6,22 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
-use towpath::{Receiver, SendError, Sender, Traced, TryReserveError, TrySendError, select};
+use towpath::{
+    Headers, Receiver, SendError, Sender, Traced, TryReserveError, TrySendError, select,
+};
 
 use crate::{
     check::ON_ERROR,
-    file::Full,
+    file::{Full, Trace},
     home::Home,
     line::Line,
     seat::{Order, Seat},
+    spans::Leaving,
 };
 
 /// What goes through the channels of a network file: JSON, under the headers it was sent with.
@@ -32,7 +36,8 @@ pub struct Ports {
 
 impl Ports {
     pub(crate) fn new(home: Home) -> Self {
-        Self { inputs: IndexMap::new(), outputs: Outputs { ports: IndexMap::new(), home } }
+        let outputs = Outputs { ports: IndexMap::new(), home, begins: false };
+        Self { inputs: IndexMap::new(), outputs }
     }
 
     /// An input. One that the file gave no channel is at its end.
@@ -206,6 +211,7 @@ impl Input {
     /// # Cancel safety
     /// Dropped before completion, no message is lost.
     pub async fn ready(&mut self) -> bool {
+        self.seat.spans.settle();
         self.wait(false).await
     }
 
@@ -279,8 +285,9 @@ impl Input {
     /// The message that is there, counted as received.
     fn taken(&mut self) -> Option<Message> {
         let (from, message) = self.ready.take()?;
-        self.lines[from].received.fetch_add(1, Ordering::Relaxed);
-        Some(message)
+        let line = &self.lines[from];
+        line.received.fetch_add(1, Ordering::Relaxed);
+        Some(self.seat.spans.received(message, line.trace, &line.name))
     }
 
     /// A message that nobody took is for whoever receives next.
@@ -321,6 +328,8 @@ impl Drop for Input {
 pub struct Outputs {
     pub(crate) ports: IndexMap<String, Output>,
     home: Home,
+    /// The process is a source, or no input of it is traced: so traces begin here, or come in from outside.
+    pub(crate) begins: bool,
 }
 
 impl Outputs {
@@ -333,12 +342,72 @@ impl Outputs {
     /// # Cancel safety
     /// Dropped before completion, the message is lost, or some of the channels do not have it.
     pub async fn send(&self, port: &str, message: Message) -> Result<(), SendError<Message>> {
+        self.send_since(port, message, None).await
+    }
+
+    /// As [`send`](Self::send), of a message that came from outside `since` then.
+    pub(crate) async fn send_since(
+        &self,
+        port: &str,
+        message: Message,
+        since: Option<Instant>,
+    ) -> Result<(), SendError<Message>> {
         let seat = &self.home.seat;
         seat.while_paused().await;
         let Some(output) = self.ports.get(port) else { return Ok(()) };
-        output.send(message, &self.home).await?;
+        let (message, mut leaving) = self.leaving(output, message, since);
+        let sent = output.send(message, &self.home).await;
+        if sent.is_err() {
+            leaving.failed("nobody receives it any more");
+        }
+        seat.spans.sent(leaving);
+        sent?;
         seat.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    #[inline]
+    fn leaving(
+        &self,
+        output: &Output,
+        message: Message,
+        since: Option<Instant>,
+    ) -> (Message, Leaving) {
+        let spans = &self.home.seat.spans;
+        if self.begins && output.is_traced() {
+            return spans.entering(message, since);
+        }
+        spans.leaving(message)
+    }
+
+    /// Whether what is sent to a port is traced.
+    pub(crate) fn is_traced(&self, port: &str) -> bool {
+        self.ports.get(port).is_some_and(Output::is_traced)
+    }
+
+    /// Headers for what is made of messages with these: with the trace of one, or with links to those of several. For a message that goes
+    /// to one process for many: a batch, a set that matches.
+    pub fn gather<'a>(&self, all: impl IntoIterator<Item = &'a Headers> + Clone) -> Headers {
+        let mut few = all.clone().into_iter();
+        match (few.next(), few.next()) {
+            (None, _) => Headers::none(),
+            (Some(one), None) => one.clone(),
+            _ => self.home.seat.spans.gather(all),
+        }
+    }
+
+    /// Headers for what comes later of a message that had these, and is not here any more.
+    pub(crate) fn go_on(&self, headers: &Headers) -> Headers {
+        self.home.seat.spans.go_on(headers)
+    }
+
+    /// The message of something that was kept, to be sent to a port: in a trace of its own with a link to that under which it came.
+    pub(crate) fn anew(&self, port: &str, message: Message) -> Message {
+        if message.headers().is_empty() || !self.is_traced(port) {
+            return message;
+        }
+        let (headers, body) = message.into_parts();
+        Traced::new(self.home.seat.spans.gather([&headers]), body)
     }
 
     /// Waits until there is room in all channels of the port that block, or nobody receives from one. Another sender may take it.
@@ -361,7 +430,10 @@ impl Outputs {
     /// gone.
     pub fn try_send(&self, port: &str, message: Message) -> Result<(), TrySendError<Message>> {
         let Some(output) = self.ports.get(port) else { return Ok(()) };
-        output.try_send(message)?;
+        let (message, leaving) = self.leaving(output, message, None);
+        let sent = output.try_send(message);
+        self.home.seat.spans.sent(leaving);
+        sent?;
         self.home.seat.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -380,6 +452,7 @@ impl Outputs {
         why: impl fmt::Display,
     ) -> Result<(), SendError<Message>> {
         let why = why.to_string();
+        self.home.seat.spans.fail(message.headers(), &why);
         self.home.refused(&why);
         let from = self.home.process();
         let refused = message.map(|body| json!({"error": why, "from": from, "message": body}));
@@ -404,6 +477,10 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    fn is_traced(&self) -> bool {
+        self.channels.iter().any(|outlet| outlet.line.trace != Trace::Off)
+    }
+
     async fn send(&self, message: Message, home: &Home) -> Result<(), SendError<Message>> {
         let Some((last, others)) = self.channels.split_last() else { return Ok(()) };
         let mut sent = false;
@@ -501,14 +578,19 @@ mod tests {
 
     use super::*;
 
+    /// Records nothing.
+    fn tracer() -> towpath_observe::span::Tracer {
+        towpath_observe::span::Tracer::new(towpath_observe::span::Sampling::NONE)
+    }
+
     /// Beside a channel whose sender may claim the select at any moment.
     #[towpath::test(schedules = 2000)]
     async fn a_message_that_loses_a_select_is_there_for_the_next() {
         const EACH: u64 = 3;
-        let seat = Arc::new(Seat::new("p"));
+        let seat = Arc::new(Seat::new("p", tracer()));
         let mut input = Input::new(seat);
         let (tx, rx) = bounded::<Message>(1);
-        input.add(rx, Arc::new(Line::new("a", Full::Block)));
+        input.add(rx, Arc::new(Line::new("a", Full::Block, Trace::Off)));
         let (other, mut others) = rendezvous::<u64>();
         let done = scope(&Ctx::root(), |s| async move {
             s.spawn("sends", async move |_| {
@@ -538,9 +620,9 @@ mod tests {
 
     #[towpath::test(schedules = 50)]
     async fn a_message_that_nobody_took_is_the_next_of_who_receives_then() {
-        let seat = Arc::new(Seat::new("p"));
+        let seat = Arc::new(Seat::new("p", tracer()));
         let (tx, rx) = bounded::<Message>(4);
-        let line = Arc::new(Line::new("a", Full::Block));
+        let line = Arc::new(Line::new("a", Full::Block, Trace::Off));
         let mut input = Input::new(seat.clone());
         input.add(rx, line.clone());
         for n in 0..3 {

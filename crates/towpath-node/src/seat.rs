@@ -14,8 +14,9 @@ use std::{
 };
 
 use towpath::{Canceller, Cause, Ctx, Sender, process, rendezvous};
+use towpath_observe::span::Tracer;
 
-use crate::ports::Ports;
+use crate::{ports::Ports, spans::Spans};
 
 /// What a process is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +35,18 @@ pub(crate) enum Order {
 const ORDER_BITS: u32 = 2;
 
 /// Where a process sits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) name: String,
+    /// What it does for messages of traces.
+    pub(crate) spans: Spans,
     state: AtomicU64,
     /// Who waits for a change, each once.
     listeners: Mutex<Listeners>,
     /// Times that its body was begun.
     pub(crate) starts: AtomicU64,
+    /// Runs that ended with an error, behind which it begins again.
+    pub(crate) failures: AtomicU64,
     /// Messages that it has sent.
     pub(crate) sent: AtomicU64,
     /// Messages that it gave up.
@@ -104,8 +109,12 @@ impl Version {
 }
 
 impl Seat {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+    pub(crate) fn new(name: &str, tracer: Tracer) -> Self {
+        let (state, listeners, place) = Default::default();
+        let [starts, failures, sent, refused] = [const { AtomicU64::new(0) }; 4];
+        let spans = Spans::new(name, tracer);
+        let name = name.to_owned();
+        Self { name, spans, state, listeners, starts, failures, sent, refused, place }
     }
 
     #[inline]

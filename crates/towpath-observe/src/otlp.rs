@@ -188,7 +188,7 @@ impl Export for Exporter {
 
 /// Tells what became of spans ([`families::SPANS_EXPORTED`]).
 impl Source for Exporter {
-    fn collect(&self, to: &mut Samples) {
+    fn collect(&self, to: &mut Samples<'_>) {
         let Counts { sent, dropped, refused, given_up } = &*self.counts;
         let outcomes =
             [("sent", sent), ("dropped", dropped), ("refused", refused), ("given_up", given_up)];

@@ -386,7 +386,7 @@ fn restarts_are_counted() {
 struct Everything;
 
 impl Source for Everything {
-    fn collect(&self, to: &mut Samples) {
+    fn collect(&self, to: &mut Samples<'_>) {
         for family in families::ALL.iter().filter(|family| family.kind != Kind::Histogram) {
             to.put(family, &vec!["everything"; family.labels.len()], 1_u64);
         }
@@ -408,7 +408,47 @@ fn a_source_is_asked_as_long_as_it_is_there() {
     assert_eq!(seen.get("towpath_dead_letters_total", labels), 2.0);
     drop((source, other));
     let seen = Scrape::read(&metrics.scrape());
-    assert_eq!(seen.find("towpath_dead_letters_total", labels), None);
+    assert_eq!(seen.find("towpath_dead_letters_total", labels), Some(2.0), "a total stays");
+    assert_eq!(seen.find("towpath_dead_letters_kept", r#"process="everything""#), None);
+}
+
+/// Counts what it is told to.
+struct Counts(std::sync::atomic::AtomicU64);
+
+impl Source for Counts {
+    fn collect(&self, to: &mut Samples<'_>) {
+        let count = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        to.put(&families::PROCESS_REFUSED, &["counts"], count);
+    }
+}
+
+#[test]
+fn a_counter_of_a_source_that_begins_again_goes_on() {
+    let metrics = Metrics::new("test");
+    let source = Arc::new(Counts(0.into()));
+    metrics.add(&source);
+    for (count, total) in [(5, 5.0), (7, 7.0), (2, 9.0), (2, 9.0), (3, 10.0), (0, 10.0)] {
+        source.0.store(count, std::sync::atomic::Ordering::Relaxed);
+        let seen = Scrape::read(&metrics.scrape());
+        let labels = r#"process="counts""#;
+        assert_eq!(seen.get("towpath_process_refused_total", labels), total, "told {count}");
+    }
+}
+
+#[test]
+fn the_one_network_of_a_program_has_its_own_names() {
+    let metrics = Metrics::of_network("shop", |process| process == "counts");
+    let source = Arc::new(Counts(1.into()));
+    metrics.add(&source);
+    let (inside, _rx) = bounded::<u32>(PLACES);
+    let _inside = inside.named("shop/of_network");
+    let (outside, _rx) = bounded::<u32>(PLACES);
+    let _outside = outside.named("other/of_network");
+    let seen = Scrape::read(&metrics.scrape());
+    assert_eq!(seen.get("towpath_channel_length", r#"channel="of_network""#), 0.0);
+    assert_eq!(seen.get("towpath_channel_length", r#"channel="other/of_network""#), 0.0);
+    let hidden = seen.find("towpath_process_refused_total", r#"process="counts""#);
+    assert_eq!(hidden, None);
 }
 
 #[test]

@@ -52,7 +52,7 @@ struct Guests {
 }
 
 impl Source for Guests {
-    fn collect(&self, to: &mut Samples) {
+    fn collect(&self, to: &mut Samples<'_>) {
         let left = self.left.load(Ordering::Relaxed);
         to.put(&families::CHANNEL_DROPPED, &["orders", "full"], left);
     }

@@ -19,7 +19,6 @@
 mod access;
 mod act;
 mod delta;
-mod metrics;
 mod page;
 mod read;
 mod refusal;

@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use towpath_observe::{metrics::CONTENT_TYPE as CONTENT, span::Trace};
 
-use super::{Api, Rights, metrics, query, refusal::Refusal};
+use super::{Api, Rights, query, refusal::Refusal};
 use crate::{
     draw::Drawing,
     facet::Query,
@@ -50,9 +51,8 @@ pub(super) async fn errors(Shared(api): Shared<Api>, uri: Uri) -> Json<Vec<Error
     Json(api.node.errors(Query::new(query(&uri)).limit()))
 }
 
-/// Spans are not collected yet, so there is nothing of them to show.
-pub(super) async fn traces() -> Json<Vec<Value>> {
-    Json(Vec::new())
+pub(super) async fn traces(Shared(api): Shared<Api>, uri: Uri) -> Json<Vec<Trace>> {
+    Json(api.node.traces(Query::new(query(&uri)).limit()))
 }
 
 pub(super) async fn config(Shared(api): Shared<Api>) -> Json<Value> {
@@ -90,8 +90,7 @@ pub(super) async fn facet(
 }
 
 pub(super) async fn metrics(Shared(api): Shared<Api>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], metrics::scrape(&api.node)).into_response()
+    ([(CONTENT_TYPE, CONTENT)], api.node.scrape()).into_response()
 }
 
 /// Whether the program lives.

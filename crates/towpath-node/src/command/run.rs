@@ -7,28 +7,38 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 use serde_json::json;
-use towpath::{Ctx, rt, select};
+use towpath::{BoxError, Ctx, rt, scope, select};
+use towpath_observe::{otlp, span::Sampling};
 
 use super::{Exit, Failure, Source, check::warn, past};
 use crate::{
     Node, SOCKET, Setup,
     api::{self, Api, Door, Keys},
-    assemble::plan,
+    assemble::{Plan, plan},
     component::Registry,
+    file::NetworkFile,
     real::{
         self, Signal,
         door::{self, Limits, Opened},
         tls::Pair,
     },
+    state::Status,
 };
 
 /// Letters of a token that somebody chose, at least: fewer can be guessed.
 const TOKEN_MIN: usize = 16;
+
+/// Of the traces that begin here, so many are recorded: at ten rides a second, one each second.
+const SAMPLE: f64 = 0.1;
+
+/// How often spans are looked at that are over, where nobody else asks for them.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// The file in the data directory with the dashboard's address and its token, for its owner alone.
 const URL_FILE: &str = "towpath.url";
@@ -45,9 +55,38 @@ pub(super) struct Options {
     data: PathBuf,
     #[command(flatten)]
     api: ApiOptions,
+    #[command(flatten)]
+    traces: TraceOptions,
     /// Tells on the standard error in JSON, a line each, where it listens.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct TraceOptions {
+    /// What part of the traces is recorded that begin here, from 0 to 1; those that a caller records are recorded anyway.
+    #[arg(long, value_name = "PART", default_value_t = SAMPLE, value_parser = part)]
+    sample: f64,
+    /// Sends spans to an OpenTelemetry collector too, by HTTP: http://127.0.0.1:4318/v1/traces
+    #[arg(long, value_name = "URL", value_parser = collector)]
+    otlp: Option<String>,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| "write a number from 0 (none) to 1 (all), such as 0.01".to_owned())
+}
+
+fn collector(text: &str) -> Result<String, String> {
+    let uri: Option<http::Uri> = text.parse().ok();
+    let is_there = |uri: http::Uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some() && uri.path() != "/"
+    };
+    if uri.is_some_and(is_there) {
+        return Ok(text.to_owned());
+    }
+    Err("write the whole address, by http and with its path: http://127.0.0.1:4318/v1/traces; a collector on this host speaks TLS to the world"
+        .to_owned())
 }
 
 #[derive(Args)]
@@ -88,46 +127,85 @@ fn listen(text: &str) -> Result<Listen, String> {
 
 pub(super) fn run(options: &Options, registry: &Registry) -> Result<(), Failure> {
     let file = options.source.read()?;
-    let within = Duration::from_secs(options.drain_seconds);
-    let setup = Setup::new(options.data.clone());
+    let setup =
+        Setup::new(options.data.clone()).sampled(Sampling::ratio(options.traces.sample)).timed();
     let registry = registry.clone();
     // What is wrong with the file is told before anything is made.
     let plan = plan(&file, &registry)?;
     // Before anything is written there.
     let _lock = real::lock(&options.data)?;
     real::block_on(async move {
-        let mut signals = real::Signals::new()?;
-        let (node, work) = Node::start_with(file.clone(), plan, registry, &setup, &Ctx::root())?;
-        warn(&file, node.warnings());
-        let _open = if options.api.no_api { None } else { Some(open(options, &node).await?) };
-        let mut work = pin!(work.run());
-        let mut is_ending = false;
-        loop {
-            let signal = select! { biased;
-                ended = select::future(work.as_mut()) => return ended,
-                signal = select::future(signals.next()) => signal,
-            };
-            match signal {
-                Signal::Dump => eprint!("{}", node.dump()),
-                Signal::Reload => {
-                    let node = node.clone();
-                    drop(rt::spawn(async move { reload(&node, within).await }));
-                }
-                Signal::End(name) if is_ending => {
-                    return Err(Exit::not(format!("stopped at once by {name}")).into());
-                }
-                Signal::End(name) => {
-                    is_ending = true;
-                    eprintln!(
-                        "{name}: taking nothing more, finishing what has begun; again to stop at once"
-                    );
-                    // Beside the work, which has to go on for it.
-                    let node = node.clone();
-                    drop(rt::spawn(async move { node.drain(within).await }));
-                }
+        let Some(url) = &options.traces.otlp else {
+            return work(options, file, plan, registry, setup).await;
+        };
+        let to = otlp::Options::new(&file.name.text).endpoint(url);
+        let (exporter, pump) = otlp::exporter(to);
+        let setup = setup.exported(Arc::new(exporter));
+        let exporting = scope(&Ctx::root(), |s| async move {
+            s.spawn_blocking("otlp", move |ctx| {
+                pump.run(&ctx);
+                Ok::<_, BoxError>(())
+            });
+            let done = work(options, file, plan, registry, setup).await;
+            // What is queued is sent once more.
+            s.cancel("the network has ended");
+            Ok(done)
+        });
+        exporting.await?
+    })?
+}
+
+/// Until the network has ended.
+async fn work(
+    options: &Options,
+    file: NetworkFile,
+    plan: Plan,
+    registry: Registry,
+    setup: Setup,
+) -> Result<(), Failure> {
+    let within = Duration::from_secs(options.drain_seconds);
+    let mut signals = real::Signals::new()?;
+    let (node, work) = Node::start_with(file.clone(), plan, registry, &setup, &Ctx::root())?;
+    warn(&file, node.warnings());
+    if setup.exporter.is_some() {
+        drop(rt::spawn(settle(node.clone())));
+    }
+    let _open = if options.api.no_api { None } else { Some(open(options, &node).await?) };
+    let mut work = pin!(work.run());
+    let mut is_ending = false;
+    loop {
+        let signal = select! { biased;
+            ended = select::future(work.as_mut()) => return ended,
+            signal = select::future(signals.next()) => signal,
+        };
+        match signal {
+            Signal::Dump => eprint!("{}", node.dump()),
+            Signal::Reload => {
+                let node = node.clone();
+                drop(rt::spawn(async move { reload(&node, within).await }));
+            }
+            Signal::End(name) if is_ending => {
+                return Err(Exit::not(format!("stopped at once by {name}")).into());
+            }
+            Signal::End(name) => {
+                is_ending = true;
+                eprintln!(
+                    "{name}: taking nothing more, finishing what has begun; again to stop at once"
+                );
+                // Beside the work, which has to go on for it.
+                let node = node.clone();
+                drop(rt::spawn(async move { node.drain(within).await }));
             }
         }
-    })?
+    }
+}
+
+/// Lets spans that are over be exported when they are, and not with the next message.
+async fn settle(node: Node) {
+    while node.status() != Status::Ended {
+        rt::sleep(SETTLE).await;
+        node.settle();
+    }
 }
 
 /// What SIGHUP asks for: the file is read again.

@@ -67,6 +67,8 @@ mod tests {
         let base = "version: 1\nname: n\n";
         for (text, is_right) in [
             ("channels: {a: {type: T, capacity: 1, full: drop, trace: true}, b: }\n", true),
+            ("channels: {a: {trace: link}, b: {trace: parent}, c: {trace: false}}\n", true),
+            ("channels: {a: {trace: sometimes}}\n", false),
             ("channels: {a: {capacity: many}}\n", false),
             ("channels: {a: {fool: block}}\n", false),
             ("channels: {a: {full: explode}}\n", false),

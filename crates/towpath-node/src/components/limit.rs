@@ -17,6 +17,7 @@ use std::sync::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, select};
+use towpath_observe::metrics::families;
 use towpath_patterns::{
     limit::{Limit, Rate, TokenBucket},
     yaml::{At, Problem},
@@ -24,7 +25,7 @@ use towpath_patterns::{
 
 use crate::{
     component::{Component, Need, Port},
-    facet::{Acting, Facet, Query, Verb},
+    facet::{Acting, Facet, Measures, Query, Verb},
     ports::{Input, Message, Outputs, Ports},
 };
 
@@ -202,6 +203,14 @@ impl Facet for Shown {
             "passed": gate.passed.load(Relaxed),
             over: gate.over_it.load(Relaxed),
         })
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let gate = &self.0;
+        let over = if gate.over == Over::Wait { "held" } else { "refused" };
+        to.put(&families::LIMIT_PER_SECOND, &[], gate.bucket.get().tokens);
+        to.put(&families::LIMIT_MESSAGES, &["passed"], gate.passed.load(Relaxed));
+        to.put(&families::LIMIT_MESSAGES, &[over], gate.over_it.load(Relaxed));
     }
 
     fn verbs(&self) -> &'static [Verb] {

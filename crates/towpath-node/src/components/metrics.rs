@@ -8,9 +8,11 @@
 //! Each message adds 1, or `value`, to the number of its labels. Messages go on to `out`, if the file gives it a channel. There is one
 //! number for each set of labels, and 1,000 sets at most: further ones are counted together under `other`, and the facet says so. A message
 //! for which an expression has no value, or whose value is no number or below zero, is refused, and is not counted.
+//!
+//! A scrape of the node (`/metrics`) has it too, with the labels `network` and `process` besides its own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,12 +20,13 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use towpath::{BoxError, Ctx};
+use towpath_observe::metrics::{Family, Kind};
 use towpath_patterns::yaml::{At, Problem};
 
 use crate::{
     component::{Component, Need, Port},
     expr::{Expr, Written},
-    facet::{Facet, Query},
+    facet::{Facet, Measures, Query},
     ports::Ports,
 };
 
@@ -50,6 +53,8 @@ struct Counter {
     help: String,
     labels: Vec<(String, Arc<Expr>)>,
     value: Option<Arc<Expr>>,
+    /// As a scrape has it.
+    family: Family,
 }
 
 /// The numbers, by the values of the labels.
@@ -99,6 +104,10 @@ fn is_name(name: &str) -> bool {
 
 fn counter(options: Options) -> Result<Counter, Problem> {
     let At { place, value: name } = options.name;
+    if name.starts_with("towpath_") {
+        let why = "names that begin with `towpath_` are the node's own: choose another name";
+        return Err(Problem::new(place, why));
+    }
     if !is_name(&name) || !name.ends_with("_total") {
         let why = format!(
             "`{name}` is no name of a counter: letters, digits and `_`, ending in `_total`"
@@ -110,14 +119,47 @@ fn counter(options: Options) -> Result<Counter, Problem> {
             let why = format!("`{label}` is no name of a label: letters, digits and `_`");
             return Err(Problem::new(value.0.place, why));
         }
+        if ["network", "process"].contains(&&*label) {
+            let why = format!("every series has a label `{label}` already: choose another name");
+            return Err(Problem::new(value.0.place, why));
+        }
         Ok((label, value.compile()?))
     });
+    let labels: Vec<(String, Arc<Expr>)> = labels.collect::<Result<_, _>>()?;
+    let help = options.help.unwrap_or_default();
+    let family = family(&name, &help, &labels);
     Ok(Counter {
         name,
-        help: options.help.unwrap_or_default(),
-        labels: labels.collect::<Result<_, _>>()?,
+        help,
+        labels,
+        family,
         value: options.value.map(|value| value.compile()).transpose()?,
     })
+}
+
+/// A family with these names. A scrape takes names that last, and those of files do, each once: there are as many as people write.
+fn family(name: &str, help: &str, labels: &[(String, Arc<Expr>)]) -> Family {
+    static WORDS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    static LABELS: Mutex<BTreeSet<&[&str]>> = Mutex::new(BTreeSet::new());
+    let lasting = |word: &str| {
+        let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&known) = words.get(word) {
+            return known;
+        }
+        let word: &'static str = Box::leak(word.into());
+        words.insert(word);
+        word
+    };
+    let names: Vec<&'static str> =
+        ["process"].into_iter().chain(labels.iter().map(|(label, _)| lasting(label))).collect();
+    let mut known = LABELS.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = known.get(&*names).copied().unwrap_or_else(|| {
+        let names: &'static [&'static str] = Box::leak(names.into());
+        known.insert(names);
+        names
+    });
+    let help = if help.is_empty() { "Counted by what is in messages" } else { help };
+    Family::new(lasting(name), Kind::Counter, lasting(help.trim_end_matches('.')), names)
 }
 
 impl Counter {
@@ -179,6 +221,14 @@ impl Facet for Shown {
             .collect();
         json!({"name": counter.name, "help": counter.help, "type": "counter", "other": numbers.other, "series": told})
     }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let Self(counter, numbers) = self;
+        for (labels, value) in &lock(numbers).series {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            to.put(&counter.family, &labels, *value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +289,11 @@ mod tests {
             made("name: a_total\nlabels: {a-b: it.a}")
                 .is_err_and(|it| it.contains("name of a label"))
         );
+        assert!(
+            made("name: a_total\nlabels: {process: it.a}")
+                .is_err_and(|it| it.contains("has a label `process`"))
+        );
+        assert!(made("name: towpath_a_total").is_err_and(|it| it.contains("the node's own")));
         assert!(
             made("name: a_total\nlabels: {ab: a}").is_err_and(|it| it.contains("there is no `a`"))
         );

@@ -29,6 +29,10 @@ impl<'a> Teller<'a> {
         Self { out, said: Vec::new(), telling: None }
     }
 
+    pub(super) fn outputs(&self) -> &'a Outputs {
+        self.out
+    }
+
     pub(super) fn to(&mut self, port: &str, message: Message) {
         self.said.push(Say::To(port.to_owned(), message));
     }

@@ -5,7 +5,7 @@
 //! name: rides
 //! settings: {listen: "127.0.0.1:8080"}                # changed by `--set listen=…`, used as ${listen}
 //! channels:
-//!   requests: {type: RideRequest, capacity: 256, full: block, trace: true}
+//!   requests: {type: RideRequest, capacity: 256, full: block, trace: parent}
 //!   matches:  {type: Match, capacity: 0}              # a rendezvous
 //! processes:
 //!   intake:   {uses: http, listen: "${listen}", out: requests, on_error: dead_letters}
@@ -65,8 +65,8 @@ pub struct Channel {
     pub capacity: usize,
     /// What becomes of a message for which there is no room.
     pub full: Full,
-    /// Whether its messages carry their traces.
-    pub trace: bool,
+    /// What of the work for its messages is recorded.
+    pub trace: Trace,
 }
 
 /// What becomes of a message when its channel is full.
@@ -79,6 +79,22 @@ pub enum Full {
     Block,
     /// The message is dropped and counted.
     Drop,
+}
+
+/// What is recorded of the work for a channel's messages, if their trace is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trace {
+    /// Nothing here. A trace goes on behind the next process.
+    #[default]
+    #[serde(alias = "false")]
+    Off,
+    /// A span below that of who sent it; `true` says so too.
+    #[serde(alias = "true")]
+    Parent,
+    /// A trace of its own, with a link to who sent it: for work that is done later, or for many at once.
+    Link,
 }
 
 /// A process.

@@ -56,7 +56,11 @@ pub(crate) const CHANNEL: [Part; 4] = [
         "What becomes of a message when it is full.",
         || json!({"enum": ["block", "drop"]}),
     ),
-    part("trace", "Whether its messages carry their traces.", || json!({"type": "boolean"})),
+    part(
+        "trace",
+        "Whether work for its messages is recorded: below its sender's (`parent`, or `true`), or in a trace of its own with a link to it.",
+        || json!({"enum": [true, false, "parent", "link", "off"]}),
+    ),
 ];
 
 /// A process, beside the options of its component.

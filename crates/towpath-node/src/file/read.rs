@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use towpath_patterns::yaml::{self, At, Kind, LoadError, Node, Place, Problem, Span, Word, hint};
 
-use super::{CAPACITY, Channel, Full, NetworkFile, Process, Test, Wires, parts, settings};
+use super::{CAPACITY, Channel, Full, NetworkFile, Process, Test, Trace, Wires, parts, settings};
 
 /// Bytes of a file that are read: a network of a thousand processes takes a tenth.
 const BYTES_MAX: usize = 4 << 20;
@@ -44,7 +44,7 @@ struct ChannelOptions {
     #[serde(default)]
     full: Full,
     #[serde(default)]
-    trace: bool,
+    trace: Trace,
 }
 
 struct Reader {

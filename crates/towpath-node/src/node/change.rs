@@ -7,7 +7,7 @@ use towpath_patterns::yaml;
 
 use crate::{
     assemble::{Plan, site},
-    file::{Channel, Full, NetworkFile},
+    file::{Channel, Full, NetworkFile, Trace},
 };
 
 /// One thing that a reload changes.
@@ -101,14 +101,21 @@ impl Difference {
     }
 }
 
-fn channel_says(channel: &Channel) -> (Option<&str>, usize, Full, bool) {
+fn channel_says(channel: &Channel) -> (Option<&str>, usize, Full, Trace) {
     let kind = channel.kind.as_ref().map(|kind| kind.text.as_str());
     (kind, channel.capacity, channel.full, channel.trace)
 }
 
 fn channel_words(channel: &Channel) -> String {
     let kind = channel.kind.as_ref().map(|kind| format!("of {}, ", kind.text)).unwrap_or_default();
-    format!("{kind}capacity {}, when full: {:?}", channel.capacity, channel.full).to_lowercase()
+    let Channel { capacity, full, trace, .. } = channel;
+    let traced = match trace {
+        Trace::Off => "",
+        Trace::Parent => ", traced",
+        Trace::Link => ", traced by links",
+    };
+    let full = format!("{full:?}").to_lowercase();
+    format!("{kind}capacity {capacity}, when full: {full}{traced}")
 }
 
 /// Ports and channels, by name.

@@ -8,6 +8,7 @@
 
 mod change;
 mod look;
+mod measure;
 mod reload;
 mod work;
 
@@ -25,6 +26,7 @@ use towpath::{
     rt,
     waitfor::{Options, Report},
 };
+use towpath_observe::metrics::Metrics;
 use towpath_patterns::yaml::{LoadError, Problem};
 
 pub use change::Change;
@@ -58,6 +60,7 @@ pub struct Node {
 
 struct Inner {
     registry: Registry,
+    metrics: Metrics,
     shared: Arc<Shared>,
     started: Instant,
     status: Mutex<Status>,
@@ -153,12 +156,15 @@ impl Node {
         ctx: &Ctx,
     ) -> Result<(Self, Work), StartError> {
         let shared = Shared::new(&file.name.text, &file.path, setup);
+        // Before anything is started: it is told of all.
+        let metrics = measure::metrics(&file.name.text, setup);
         let (network, places) = assemble(&file, &plan, &shared, &mut IndexMap::new(), &[]);
         let running = network.start(ctx)?;
         let (calls, received) = bounded(CALLS);
         let generation = Arc::new(Generation { number: 1, file, plan, places: Arc::new(places) });
         let inner = Inner {
             registry,
+            metrics,
             shared,
             started: rt::now(),
             status: Mutex::new(Status::Running),
@@ -166,6 +172,7 @@ impl Node {
             calls,
         };
         let node = Self { inner: Arc::new(inner) };
+        node.measured(setup);
         let work = Work::new(node.clone(), running, received, ctx);
         Ok((node, work))
     }

@@ -430,10 +430,11 @@ impl Left {
             let name = &channel.name.text;
             let Some((mut rx, line)) = self.rxs.swap_remove(name) else { continue };
             let tx = self.txs.swap_remove(name);
-            let line = if line.full == channel.full {
+            let same_line = (line.full, line.trace) == (channel.full, channel.trace);
+            let line = if same_line {
                 line
             } else {
-                Arc::new(line.successor(channel.full))
+                Arc::new(line.successor(channel.full, channel.trace))
             };
             let same = rx.capacity() == Some(channel.capacity);
             let (tx, rx) = match tx {

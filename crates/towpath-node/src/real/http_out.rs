@@ -23,7 +23,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
-use towpath::{BoxError, after, rt, select};
+use towpath::{BoxError, Headers, after, rt, select};
 use towpath_patterns::{
     fault::{Times, Why},
     gateway::http::write_headers,
@@ -112,7 +112,7 @@ async fn deliver(
     batch: Vec<Message>,
     outputs: &Outputs,
 ) -> Result<Option<Connection>, BoxError> {
-    let request = match Prepared::of(target, &batch) {
+    let request = match Prepared::of(target, &batch, outputs) {
         Ok(request) => request,
         Err(why) => {
             refuse(batch, &why, outputs).await?;
@@ -159,16 +159,17 @@ struct Prepared {
     body: Bytes,
     key: HeaderValue,
     trace: HeaderMap,
+    /// Of several, the span that the request is part of lasts as long as this.
+    _gathered: Headers,
 }
 
 impl Prepared {
-    fn of(target: &Target, batch: &[Message]) -> Result<Self, String> {
+    fn of(target: &Target, batch: &[Message], outputs: &Outputs) -> Result<Self, String> {
         let mut trace = HeaderMap::new();
+        let gathered = outputs.gather(batch.iter().map(|it| it.headers()));
+        write_headers(&gathered, &mut trace);
         let body = match batch {
-            [one] if target.batch == 1 => {
-                write_headers(one.headers(), &mut trace);
-                one.to_string()
-            }
+            [one] if target.batch == 1 => one.to_string(),
             several => Value::from_iter(several.iter().map(|it| (**it).clone())).to_string(),
         };
         let key = match (&target.key, batch) {
@@ -180,7 +181,7 @@ impl Prepared {
         };
         let key = HeaderValue::from_str(&key)
             .map_err(|_| format!("`{key}` cannot be sent as an idempotency key"))?;
-        Ok(Self { body: Bytes::from(body), key, trace })
+        Ok(Self { body: Bytes::from(body), key, trace, _gathered: gathered })
     }
 
     fn request(&self, target: &Target) -> Request<Once> {

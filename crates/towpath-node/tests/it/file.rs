@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use towpath_node::file::{CAPACITY, Full, NetworkFile, Wires};
+use towpath_node::file::{CAPACITY, Full, NetworkFile, Trace, Wires};
 
 const RIDES: &str = r#"
 version: 1
@@ -39,8 +39,11 @@ fn a_file_says_what_it_says() {
     assert_eq!((&*file.name.text, file.types.len()), ("rides", 1));
     let [requests, matches, late] = &file.channels[..] else { panic!("{:?}", file.channels) };
     assert_eq!(requests.kind.as_ref().map(|it| &*it.text), Some("RideRequest"));
-    assert_eq!((requests.capacity, requests.full, requests.trace), (256, Full::Drop, true));
-    assert_eq!((matches.capacity, matches.full, matches.trace), (0, Full::Block, false));
+    assert_eq!(
+        (requests.capacity, requests.full, requests.trace),
+        (256, Full::Drop, Trace::Parent)
+    );
+    assert_eq!((matches.capacity, matches.full, matches.trace), (0, Full::Block, Trace::Off));
     assert_eq!(late.capacity, CAPACITY);
     let [intake, dispatch] = &file.processes[..] else { panic!("{:?}", file.processes) };
     assert_eq!((&*intake.uses.text, &*intake.on_error.as_ref().unwrap().text), ("http", "late"));

@@ -77,9 +77,11 @@ export type Why = { process: string; grade: Grade | null; words: string[]; chain
 export type Verb = { name: string; about: string }
 export type Facet = { process: string; kind: string; verbs: Verb[] }
 export type Span = {
-  id: string; parent: string | null; links: unknown[]; name: string
+  id: string; parent: string | null; links: { trace: string; span: string }[]; name: string
   process: string | null; channel: string | null
   start_us: number; end_us: number; status: string | null
+  /** Why it failed. */
+  why?: string
 }
 export type Trace = { trace: string; spans: Span[] }
 export type Failure = { process: string; text: string; ago_ms: number; kind: string }

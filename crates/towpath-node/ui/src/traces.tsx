@@ -10,15 +10,16 @@ export function Traces() {
   const words = useSignal('')
   const kept = useSignal<Trace | null>(null)
   const fits = (data ?? []).filter(it => !words.value || JSON.stringify(it).includes(words.value))
-  const open = kept.value
+  // One that is still under way gets longer; one that the node has forgotten stays open as it was.
+  const open = data?.find(it => it.trace === kept.value?.trace) ?? kept.value
   return (
     <Page title="Traces" note="The last messages whose way was recorded." tools={<Search label="Trace, process or channel" value={words.value} onInput={text => (words.value = text)} />}>
       <Problem text={error} />
-      {data && !data.length && <Empty title="No traces yet.">Channels with <code>trace: true</code> carry traces; a ring of the last ones is kept here.</Empty>}
+      {data && !data.length && <Empty title="No traces yet.">Channels with <code>trace: parent</code> or <code>link</code> are traced. Of what begins in the network a part is recorded (<code>towpath run --sample</code>), and all that a caller records himself.</Empty>}
       {open && (
         <section aria-labelledby="trace">
           <h2 id="trace">Trace <code>{open.trace.slice(0, 16)}</code> <button type="button" onClick={() => (kept.value = null)}>Close</button></h2>
-          <Waterfall of={open} />
+          <Waterfall of={open} all={data ?? []} onOpen={it => (kept.value = it)} />
         </section>
       )}
       {fits.length > 0 && (
@@ -67,7 +68,23 @@ function ordered(spans: Span[]): [Span, number][] {
   return all
 }
 
-function Waterfall({ of }: { of: Trace }) {
+/** Its links lead to the other trace, as long as that is kept. */
+function Links({ of, all, onOpen }: { of: Span; all: Trace[]; onOpen: (it: Trace) => void }) {
+  return (
+    <>{of.links.map(link => {
+      const to = all.find(it => it.trace === link.trace)
+      const words = link.trace.slice(0, 16)
+      return (
+        <span class="note" key={link.span}> linked to {to
+          ? <button type="button" class="link" aria-label={`Open the linked trace ${words}`} onClick={() => onOpen(to)}><code>{words}</code></button>
+          : <code>{words}</code>}
+        </span>
+      )
+    })}</>
+  )
+}
+
+function Waterfall({ of, all, onOpen }: { of: Trace; all: Trace[]; onOpen: (it: Trace) => void }) {
   const [from, to] = range(of.spans)
   const whole = Math.max(1, to - from)
   return (
@@ -77,8 +94,8 @@ function Waterfall({ of }: { of: Trace }) {
         <table class="waterfall">
           <thead><tr><th scope="col">Span</th><th scope="col">Process</th><th scope="col">Channel</th><th scope="col" class="num">Took</th><th scope="col">When</th></tr></thead>
           <tbody>{ordered(of.spans).map(([it, depth]) => (
-            <tr class={failed(it) ? 'bad' : ''}>
-              <td style={{ paddingLeft: 10 + depth * 16 + 'px' }}>{it.name}{failed(it) && ' ✕ ' + it.status}{it.links.length > 0 && <span class="note"> {plural(it.links.length, 'link')}</span>}</td>
+            <tr key={it.id} class={failed(it) ? 'bad' : ''}>
+              <td style={{ paddingLeft: 10 + depth * 16 + 'px' }}>{it.name}{failed(it) && ' ✕ ' + (it.why ?? it.status)}<Links of={it} all={all} onOpen={onOpen} /></td>
               <td>{it.process && <ProcessLink name={it.process} />}</td>
               <td>{it.channel && <ChannelLink name={it.channel} />}</td>
               <td class="num">{us(it.end_us - it.start_us)}</td>

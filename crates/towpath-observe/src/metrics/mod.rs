@@ -29,11 +29,14 @@
 //! - A channel or process that has gone leaves its counters: they go on when another of that name comes, and do not go back. (Without the
 //!   probe it is not known what a channel did after the last scrape that saw it.) Names are kept for 4096 that have gone, the others
 //!   are `(others)`. What is in a channel when its last receiver goes is dropped, and counts as received.
+//! - A [`Source`]'s counters do not go back either: one that begins again is counted on from where it was, and one that is told no more
+//!   stays where it is.
 //! - [Wait times](families::CHANNEL_SEND_WAIT) are those of operations that had to wait. A channel on which nobody waited has none.
 //! - [Busy](families::PROCESS_BUSY) is the time not [blocked](families::PROCESS_BLOCKED). Where waits are millions a second, both are estimates, right on
 //!   average. A wait behind such a burst that is shorter than the time between two scrapes may be taken for busy.
 
 pub mod families;
+mod kept;
 mod scrape;
 mod source;
 mod waits;
@@ -52,7 +55,7 @@ pub use self::{
     source::{Samples, Source, Value},
     waits::WaitProbe,
 };
-use self::{scrape::Memory, waits::Books};
+use self::{kept::Kept, scrape::Memory, source::Names, waits::Books};
 
 /// The content type of what [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,6 +71,9 @@ pub struct Metrics {
 
 struct Shared {
     network: String,
+    /// What the names of channels begin with that is not shown.
+    prefix: String,
+    hides: fn(&str) -> bool,
     books: Arc<Books>,
     state: Mutex<State>,
     sources: Mutex<Vec<Weak<dyn Source>>>,
@@ -75,6 +81,7 @@ struct Shared {
 
 struct State {
     memory: Memory,
+    kept: Kept,
     options: Options,
     took: Duration,
 }
@@ -82,10 +89,34 @@ struct State {
 impl Metrics {
     /// Metrics with this label `network`. It shows all that the program shows its observers.
     pub fn new(network: impl Into<String>) -> Self {
+        Self::make(network.into(), String::new(), |_| false)
+    }
+
+    /// As [`new`](Self::new), for the one network of a program: its channels go by the names they have in it (`requests`, not
+    /// `rides/requests`), and processes that `hides` says yes to are left out.
+    ///
+    /// ```
+    /// # use towpath::bounded;
+    /// # use towpath_observe::metrics::Metrics;
+    /// let metrics = Metrics::of_network("rides", |process| process.starts_with("supervisor"));
+    /// let (requests, _rx) = bounded::<u32>(256);
+    /// let _requests = requests.named("rides/requests");
+    /// assert!(metrics.scrape().contains(r#"towpath_channel_length{network="rides",channel="requests"} 0"#));
+    /// ```
+    pub fn of_network(network: impl Into<String>, hides: fn(&str) -> bool) -> Self {
+        let network = network.into();
+        let prefix = format!("{network}/");
+        Self::make(network, prefix, hides)
+    }
+
+    fn make(network: String, prefix: String, hides: fn(&str) -> bool) -> Self {
         let options = Options::new().suspect_after(SUSPECT_AFTER);
-        let state = State { memory: Memory::default(), options, took: Duration::ZERO };
+        let (memory, kept) = Default::default();
+        let state = State { memory, kept, options, took: Duration::ZERO };
         let shared = Shared {
-            network: network.into(),
+            network,
+            prefix,
+            hides,
             books: Arc::default(),
             state: Mutex::new(state),
             sources: Mutex::default(),
@@ -127,7 +158,9 @@ impl Metrics {
     /// # Errors
     /// None that is known: a `String` takes all that is written. An error would be the encoder's.
     pub fn encode(&self, out: &mut String) -> fmt::Result {
-        let mut samples = Samples::default();
+        let Shared { prefix, hides, .. } = &*self.shared;
+        let names = Names { prefix, hides: *hides };
+        let (mut samples, mut told) = (Samples::new(names), Samples::new(names));
         let sources = {
             let mut sources = self.sources();
             sources.retain(|source| source.strong_count() > 0);
@@ -135,12 +168,13 @@ impl Metrics {
         };
         let mut state = self.state();
         let began = rt::now();
-        let State { memory, options, took } = &mut *state;
+        let State { memory, kept, options, took } = &mut *state;
         memory.scrape(began, &self.shared.books, options, &mut samples);
         samples.put(&families::SCRAPE, &[], *took);
         for source in sources.iter().filter_map(Weak::upgrade) {
-            source.collect(&mut samples);
+            source.collect(&mut told);
         }
+        kept.add(told, &mut samples);
         let written = write::write(&self.shared.network, samples, out);
         *took = rt::now().saturating_duration_since(began);
         written

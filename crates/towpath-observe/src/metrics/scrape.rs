@@ -51,13 +51,13 @@ impl Memory {
         now: Instant,
         books: &Books,
         options: &Options,
-        to: &mut Samples,
+        to: &mut Samples<'_>,
     ) {
         // In this order: who goes in between is missed now, and counted by the next scrape.
         let finished = books.take_finished();
         let seen = observe::snapshot();
         self.channels(finished, &seen, now, books, to);
-        let states = states(&seen);
+        let states = states(&seen, to.names.hides);
         for (state, count) in states {
             to.put(&families::PROCESSES, &[state], count);
         }
@@ -77,7 +77,7 @@ impl Memory {
         seen: &Snapshot,
         now: Instant,
         books: &Books,
-        to: &mut Samples,
+        to: &mut Samples<'_>,
     ) {
         let channels: BTreeMap<ResourceId, (&str, &Channel)> = seen
             .resources
@@ -170,7 +170,7 @@ impl Memory {
     }
 
     /// Busy and blocked, of all that have lived.
-    fn times(&mut self, seen: &Snapshot, now: Instant, books: &Books, to: &mut Samples) {
+    fn times(&mut self, seen: &Snapshot, now: Instant, books: &Books, to: &mut Samples<'_>) {
         books.count_so_far(now);
         let lives: BTreeMap<u64, &str> =
             seen.processes.iter().map(|process| (process.id.0, &*process.name)).collect();
@@ -234,7 +234,7 @@ impl Seen {
 }
 
 /// How long operations waited that waited by themselves.
-fn waited(books: &Books, channels: &BTreeMap<ResourceId, (&str, &Channel)>, to: &mut Samples) {
+fn waited(books: &Books, channels: &BTreeMap<ResourceId, (&str, &Channel)>, to: &mut Samples<'_>) {
     let known = locked!(books.channels.read());
     let sides = [&families::CHANNEL_SEND_WAIT, &families::CHANNEL_RECV_WAIT];
     let here =
@@ -252,9 +252,9 @@ fn waited(books: &Books, channels: &BTreeMap<ResourceId, (&str, &Channel)>, to: 
 }
 
 /// How many processes do what.
-fn states(seen: &Snapshot) -> [(&'static str, usize); 3] {
+fn states(seen: &Snapshot, hides: fn(&str) -> bool) -> [(&'static str, usize); 3] {
     let (mut waiting, mut blocked, mut running) = (0, 0, 0);
-    for process in &seen.processes {
+    for process in seen.processes.iter().filter(|process| !hides(&process.name)) {
         match (process.state, waits_of(seen, process.id)) {
             (State::Ended, _) => {}
             (State::Parked, Some(_)) if for_room(seen, process.id) => blocked += 1,

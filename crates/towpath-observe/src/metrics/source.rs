@@ -15,7 +15,7 @@ use super::{Family, Kind, waits::Counts};
 /// struct Intake { refused: AtomicU64 }
 ///
 /// impl Source for Intake {
-///     fn collect(&self, to: &mut Samples) {
+///     fn collect(&self, to: &mut Samples<'_>) {
 ///         to.put(&families::PROCESS_REFUSED, &["intake"], self.refused.load(Ordering::Relaxed));
 ///     }
 /// }
@@ -27,7 +27,7 @@ use super::{Family, Kind, waits::Counts};
 /// ```
 pub trait Source: Send + Sync {
     /// Puts what it knows.
-    fn collect(&self, to: &mut Samples);
+    fn collect(&self, to: &mut Samples<'_>);
 }
 
 /// A number of a series.
@@ -71,16 +71,40 @@ pub(super) enum Shown {
     Histogram(Box<Counts>),
 }
 
-/// The values of a series' labels, in the order of the family's.
-pub(super) type Labels = Vec<String>;
+/// The values of a series' labels, and the names of the labels: two who count under one name may count by different things.
+pub(super) type Labels = (Vec<String>, &'static [&'static str]);
 
-/// What a scrape has collected so far: each family once, its series in the order of their labels.
-#[derive(Clone, Debug, Default)]
-pub struct Samples {
-    pub(super) families: BTreeMap<&'static str, (Family, BTreeMap<Labels, Shown>)>,
+/// What names are shown as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// What the names of channels begin with that is not shown.
+    pub(super) prefix: &'a str,
+    /// Processes that are not shown.
+    pub(super) hides: fn(&str) -> bool,
 }
 
-impl Samples {
+/// What a scrape has collected so far: each family once, its series in the order of their labels.
+#[derive(Clone, Debug)]
+pub struct Samples<'a> {
+    pub(super) names: Names<'a>,
+    pub(super) families: Families,
+}
+
+/// By their names.
+pub(super) type Families = BTreeMap<&'static str, (Family, BTreeMap<Labels, Shown>)>;
+
+/// Nothing collected, and all names shown as they are.
+impl Default for Samples<'_> {
+    fn default() -> Self {
+        Self::new(Names { prefix: "", hides: |_| false })
+    }
+}
+
+impl<'a> Samples<'a> {
+    pub(super) fn new(names: Names<'a>) -> Self {
+        Self { names, families: BTreeMap::new() }
+    }
+
     /// One number. `labels` are the values of the family's labels, in its order. Numbers with the same labels are added, so that several
     /// may speak of one thing.
     ///
@@ -89,31 +113,44 @@ impl Samples {
     pub fn put(&mut self, family: &Family, labels: &[&str], value: impl Into<Value>) {
         assert_ne!(family.kind, Kind::Histogram, "`{}` takes no single number", family.name);
         let value = value.into();
-        let series = self.series(family, labels).or_insert(Shown::Value(Value::Count(0)));
-        if let Shown::Value(before) = series {
+        let Some(series) = self.series(family, labels) else { return };
+        if let Shown::Value(before) = series.or_insert(Shown::Value(Value::Count(0))) {
             *before = before.and(value);
         }
     }
 
     pub(super) fn put_histogram(&mut self, family: &Family, labels: &[&str], counts: &Counts) {
-        let series = self.series(family, labels);
-        let series = series.or_insert_with(|| Shown::Histogram(Box::default()));
-        if let Shown::Histogram(before) = series {
+        let Some(series) = self.series(family, labels) else { return };
+        if let Shown::Histogram(before) = series.or_insert_with(|| Shown::Histogram(Box::default()))
+        {
             before.add(counts);
         }
     }
 
-    fn series(&mut self, family: &Family, labels: &[&str]) -> Entry<'_, Labels, Shown> {
+    /// Nothing, if it is about somebody who is not shown.
+    fn series(&mut self, family: &Family, labels: &[&str]) -> Option<Entry<'_, Labels, Shown>> {
         let right = labels.len() == family.labels.len();
         assert!(right, "`{}` has the labels {:?}", family.name, family.labels);
+        let Names { prefix, hides } = self.names;
+        let mut values = Vec::with_capacity(labels.len());
+        for (name, value) in family.labels.iter().zip(labels) {
+            let value = match *name {
+                "channel" => value.strip_prefix(prefix).unwrap_or(value),
+                "process" if hides(value) => return None,
+                _ => value,
+            };
+            values.push(value.to_owned());
+        }
         let (_, series) =
             self.families.entry(family.name).or_insert_with(|| (*family, BTreeMap::new()));
-        series.entry(labels.iter().map(|label| (*label).to_owned()).collect())
+        Some(series.entry((values, family.labels)))
     }
 }
 
 impl Value {
-    fn and(self, more: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
         match (self, more) {
             (Self::Count(one), Self::Count(other)) => Self::Count(one.saturating_add(other)),
             (one, other) => Self::Number(one.as_f64() + other.as_f64()),

@@ -238,6 +238,8 @@ struct Timed {
     /// It stands for so many.
     waits: u32,
     process: Option<Arc<Times>>,
+    /// Its process waited for nothing else when this began. Of several waits at once, as in a select over futures, one is the process's.
+    leads: bool,
     lines: Option<Arc<Lines>>,
 }
 
@@ -311,11 +313,10 @@ impl Books {
         let process = wait.process.map(|process| self.times(process));
         let mut shard = self.shard(wait.id);
         if shard.len() < TIMED_MAX / SHARDS {
-            if let Some(process) = &process {
-                process.waiting.fetch_add(1, Ordering::Relaxed);
-            }
-            let on = On::of(wait.operation);
-            shard.insert(wait.id, Timed { began, counted: None, on, waits, process, lines });
+            let others = process.as_ref().map(|it| it.waiting.fetch_add(1, Ordering::Relaxed));
+            let (on, leads) = (On::of(wait.operation), others == Some(0));
+            let timed = Timed { began, counted: None, on, waits, process, leads, lines };
+            shard.insert(wait.id, timed);
         }
     }
 
@@ -330,8 +331,10 @@ impl Books {
         }
         if let Some(process) = &timed.process {
             process.waiting.fetch_sub(1, Ordering::Relaxed);
-            let from = timed.counted.unwrap_or(timed.began);
-            process.add(timed.on, now.saturating_duration_since(from), waits);
+            if timed.leads {
+                let from = timed.counted.unwrap_or(timed.began);
+                process.add(timed.on, now.saturating_duration_since(from), waits);
+            }
         }
     }
 
@@ -365,7 +368,7 @@ impl Books {
     /// Counts what those have waited so far who still wait.
     pub(super) fn count_so_far(&self, now: Instant) {
         for shard in &self.waits {
-            for timed in locked!(shard.lock()).values_mut() {
+            for timed in locked!(shard.lock()).values_mut().filter(|timed| timed.leads) {
                 let Some(process) = &timed.process else { continue };
                 let from = timed.counted.unwrap_or(timed.began);
                 process.add(timed.on, now.saturating_duration_since(from), 1);

@@ -11,34 +11,34 @@ use prometheus_client::{
 
 use super::{
     Family, Kind,
-    source::{Samples, Shown, Value},
+    source::{Families, Samples, Shown, Value},
 };
 
 /// Writes `samples` behind what is in `out`, to the end of an exposition.
-pub(super) fn write(network: &str, samples: Samples, out: &mut String) -> fmt::Result {
+pub(super) fn write(network: &str, samples: Samples<'_>, out: &mut String) -> fmt::Result {
     let mut registry = Registry::default();
-    let network = network.to_owned();
-    registry.register_collector(Box::new(Collected { network, samples: Mutex::new(samples) }));
+    let (network, families) = (network.to_owned(), samples.families);
+    registry.register_collector(Box::new(Collected { network, families: Mutex::new(families) }));
     text::encode(out, &registry)
 }
 
 #[derive(Debug)]
 struct Collected {
     network: String,
-    samples: Mutex<Samples>,
+    families: Mutex<Families>,
 }
 
 impl Collector for Collected {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let samples = self.samples.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (family, series) in samples.families.values() {
+        let families = self.families.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (family, series) in families.values() {
             let (name, seconds) = family.stem();
             let unit = seconds.then_some(&Unit::Seconds);
             let mut metric =
                 encoder.encode_descriptor(name, family.help, unit, family.metric_type())?;
-            for (values, shown) in series {
+            for ((values, names), shown) in series {
                 let labels: Vec<(&str, &str)> = std::iter::once(("network", &*self.network))
-                    .chain(family.labels.iter().copied().zip(values.iter().map(String::as_str)))
+                    .chain(names.iter().copied().zip(values.iter().map(String::as_str)))
                     .collect();
                 one(family, shown, metric.encode_family(&labels)?)?;
             }

@@ -255,7 +255,7 @@ impl Shared {
 
 /// Tells how many spans were recorded ([`families::SPANS`]).
 impl Source for Tracer {
-    fn collect(&self, to: &mut Samples) {
+    fn collect(&self, to: &mut Samples<'_>) {
         let dropped = self.shared.recent().dropped();
         let recorded = self.shared.recorded.load(Ordering::Relaxed);
         to.put(&families::SPANS, &["recorded"], recorded);

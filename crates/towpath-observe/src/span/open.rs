@@ -37,6 +37,8 @@ struct Open {
     channel: Option<Name>,
     began: Instant,
     wall: SystemTime,
+    /// When it ended, if that was before it is dropped.
+    ended: Option<Instant>,
     why: Option<String>,
 }
 
@@ -57,8 +59,9 @@ impl Span {
         let process = process::current().map(|process| process.name().clone());
         let (began, wall) = (rt::now(), rt::wall());
         let headers = here.put_into(carried);
-        let (channel, why) = (None, None);
-        let open = Open { shared, here, parent, links, name, process, channel, began, wall, why };
+        let (channel, ended, why) = (None, None, None);
+        let open =
+            Open { shared, here, parent, links, name, process, channel, began, wall, ended, why };
         Self { headers, open: Some(Box::new(open)) }
     }
 
@@ -102,6 +105,31 @@ impl Span {
         self
     }
 
+    /// Says who does the work, where whoever runs this does it for somebody else.
+    pub fn by(mut self, process: impl Into<Name>) -> Self {
+        if let Some(open) = &mut self.open {
+            open.process = Some(process.into());
+        }
+        self
+    }
+
+    /// Says that the work began at `at`, before this was made.
+    pub fn since(mut self, at: Instant) -> Self {
+        if let Some(open) = &mut self.open {
+            let earlier = open.began.saturating_duration_since(at);
+            open.began -= earlier;
+            open.wall -= earlier;
+        }
+        self
+    }
+
+    /// Ends it as of `at`, for who notices later that it is over.
+    pub fn ended(mut self, at: Instant) {
+        if let Some(open) = &mut self.open {
+            open.ended = Some(at);
+        }
+    }
+
     /// Says that this work is also for what came under `headers`.
     pub fn link(&mut self, headers: &Headers) {
         if let Some(open) = &mut self.open
@@ -122,7 +150,8 @@ impl Span {
 /// Of what is inside, so that a span which is not recorded has nothing to do when it goes.
 impl Drop for Open {
     fn drop(&mut self) {
-        let took = rt::now().saturating_duration_since(self.began);
+        let ended = self.ended.unwrap_or_else(rt::now);
+        let took = ended.saturating_duration_since(self.began);
         let start = self.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros =
             |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

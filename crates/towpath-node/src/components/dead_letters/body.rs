@@ -82,7 +82,7 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, limits: Limits) -> Result<
             view: view.clone(),
         };
         let _shown = home.show(shows);
-        let fresh = keep_fresh(s.ctx().clone(), view, letters.clone());
+        let fresh = keep_fresh(s.ctx().clone(), view.clone(), letters.clone());
         s.spawn("dead letters view", move |_| fresh);
         for unfinished in letters.unfinished().await? {
             let (letters, to_send) = (letters.clone(), to_send.clone());
@@ -92,7 +92,7 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, limits: Limits) -> Result<
         }
         let ([input], out) = ports.split(["in"]);
         let (put, at_put) = bounded(AT_ONCE);
-        let body = Body { scope: s.clone(), letters, untold, put, putting: 0 };
+        let body = Body { scope: s.clone(), letters, untold, view, put, putting: 0 };
         body.work(input, out, at_put, sends).await
     });
     match ran.await {
@@ -106,6 +106,7 @@ struct Body {
     scope: Scope,
     letters: DeadLetters,
     untold: Arc<Untold>,
+    view: Arc<View>,
     /// What came of a letter.
     put: Sender<Result<(), Error>>,
     putting: usize,
@@ -134,7 +135,8 @@ impl Body {
                     put.transpose()?;
                 }
                 send = sends.recv(), if may_send => if let Some(send) = send {
-                    sending = Some(Box::pin(select::future(again(out, send))));
+                    let view = self.view.clone();
+                    sending = Some(Box::pin(select::future(again(out, send, view))));
                 },
                 sent = sending.as_mut().map(Pin::as_mut) => {
                     sending = None;
@@ -156,6 +158,7 @@ impl Body {
         let Some(letter) = self.untold.lock().get(&number).map(letter) else { return };
         self.putting += 1;
         let (letters, untold, put) = (self.letters.clone(), self.untold.clone(), self.put.clone());
+        let view = self.view.clone();
         self.scope.spawn("dead letter", move |_| async move {
             let written = loop {
                 match letters.put(letter.clone()).await {
@@ -164,6 +167,7 @@ impl Body {
                     Err(error) => break Err(error),
                     Ok(_) => {
                         untold.lock().remove(&number);
+                        view.taken(letter.faults.last().map_or("unknown", |it| &it.cause));
                         break Ok(());
                     }
                 }
@@ -224,12 +228,14 @@ pub(super) async fn hand_over(
 }
 
 /// Sends a message again, to where it came from. One for which the file has no channel is not sent, and its letter stays.
-async fn again(out: &Outputs, send: Send) -> Result<(), BoxError> {
+async fn again(out: &Outputs, send: Send, view: Arc<View>) -> Result<(), BoxError> {
     let port = if out.has(&send.from) { &*send.from } else { REPLAYED };
     if !out.has(port) {
         return Ok(());
     }
-    out.send(port, send.message).await?;
+    // What it was part of is over: this is a trace of its own.
+    out.send(port, out.anew(port, send.message)).await?;
+    view.replayed();
     let _ = send.sent.try_send(());
     Ok(())
 }

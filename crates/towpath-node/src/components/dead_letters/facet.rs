@@ -4,6 +4,7 @@
 //! few times a second.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -11,10 +12,11 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, Scope, Sender, after, bounded, select, sync::Notify};
+use towpath_observe::metrics::families;
 use towpath_patterns::fault::dead::{DeadLetters, Error, LetterId, Pace, Pick, Replay};
 
 use super::body::{self, content, from_of, hand_over};
-use crate::facet::{Acting, Facet, Query, Verb};
+use crate::facet::{Acting, Facet, Measures, Query, Verb};
 
 /// Letters and groups whose content and times are copied, the latest letters.
 const SHOWN_MAX: usize = 200;
@@ -32,6 +34,20 @@ const ENDS: usize = 1;
 pub(super) struct View {
     looked: Notify,
     now: Mutex<Now>,
+    counted: Mutex<Counted>,
+}
+
+/// Causes that are counted by themselves; a cause may quote what was wrong, and so there is no end of them.
+const CAUSES_MAX: usize = 50;
+
+/// The cause of those that found no place.
+const OTHERS: &str = "(others)";
+
+/// What has happened since the process began.
+#[derive(Default)]
+struct Counted {
+    taken: BTreeMap<String, u64>,
+    replayed: u64,
 }
 
 #[derive(Default)]
@@ -42,6 +58,27 @@ struct Now {
 }
 
 impl View {
+    /// A letter is durable.
+    pub(super) fn taken(&self, cause: &str) {
+        let taken = &mut self.counted().taken;
+        let fits = taken.len() < CAUSES_MAX || taken.contains_key(cause);
+        let cause = if fits { cause } else { OTHERS };
+        match taken.get_mut(cause) {
+            Some(count) => *count += 1,
+            None => _ = taken.insert(cause.to_owned(), 1),
+        }
+    }
+
+    /// A letter was sent again.
+    pub(super) fn replayed(&self) {
+        self.counted().replayed += 1;
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        // Nothing under this lock panics.
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Now> {
         // Nothing under this lock panics.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
@@ -225,6 +262,18 @@ impl Facet for Shows {
             letter
         });
         json!({"total": now.total, "groups": now.groups, "letters": letters.collect::<Vec<_>>()})
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        if !to.is_last() {
+            self.view.looked.notify_one();
+        }
+        to.put(&families::DEAD_LETTERS, &[], self.view.lock().total);
+        let counted = self.view.counted();
+        for (cause, count) in &counted.taken {
+            to.put(&families::DEAD_LETTERS_TAKEN, &[cause], *count);
+        }
+        to.put(&families::DEAD_LETTERS_REPLAYED, &[], counted.replayed);
     }
 
     fn verbs(&self) -> &'static [Verb] {

@@ -501,6 +501,7 @@ impl Body {
         let mut now = self.view.lock();
         now.counters = self.decider.counters();
         now.riding = self.book.len();
+        now.waiting = self.waiting.len();
         now.doubled = self.doubled;
     }
 }

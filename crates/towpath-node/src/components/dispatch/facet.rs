@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 use towpath::Sender;
+use towpath_observe::metrics::families;
 use towpath_patterns::dispatch::{Counters, Policy};
 
 use super::rules::{Change, shown};
-use crate::facet::{Acting, Facet, Query, Verb};
+use crate::facet::{Acting, Facet, Measures, Query, Verb};
 
 /// How things stand, written by the process after each turn.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Now {
     pub(super) counters: Counters,
     pub(super) policy: Policy,
     pub(super) riding: usize,
+    /// Requests without an answer.
+    pub(super) waiting: usize,
     /// Requests that came again.
     pub(super) doubled: u64,
 }
@@ -29,6 +32,7 @@ impl View {
             counters: Counters::default(),
             policy,
             riding: 0,
+            waiting: 0,
             doubled: 0,
         })))
     }
@@ -60,6 +64,24 @@ impl Facet for Shows {
         let counters: Map<String, Value> =
             now.counters.iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
         json!({"counters": counters, "policy": shown(&now.policy), "riding": now.riding, "doubled": now.doubled})
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let Now { counters, waiting, doubled, .. } = &*self.view.lock();
+        to.put(&families::DISPATCH_WAITING, &[], *waiting);
+        // What became of a request; the others say what was done for it.
+        for (outcome, count) in [
+            ("matched_near", counters.matched_near),
+            ("matched_wide", counters.matched_wide),
+            ("matched_backup", counters.matched_backup),
+            ("late", counters.late),
+            ("cancelled", counters.cancelled),
+            ("outside", counters.outside),
+            ("full", counters.full),
+            ("doubled", *doubled),
+        ] {
+            to.put(&families::DISPATCH_REQUESTS, &[outcome], count);
+        }
     }
 
     fn verbs(&self) -> &'static [Verb] {

@@ -60,6 +60,8 @@ const MOVED_MAX: usize = 1000;
 pub(crate) struct Ask {
     messages: Vec<Keyed>,
     headers: Headers,
+    /// When it came to the desk.
+    came: Instant,
     claim: Arc<Claim>,
     answer: Sender<Answer>,
 }
@@ -67,10 +69,10 @@ pub(crate) struct Ask {
 impl Ask {
     /// Makes it ours, unless its caller has left.
     fn claimed(self, store: &Store) -> Option<Taken> {
-        let Self { messages, headers, claim, answer } = self;
+        let Self { messages, headers, came, claim, answer } = self;
         let now = claim.become_(Claim::TAKEN).then(rt::now)?;
         let is_new = messages.iter().map(|it| store.admit(&it.key, now)).collect();
-        Some(Taken { messages, is_new, headers, answer })
+        Some(Taken { messages, is_new, headers, came, answer })
     }
 }
 
@@ -114,6 +116,10 @@ pub(crate) struct Counts {
     pub(crate) wrong: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) again: AtomicU64,
+    /// Callers who were not told in time.
+    pub(crate) late: AtomicU64,
+    /// Callers at the desk now.
+    pub(crate) waiting: AtomicU64,
 }
 
 impl Counts {
@@ -155,8 +161,9 @@ impl Desk {
         until: Instant,
     ) -> Result<Vec<bool>, NotTaken> {
         let (count, claim) = (messages.len(), Arc::new(Claim::default()));
+        let _waits = Waits::at(&self.counts.waiting);
         let (answer, mut answered) = bounded(ANSWER_CAPACITY);
-        let ask = Ask { messages, headers, claim: claim.clone(), answer };
+        let ask = Ask { messages, headers, came: rt::now(), claim: claim.clone(), answer };
         // Also when the caller's connection is dropped.
         let leaves = Leaves(&claim);
         let shed = || {
@@ -180,11 +187,30 @@ impl Desk {
             None if claim.become_(Claim::LEFT) => return shed(),
             None => select! { biased;
                 answer = answered.recv() => answer,
-                () = at(until) => return Err(NotTaken::Late),
+                () = at(until) => {
+                    Counts::add(&self.counts.late, count);
+                    return Err(NotTaken::Late);
+                }
             },
         };
         drop(leaves);
         answer.map_or(Err(NotTaken::Closed), |answer| answer.map_err(NotTaken::Failed))
+    }
+}
+
+/// A caller at the desk, who may leave it at any time.
+struct Waits<'a>(&'a AtomicU64);
+
+impl<'a> Waits<'a> {
+    fn at(desk: &'a AtomicU64) -> Self {
+        desk.fetch_add(1, Ordering::Relaxed);
+        Self(desk)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -429,6 +455,7 @@ struct Taken {
     messages: Vec<Keyed>,
     is_new: Vec<bool>,
     headers: Headers,
+    came: Instant,
     answer: Sender<Answer>,
 }
 
@@ -510,11 +537,12 @@ async fn take_durably(
 
 /// Sends what is new of an ask to `out`; gives its keys.
 async fn pass_on(ask: Taken, store: &Store, outputs: &Outputs) -> Result<Vec<String>, BoxError> {
-    let Taken { messages, is_new, headers, .. } = ask;
+    let Taken { messages, is_new, headers, came, .. } = ask;
     let new = messages.into_iter().zip(is_new).filter(|(_, is_new)| *is_new);
     let mut sent = Vec::new();
     for (Keyed { key, message }, _) in new {
-        if let Err(error) = outputs.send("out", Traced::new(headers.clone(), message)).await {
+        let message = Traced::new(headers.clone(), message);
+        if let Err(error) = outputs.send_since("out", message, Some(came)).await {
             store.expel(std::iter::once(key.as_str()));
             return Err(format!("nobody receives messages from `out`: {error}").into());
         }

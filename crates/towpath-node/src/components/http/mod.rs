@@ -62,6 +62,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use towpath::{BoxError, Ctx, Receiver, scope};
+use towpath_observe::metrics::families;
 use towpath_patterns::{
     log::Log,
     yaml::{At, Place, Problem, Span},
@@ -75,7 +76,7 @@ use self::{
 use crate::{
     component::{Component, Need, Port},
     expr::{Expr, Written},
-    facet::{Facet, Query},
+    facet::{Facet, Measures, Query},
     home::Site,
     ports::{Input, Outputs, Ports},
     real,
@@ -329,7 +330,7 @@ impl Facet for Shown {
     }
 
     fn show(&self, _query: &Query) -> Value {
-        let Counts { accepted, repeated, shed, wrong, done, again } = &*self.counts;
+        let Counts { accepted, repeated, shed, wrong, done, again, .. } = &*self.counts;
         let mut told = json!({
             "listen": self.settings.listen.to_string(),
             "path": self.settings.path,
@@ -352,5 +353,20 @@ impl Facet for Shown {
             told["unclaimed"] = unclaimed.load(Relaxed).into();
         }
         told
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let Counts { accepted, repeated, shed, wrong, late, waiting, .. } = &*self.counts;
+        for (outcome, count) in [
+            ("answered", accepted),
+            ("repeated", repeated),
+            ("overloaded", shed),
+            ("late", late),
+            ("wrong", wrong),
+        ] {
+            to.put(&families::GATEWAY_CALLS, &[outcome], count.load(Relaxed));
+        }
+        to.put(&families::GATEWAY_WAITING, &[], waiting.load(Relaxed));
+        to.put(&families::GATEWAY_IN_HAND, &[], self.store.pending());
     }
 }

@@ -10,10 +10,10 @@
 //!
 //! Why many are in flight: while the journal writes one batch the next comes together, and each sync carries as many as came meanwhile.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value;
-use towpath::{BoxError, Ctx, Receiver, Scope, Sender, bounded, scope, select};
+use towpath::{BoxError, Ctx, Headers, Receiver, Scope, Sender, Traced, bounded, scope, select};
 use towpath_patterns::{
     machine::{
         Event as _, EventId, Keyed, Refused, Table, Transition,
@@ -38,6 +38,9 @@ const TOLD_CAPACITY: usize = 1024;
 
 /// Events between two snapshots: their records, with their messages, are less than a hundred megabytes, and read in seconds.
 const SNAPSHOT_EVERY: u64 = 250_000;
+
+/// Instances whose trace is remembered, with two hundred bytes each; time brings the others events without one.
+const TRACED_MAX: usize = 10_000;
 
 type Input = keyed::Input<Key, Fact>;
 type Told = Output<Key, Tabled>;
@@ -68,7 +71,18 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
         let Found { outbox, old, again } = found;
         let ([input], out) = ports.split(["in"]);
         let events = Some(events);
-        let mut body = Body { plan, view, out, told, events, outbox, old, again, in_flight: 0 };
+        let mut body = Body {
+            plan,
+            view,
+            out,
+            told,
+            events,
+            outbox,
+            old,
+            again,
+            in_flight: 0,
+            traced: HashMap::new(),
+        };
         body.work(input).await
     });
     match ran.await {
@@ -137,6 +151,8 @@ struct Body<'a> {
     old: usize,
     again: Vec<Message>,
     in_flight: usize,
+    /// Under what the last event of an instance came, for what time brings it: those that are traced and not at their end, of this run.
+    traced: HashMap<Key, Headers>,
 }
 
 impl Body<'_> {
@@ -194,10 +210,12 @@ impl Body<'_> {
         let by_time = match outcome {
             Ok(Transition { from, to, decisions }) => {
                 let mut by_time = false;
-                for Moved { fact, life } in decisions {
+                for Moved { mut fact, life } in decisions {
                     by_time = fact.by_time;
+                    self.trace(&key, &mut fact, table.states()[to.index()].is_final);
                     if self.old == 0 {
                         // Else it was found there at the start, as it is now.
+                        self.view.handled();
                         self.view.is_in(&key, to, life.moves);
                     }
                     let states =
@@ -233,6 +251,28 @@ impl Body<'_> {
             self.in_flight -= 1;
         }
         Ok(())
+    }
+}
+
+impl Body<'_> {
+    /// What time brings an instance goes on with the trace of what happened to it before.
+    fn trace(&mut self, key: &Key, fact: &mut Fact, is_end: bool) {
+        let headers = fact.message.headers();
+        if fact.by_time && headers.is_empty() {
+            if let Some(before) = self.traced.get(key) {
+                let headers = self.out.go_on(before);
+                fact.message = Arc::new(Traced::new(headers, (**fact.message).clone()));
+            }
+        } else if !headers.is_empty()
+            && !is_end
+            && (self.traced.len() < TRACED_MAX || self.traced.contains_key(key))
+        {
+            // A copy: that it is remembered keeps no span open.
+            self.traced.insert(key.clone(), Headers::new(headers.as_bytes()));
+        }
+        if is_end && !self.traced.is_empty() {
+            self.traced.remove(key);
+        }
     }
 }
 

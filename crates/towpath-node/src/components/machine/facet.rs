@@ -7,10 +7,11 @@ use std::{
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
+use towpath_observe::metrics::families;
 use towpath_patterns::machine::{StateId, Table};
 
 use super::super::key::Key;
-use crate::facet::{Facet, Query};
+use crate::facet::{Facet, Measures, Query};
 
 /// Where all instances are, as was told last.
 pub(super) struct View {
@@ -32,6 +33,8 @@ struct Now {
     forgotten: u64,
     /// Forgotten before it was told here that they have ended.
     early: HashSet<Key>,
+    /// Events of this run, by what became of them.
+    handled: u64,
     refused: u64,
     duplicates: u64,
 }
@@ -89,6 +92,10 @@ impl View {
             Some(Some((state, _))) if self.states[state.index()].1 => now.remove(key),
             _ => _ = now.early.insert(key.clone()),
         }
+    }
+
+    pub(super) fn handled(&self) {
+        self.lock().handled += 1;
     }
 
     pub(super) fn refused(&self) {
@@ -160,6 +167,19 @@ impl Facet for Shows {
             "duplicates": now.duplicates,
             "mermaid": view.mermaid,
         })
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let view = &*self.0;
+        let now = view.lock();
+        for ((state, _), count) in view.states.iter().zip(&now.counts) {
+            to.put(&families::MACHINES, &[state], *count);
+        }
+        for (outcome, count) in
+            [("handled", now.handled), ("refused", now.refused), ("duplicate", now.duplicates)]
+        {
+            to.put(&families::MACHINE_EVENTS, &[outcome], count);
+        }
     }
 }
 

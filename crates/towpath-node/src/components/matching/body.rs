@@ -189,11 +189,11 @@ impl<T: Kind> Process<'_, T> {
         }
     }
 
-    /// A set as a message, under the headers of its first part.
+    /// A set as a message, under headers with a link to each part.
     fn set(&self, set: &Set<Key, T, Body>) -> (towpath::Headers, Value) {
         self.told(set);
         let parts: Vec<Value> = set.parts.iter().map(|part| self.part(part)).collect();
-        let headers = set.parts.first().map(|part| part.body.headers().clone()).unwrap_or_default();
+        let headers = self.out.outputs().gather(set.parts.iter().map(|part| part.body.headers()));
         (headers, json!({"key": set.key.to_value(), "parts": parts}))
     }
 

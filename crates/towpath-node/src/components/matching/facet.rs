@@ -6,9 +6,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use towpath_observe::metrics::families;
 use towpath_patterns::matcher::{Counters, Watch};
 
-use crate::facet::{Facet, Query};
+use crate::facet::{Facet, Measures, Query};
 
 /// Differences that are shown: the latest.
 const LATEST: usize = 200;
@@ -61,5 +62,17 @@ impl Facet for Shows {
             "waiting": open, "matched": matched, "differences": unmatched, "parts": parts, "void": void, "evicted": evicted,
             "late": late, "duplicates": duplicates, "refused": refused, "latest": latest,
         })
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let counters = self.watch.snapshot();
+        to.put(&families::MATCH_WAITING, &[], counters.open);
+        for (outcome, count) in [
+            ("matched", counters.matched),
+            ("unmatched", counters.unmatched),
+            ("void", counters.void),
+        ] {
+            to.put(&families::MATCHES, &[outcome], count);
+        }
     }
 }

@@ -14,11 +14,11 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use serde_json::{Map, Value, json};
-use towpath::{BoxError, Ctx, Receiver, Scope, Sender, Traced, after, bounded, scope, select};
+use towpath::{BoxError, Ctx, Receiver, Scope, Sender, Traced, after, bounded, rt, scope, select};
 use towpath_patterns::saga::{Call, Coordinator, Error, Filter, Handle, History, Outcome, Record};
 
 use super::{
@@ -191,10 +191,11 @@ impl Body<'_> {
     /// but for one whose last step is a sleep, of which only the key may be known.
     async fn go_on(&mut self) -> Result<(), BoxError> {
         for summary in self.sagas.list(Filter::all()).await? {
-            let message = match self.sagas.show(&summary.id).await {
-                Ok(history) => message_of(&history),
-                Err(_) => Message::from(json!({"key": &*summary.id})),
+            let (message, began) = match self.sagas.show(&summary.id).await {
+                Ok(history) => (message_of(&history), began(&history)),
+                Err(_) => (Message::from(json!({"key": &*summary.id})), None),
             };
+            self.view.begins(&summary.id, began.unwrap_or_else(rt::wall));
             self.wait(summary.id.to_string(), message);
         }
         Ok(())
@@ -211,6 +212,7 @@ impl Body<'_> {
             return;
         }
         self.starting += 1;
+        self.view.begins(&id, rt::wall());
         let (sagas, name, notes) = (self.sagas.clone(), self.name.clone(), self.to_notes.clone());
         self.scope.spawn("saga start", move |ctx| async move {
             let note = match start(&ctx, &sagas, &name, &id, &message).await {
@@ -238,6 +240,9 @@ impl Body<'_> {
     }
 
     fn note(&mut self, note: Note) {
+        if let Note::Refused(id, ..) | Note::Ended(id, ..) | Note::Left(id) = &note {
+            self.view.is_over(id);
+        }
         match note {
             Note::Started => self.starting -= 1,
             Note::Refused(id, message, error) => {
@@ -398,6 +403,14 @@ async fn outcome(sagas: &Handle, id: String, message: Message) -> Note {
         Ok(outcome) => Note::Ended(id, message, outcome),
         Err(_) => Note::Left(id),
     }
+}
+
+/// When a saga was started.
+fn began(history: &History) -> Option<SystemTime> {
+    history.records.iter().find_map(|record| match record {
+        Record::Started { at, .. } => Some(SystemTime::UNIX_EPOCH + Duration::from_millis(*at)),
+        _ => None,
+    })
 }
 
 /// The message that started a saga.

@@ -4,6 +4,7 @@
 //! anew a few times a second.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,11 +14,12 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use towpath::{Ctx, Sender, after, rt, select, sync::Notify};
+use towpath_observe::metrics::families;
 use towpath_patterns::saga::{Filter, Handle, History, Record, Status, Summary, Then};
 
 use super::{body::message_of, plan::Plan};
 use crate::{
-    facet::{Acting, Facet, Query, Verb},
+    facet::{Acting, Facet, Measures, Query, Verb},
     ports::Message,
 };
 
@@ -26,6 +28,16 @@ const SHOWN_MAX: usize = 200;
 
 /// How long a copy is shown.
 const FRESH: Duration = Duration::from_millis(200);
+
+/// What a saga that has not ended can be, and what a scrape calls it.
+const STATES: [(Status, &str); 6] = [
+    (Status::Forward, "forward"),
+    (Status::Back, "back"),
+    (Status::Paused, "paused"),
+    (Status::Quarantined, "quarantined"),
+    (Status::DeadLettered, "dead_lettered"),
+    (Status::Orphaned, "orphaned"),
+];
 
 /// What there is to see.
 #[derive(Default)]
@@ -36,11 +48,15 @@ pub(super) struct View {
     compensated: AtomicU64,
     failed: AtomicU64,
     late: AtomicU64,
+    /// When those began that have not ended.
+    began: Mutex<BTreeMap<String, SystemTime>>,
 }
 
 #[derive(Default)]
 struct Now {
     counts: Map<String, Value>,
+    /// By the names of the family, which are the library's.
+    states: [u64; STATES.len()],
     sagas: Vec<Value>,
 }
 
@@ -52,6 +68,21 @@ impl View {
             _ => &self.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A saga is under way.
+    pub(super) fn begins(&self, id: &str, at: SystemTime) {
+        self.began().insert(id.to_owned(), at);
+    }
+
+    /// It is not any more.
+    pub(super) fn is_over(&self, id: &str) {
+        self.began().remove(id);
+    }
+
+    fn began(&self) -> MutexGuard<'_, BTreeMap<String, SystemTime>> {
+        // Nothing under this lock panics.
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An answer that no call waits for.
@@ -76,6 +107,7 @@ pub(super) async fn keep_fresh(ctx: Ctx, view: Arc<View>, sagas: Handle, plan: A
             let count = counts.entry(word(summary.status)).or_insert_with(|| 0.into());
             *count = (count.as_u64().unwrap_or(0) + 1).into();
         }
+        let states = STATES.map(|(status, _)| list.iter().filter(|it| it.status == status).count());
         let mut list = list;
         list.sort_by_key(|it| (it.status <= Status::Back, std::cmp::Reverse(it.attempt)));
         let mut shown = Vec::new();
@@ -85,7 +117,8 @@ pub(super) async fn keep_fresh(ctx: Ctx, view: Arc<View>, sagas: Handle, plan: A
                 shown.push(saga(&plan, &history));
             }
         }
-        *view.lock() = Now { counts, sagas: shown };
+        let states = states.map(|count| count as u64);
+        *view.lock() = Now { counts, states, sagas: shown };
         select! {
             _ = ctx.done() => return,
             () = after(FRESH) => {}
@@ -196,6 +229,28 @@ impl Facet for Shows {
         counts.insert("compensated".to_owned(), count(&view.compensated).into());
         counts.entry("failed").or_insert_with(|| count(&view.failed).into());
         json!({"counts": counts, "sagas": sagas, "late_answers": count(&view.late)})
+    }
+
+    fn measure(&self, to: &mut Measures<'_>) {
+        let view = &*self.view;
+        if !to.is_last() {
+            view.looked.notify_one();
+        }
+        let now = view.lock();
+        for ((_, state), count) in STATES.iter().zip(now.states) {
+            to.put(&families::SAGAS, &[state], count);
+        }
+        drop(now);
+        let oldest = view.began().values().min().copied();
+        let age = oldest.and_then(|began| rt::wall().duration_since(began).ok());
+        to.put(&families::SAGA_OLDEST, &[], age.unwrap_or_default());
+        for (outcome, count) in [
+            ("completed", &view.done),
+            ("compensated", &view.compensated),
+            ("dead_lettered", &view.failed),
+        ] {
+            to.put(&families::SAGA_ENDED, &[outcome], count.load(Ordering::Relaxed));
+        }
     }
 
     fn verbs(&self) -> &'static [Verb] {

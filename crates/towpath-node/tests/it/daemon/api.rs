@@ -60,7 +60,7 @@ fn it_answers_what_it_promises() {
         scrape.head.contains("application/openmetrics-text") && scrape.body.ends_with("# EOF\n")
     );
     assert!(
-        scrape.body.contains("towpath_stuck_processes{network=\"shop\"} 2\n"),
+        scrape.body.contains("towpath_stuck_processes{network=\"shop\",grade=\"proven\"} 2.0\n"),
         "{}",
         scrape.body
     );

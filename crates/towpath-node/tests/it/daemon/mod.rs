@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod large;
+mod observe;
 mod program;
 mod security;
 
@@ -69,11 +70,12 @@ impl Daemon {
             .spawn()
             .unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
+        let (mut line, mut said) = (String::new(), String::new());
         while !line.starts_with('{') {
             line.clear();
             let bytes = errors.read_line(&mut line).unwrap();
-            assert!(bytes > 0, "it ended before it was there");
+            assert!(bytes > 0, "it ended before it was there, and said: {said}");
+            said.push_str(&line);
         }
         let told: Value = serde_json::from_str(&line).unwrap();
         let token = told["url_file"].as_str().map(|path| {
