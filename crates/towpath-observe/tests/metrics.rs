@@ -437,11 +437,11 @@ fn a_counter_of_a_source_that_begins_again_goes_on() {
 
 #[test]
 fn the_one_network_of_a_program_has_its_own_names() {
-    let metrics = Metrics::of_network("shop", |process| process == "counts");
+    let metrics = Metrics::of_network("test", |process| process == "counts");
     let source = Arc::new(Counts(1.into()));
     metrics.add(&source);
     let (inside, _rx) = bounded::<u32>(PLACES);
-    let _inside = inside.named("shop/of_network");
+    let _inside = inside.named("test/of_network");
     let (outside, _rx) = bounded::<u32>(PLACES);
     let _outside = outside.named("other/of_network");
     let seen = Scrape::read(&metrics.scrape());

@@ -141,9 +141,9 @@ fn the_doctor_finds_what_is_wrong() {
         assert_eq!(place(&told, what)["ok"], true, "{told}");
     }
     assert!(!folder.path().join("data").exists(), "a doctor makes nothing");
-    std::fs::create_dir(folder.path().join("data")).unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
     json(folder.path(), &["doctor"]);
-    let left = std::fs::read_dir(folder.path().join("data")).unwrap().count();
+    let left = fs::read_dir(folder.path().join("data")).unwrap().count();
     assert_eq!(left, 0, "nor a lock that would be his and keep the service out");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -167,7 +167,7 @@ fn the_doctor_finds_what_is_wrong() {
 #[test]
 fn a_data_directory_that_cannot_be_locked_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(folder.path().join("data/towpath.lock")).unwrap();
+    fs::create_dir_all(folder.path().join("data/towpath.lock")).unwrap();
     let tea = concat!(env!("CARGO_MANIFEST_DIR"), "/../../networks/tea.yaml");
     let (code, _, err) = said(folder.path(), &["run", tea]);
     assert!(code == Some(1) && err.contains("data/towpath.lock: "), "{err}");

@@ -241,7 +241,12 @@ impl Body<'_> {
             }
             Err(Rejected::Duplicate { event }) => {
                 self.view.duplicate();
-                self.out.send("duplicates", owned(event.message)).await?;
+                let state = self.view.state(&key).map_or(Value::Null, Value::from);
+                let mut known = owned(event.message);
+                if let Some(fields) = known.as_object_mut() {
+                    fields.insert("state".to_owned(), state);
+                }
+                self.out.send("duplicates", known).await?;
                 false
             }
         };

@@ -84,6 +84,12 @@ impl View {
         }
     }
 
+    /// The state that an instance is in; none, if it is not known or was forgotten.
+    pub(super) fn state(&self, key: &Key) -> Option<&str> {
+        let state = self.lock().instances.get(key).copied().flatten();
+        state.map(|(state, _)| &*self.states[state.index()].0)
+    }
+
     /// An instance that has ended is kept no longer.
     pub(super) fn forget(&self, key: &Key) {
         let mut now = self.lock();

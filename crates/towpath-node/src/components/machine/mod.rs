@@ -17,7 +17,8 @@
 //! | `event` | the field that says what happens | `event` |
 //! | `events` | what messages call the table's events, where that is something else: `{Clear Invoice: Clear}` | |
 //! | `default_event` | what happens when a message does not say it | it is refused |
-//! | `id` | the field by which a message is known that comes twice: it is handled once, and goes to `duplicates` from then on. A message
+//! | `id` | the field by which a message is known that comes twice: it is handled once, and goes to `duplicates` from then on, with the
+//!   `state` that its instance is in: so whoever sends again learns how it stands, and `null` says that it was forgotten. A message
 //!   without it is handled in any case | |
 //! | `remember` | how many ids are known, of the latest | 100000 |
 //! | `carries` | fields that an instance remembers from the last message that has them; they come out with all that is told of it | |

@@ -3,7 +3,7 @@
 //! What always holds: state in memory is ahead of the journal only between handling a batch and its commit, and nothing is told in
 //! between. When the journal fails the process ends, and with it the state that is ahead.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,10 @@ use super::snapshot::{self, KIND_CONFIRMED, KIND_EVENT, KIND_FORGOTTEN, KIND_TAB
 use super::store::{Key, micros};
 use super::{BATCH, Error, ErrorKind, Forgotten, Input, Keyed, Output, Store, Summary};
 use crate::machine::{Machine, State, Transition};
+
+/// After so long without an input, decisions that were confirmed are let go: with a next batch they would go anyway, and who is woken
+/// for each confirmation does nothing else.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Outputs with decisions that may wait for a confirmation before the mailbox rests.
 ///
@@ -161,11 +165,15 @@ where
         mailbox: &mut Receiver<Input<K, M::Event>>,
         inputs: &mut Vec<Input<K, M::Event>>,
     ) -> Result<bool, Error> {
-        let wait = self.store.next_due_at().map(|due| after(until(due)));
-        let first = select_blocking! {
-            cause = ctx.done() => return Err(Error::ended(cause)),
-            first = mailbox.recv() => first,
-            _ = wait => return Ok(true),
+        let first = loop {
+            let wait = self.store.next_due_at().map(|due| after(until(due)));
+            let quiet = (!self.waiting.pending.is_empty()).then(|| after(QUIET));
+            select_blocking! {
+                cause = ctx.done() => return Err(Error::ended(cause)),
+                first = mailbox.recv() => break first,
+                _ = wait => return Ok(true),
+                _ = quiet => self.waiting.release(),
+            }
         };
         let Some(first) = first else { return Ok(false) };
         inputs.push(first);

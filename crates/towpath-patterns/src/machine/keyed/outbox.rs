@@ -69,6 +69,12 @@ impl<K, D> Waiting<K, D> {
         (Self { confirmed, bell, pending: VecDeque::new(), written: Lsn::ZERO }, outbox)
     }
 
+    /// Lets go of what is confirmed, and leaves it to [`sweep`](Self::sweep) to have that written down.
+    pub(super) fn release(&mut self) {
+        let confirmed = Lsn(self.confirmed.load(Ordering::Acquire));
+        self.drop_until(confirmed);
+    }
+
     /// Lets go of what is confirmed. The number, if it has grown since it was last written.
     pub(super) fn sweep(&mut self) -> Option<Lsn> {
         let confirmed = Lsn(self.confirmed.load(Ordering::Acquire));
@@ -82,6 +88,10 @@ impl<K, D> Waiting<K, D> {
     /// Lets go of everything up to a number, and remembers it as written.
     pub(super) fn let_go(&mut self, confirmed: Lsn) {
         self.written = self.written.max(confirmed);
+        self.drop_until(confirmed);
+    }
+
+    fn drop_until(&mut self, confirmed: Lsn) {
         while self.pending.front().is_some_and(|pending| pending.lsn <= confirmed) {
             self.pending.pop_front();
         }
