@@ -23,6 +23,11 @@ pub(crate) fn is_active() -> bool {
 }
 
 #[inline(always)]
+pub(crate) fn world_number() -> Option<u64> {
+    None
+}
+
+#[inline(always)]
 pub(crate) fn has_locals() {}
 
 #[inline(always)]
