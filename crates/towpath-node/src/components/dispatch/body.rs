@@ -35,6 +35,9 @@ const TAKEN: usize = 128;
 /// Decisions that wait to be told before no more requests are taken; timers go on.
 const SAID_MAX: usize = 4096;
 
+/// As many more are taken of what ends something: in a circle of processes whoever sends that may be who has to take what is told.
+const SAID_MOST: usize = 65_536;
+
 /// Rules that may be on their way from the dashboard: operators are slow.
 const CHANGES: usize = 4;
 
@@ -178,6 +181,8 @@ impl Body {
             }
             let due = self.decider.next_due().map(at);
             let has_room = self.said.len() < SAID_MAX;
+            // A ride that is over, a cancellation and a reply each end something, of which there is no more than has begun.
+            let has_some = self.said.len() < SAID_MOST;
             let [to_requests, to_drivers, to_policy, to_cancels, to_rides, to_replies] =
                 &mut batches;
             select! {
@@ -189,9 +194,9 @@ impl Body {
                 many = select::future(requests.recv_many(to_requests, TAKEN)), if open[0] && has_room => { open[0] = many > 0; }
                 many = select::future(drivers.recv_many(to_drivers, TAKEN)), if open[1] && has_room => { open[1] = many > 0; }
                 many = select::future(policy.recv_many(to_policy, TAKEN)), if open[2] => { open[2] = many > 0; }
-                many = select::future(cancels.recv_many(to_cancels, TAKEN)), if open[3] && has_room => { open[3] = many > 0; }
-                many = select::future(rides.recv_many(to_rides, TAKEN)), if open[4] && has_room => { open[4] = many > 0; }
-                many = select::future(replies.recv_many(to_replies, TAKEN)), if open[5] && has_room => { open[5] = many > 0; }
+                many = select::future(cancels.recv_many(to_cancels, TAKEN)), if open[3] && has_some => { open[3] = many > 0; }
+                many = select::future(rides.recv_many(to_rides, TAKEN)), if open[4] && has_some => { open[4] = many > 0; }
+                many = select::future(replies.recv_many(to_replies, TAKEN)), if open[5] && has_some => { open[5] = many > 0; }
                 change = changes.recv() => {
                     if let Some(policy) = change {
                         self.decider.on(rt::now(), Input::Policy(policy));
