@@ -222,3 +222,35 @@ async fn nobody_is_booked_twice_over_a_crash() {
         }
     }
 }
+
+/// Who takes the answers may wait, in a circle of processes, until what ends rides is taken: that is done although much waits to be told.
+/// The network of rides came to a halt by this under 40,000 rides at once.
+#[towpath::test(schedules = 3)]
+async fn rides_end_while_nobody_takes_the_answers() {
+    // More answers than the dispatcher keeps before he takes no more requests.
+    const REQUESTS: u64 = 5_000;
+    let text = rides(false).replace("radius_km: 5", "radius_km: 5, waiting_max: 1");
+    let story = run(&text, &disk(), |node, kept| async move {
+        node.pause("late")?;
+        let received = |channel: &str| {
+            let state = node.state();
+            state.channels.iter().find(|it| it.name == channel).map_or(0, |it| it.received)
+        };
+        for hundred in 0..REQUESTS / 100 {
+            // One waits; for the others there is no room, and they are told so at once.
+            put(&node, "requests", (0..100).map(|n| request(hundred * 100 + n)));
+            if hundred < 40 {
+                until("a hundred more", || received("requests") >= (hundred + 1) * 100).await;
+            }
+        }
+        until("no more requests are taken", || received("requests") >= 4_096).await;
+        put(&node, "rides", (0..3).map(|ride| json!({"key": ride, "to": "Completed"})));
+        until("what ends rides", || received("rides") == 3).await;
+        assert!(received("requests") < REQUESTS, "he had room for all, so this says nothing");
+        node.resume("late")?;
+        kept.next("late", REQUESTS as usize - 1).await;
+        put(&node, "cancels", [json!({"id": 0})]);
+        Ok(())
+    });
+    story.await.unwrap();
+}
