@@ -1,19 +1,26 @@
 //! The process: messages in, events to the machine, what it says out.
 //!
 //! ```text
-//!   in ─▶ event ─▶ mailbox ─▶ machine, with its journal in a thread ─▶ told ─▶ out
-//!    └─ refused                                                        └─ refused, duplicates
+//!   in, back ─▶ event ─▶ mailbox ─▶ machine, with its journal in a thread ─▶ told ─▶ said ─▶ out
+//!          └─ refused                                                                 └─ refused, duplicates
 //! ```
 //!
 //! What always holds: each message that was taken is told of once, or refused once; and no more than [`IN_FLIGHT`] are between the
-//! two, so that the mailbox has room for each and nobody waits for it.
+//! two, or [`BACK_MAX`] if they came back. While what is said waits for the next process, messages are taken all the same.
 //!
 //! Why many are in flight: while the journal writes one batch the next comes together, and each sync carries as many as came meanwhile.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+};
 
 use serde_json::Value;
-use towpath::{BoxError, Ctx, Headers, Receiver, Scope, Sender, Traced, bounded, scope, select};
+use towpath::{
+    BoxError, Ctx, Headers, Receiver, Scope, Sender, Traced, bounded, scope, select, unbounded,
+};
+use towpath_journal::Lsn;
 use towpath_patterns::{
     machine::{
         Event as _, EventId, Keyed, Refused, Table, Transition,
@@ -33,6 +40,10 @@ use crate::ports::{self, Message, Outputs, Ports};
 /// Events that are taken and not told of: as many as a few syncs carry at a hundred thousand a second.
 const IN_FLIGHT: usize = 4096;
 
+/// As many when they come back from whom the machine told: in a circle it would else wait for those who wait for it, and of what comes
+/// back there is no more than was told. Some tens of megabytes.
+const BACK_MAX: usize = 100_000;
+
 /// What the machine tells may wait for the next process to take it.
 const TOLD_CAPACITY: usize = 1024;
 
@@ -51,7 +62,8 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
     let _shown = home.show(Shows(view.clone()));
     let inside = ctx.clone();
     let ran = scope(ctx, |s| async move {
-        let (events, mailbox) = bounded(IN_FLIGHT);
+        // What is in flight is counted.
+        let (events, mailbox) = unbounded();
         let (tell, told) = bounded(TOLD_CAPACITY);
         let keyed = Keyed::with_data(plan.machine.clone(), |_: &Key| Default::default())
             .report_all()
@@ -69,7 +81,7 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
             s.spawn("machine", move |ctx| keyed.run(ctx, mailbox, tell));
         }
         let Found { outbox, old, again } = found;
-        let ([input], out) = ports.split(["in"]);
+        let (inputs, out) = ports.split(["in", "back"]);
         let events = Some(events);
         let mut body = Body {
             plan,
@@ -81,9 +93,10 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
             old,
             again,
             in_flight: 0,
+            said: VecDeque::new(),
             traced: HashMap::new(),
         };
-        body.work(input).await
+        body.work(inputs).await
     });
     match ran.await {
         // Who is told to stop at once has nothing to answer for.
@@ -151,60 +164,88 @@ struct Body<'a> {
     old: usize,
     again: Vec<Message>,
     in_flight: usize,
+    /// What waits to be sent: of one event, and of what was refused.
+    said: VecDeque<Say>,
     /// Under what the last event of an instance came, for what time brings it: those that are traced and not at their end, of this run.
     traced: HashMap<Key, Headers>,
 }
 
+/// What is to be sent, and what is to be done when all before it was.
+enum Say {
+    To(&'static str, Message),
+    Refuse(Message, String),
+    /// The next processes have all up to there.
+    Confirm(Lsn),
+}
+
 impl Body<'_> {
-    async fn work(&mut self, input: &mut ports::Input) -> Result<(), BoxError> {
-        let mut batch = Vec::new();
+    async fn work(&mut self, [input, back]: [&mut ports::Input; 2]) -> Result<(), BoxError> {
+        let (mut batch, mut came_back) = (Vec::new(), Vec::new());
+        let mut open = [true; 2];
+        let mut telling = None;
         loop {
             if self.old == 0 {
                 // Not before: what an instance is now comes after how it came there.
-                for again in std::mem::take(&mut self.again) {
-                    self.out.send("out", again).await?;
-                }
+                let again = std::mem::take(&mut self.again).into_iter();
+                self.said.extend(again.map(|message| Say::To("out", message)));
             }
-            let room = IN_FLIGHT - self.in_flight;
-            let takes = self.events.is_some() && room > 0;
-            select! {
-                told = self.told.recv() => {
-                    let Some(told) = told else { return Ok(()) };
-                    self.tell(told).await?;
-                }
-                received = select::future(input.recv_many(&mut batch, room)), if takes => {
-                    if received == 0 {
-                        self.events = None;
+            while telling.is_none()
+                && let Some(say) = self.said.pop_front()
+            {
+                let out = self.out;
+                match say {
+                    Say::Confirm(lsn) => {
+                        if let Some(outbox) = &self.outbox {
+                            outbox.confirm(lsn);
+                        }
                     }
+                    say => telling = Some(Box::pin(select::future(sent(out, say)))),
                 }
             }
-            // Also when the other arm has won: what an input gives at that moment is in the batch, and nowhere else.
-            for message in batch.drain(..) {
-                self.take(message).await?;
+            let is_done = telling.is_none();
+            let taken = self.in_flight + self.said.len();
+            let (room, room_back) =
+                (IN_FLIGHT.saturating_sub(taken), (IN_FLIGHT + BACK_MAX).saturating_sub(taken));
+            select! {
+                sent = telling.as_mut().map(Pin::as_mut) => {
+                    telling = None;
+                    sent?;
+                }
+                told = self.told.recv(), if is_done => {
+                    let Some(told) = told else { return Ok(()) };
+                    self.tell(told);
+                }
+                many = select::future(input.recv_many(&mut batch, room)), if open[0] && room > 0 => { open[0] = many > 0; }
+                many = select::future(back.recv_many(&mut came_back, room_back)), if open[1] && room_back > 0 => { open[1] = many > 0; }
+            }
+            // Also when another arm has won: what an input gives at that moment is in its batch, and nowhere else.
+            came_back.drain(..).for_each(|message| self.take(message));
+            batch.drain(..).for_each(|message| self.take(message));
+            if open == [false; 2] {
+                self.events = None;
             }
         }
     }
 
     /// A message: an event for the machine, or refused.
-    async fn take(&mut self, message: Message) -> Result<(), BoxError> {
+    fn take(&mut self, message: Message) {
         match event_of(&self.plan, &message) {
             Ok((key, id, event)) => {
                 let fact = Fact { event, by_time: false, message: Arc::new(message) };
-                let Some(events) = &self.events else { return Ok(()) };
+                let Some(events) = &self.events else { return };
                 self.in_flight += 1;
-                // There is room, or the machine has ended, which its scope tells.
+                // If the machine has ended its scope tells.
                 let _ = events.try_send(Input { key, id, event: fact });
-                Ok(())
             }
             Err(why) => {
                 self.view.refused();
-                Ok(self.out.refuse(message, why).await?)
+                self.said.push_back(Say::Refuse(message, why));
             }
         }
     }
 
     /// What became of an event.
-    async fn tell(&mut self, told: Told) -> Result<(), BoxError> {
+    fn tell(&mut self, told: Told) {
         let table = self.plan.machine.table.clone();
         let Output { lsn, key, outcome, .. } = told;
         let by_time = match outcome {
@@ -222,13 +263,10 @@ impl Body<'_> {
                         (&*table.states()[from.index()].name, &*table.states()[to.index()].name);
                     let arm = table.cell(from, fact.event).first();
                     let actions = arm.map_or(&[][..], |arm| &arm.actions);
-                    self.out
-                        .send("out", message(&table, &key, fact, &life, states, actions))
-                        .await?;
+                    let message = message(&table, &key, fact, &life, states, actions);
+                    self.said.push_back(Say::To("out", message));
                 }
-                if let Some(outbox) = &self.outbox {
-                    outbox.confirm(lsn);
-                }
+                self.said.push_back(Say::Confirm(lsn));
                 by_time
             }
             // What time brings where it means nothing is no message of anybody.
@@ -236,7 +274,7 @@ impl Body<'_> {
             Err(Rejected::Refused { event, refused }) => {
                 self.view.refused();
                 let why = reason(&self.plan.machine, &refused);
-                self.out.refuse(owned(event.message), why).await?;
+                self.said.push_back(Say::Refuse(owned(event.message), why));
                 false
             }
             Err(Rejected::Duplicate { event }) => {
@@ -246,7 +284,7 @@ impl Body<'_> {
                 if let Some(fields) = known.as_object_mut() {
                     fields.insert("state".to_owned(), state);
                 }
-                self.out.send("duplicates", known).await?;
+                self.said.push_back(Say::To("duplicates", known));
                 false
             }
         };
@@ -255,8 +293,16 @@ impl Body<'_> {
         } else if !by_time {
             self.in_flight -= 1;
         }
-        Ok(())
     }
+}
+
+async fn sent(out: &Outputs, say: Say) -> Result<(), BoxError> {
+    match say {
+        Say::To(port, message) => out.send(port, message).await?,
+        Say::Refuse(message, why) => out.refuse(message, why).await?,
+        Say::Confirm(_) => {}
+    }
+    Ok(())
 }
 
 impl Body<'_> {

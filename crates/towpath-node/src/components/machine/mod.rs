@@ -27,6 +27,9 @@
 //! | `durable` | it has a journal: what was told survives a crash | `false` |
 //! | `again` | states whose instances are told again at each start, with `again: true`, since whoever is told may have forgotten | |
 //!
+//! `back` takes events as `in` does, from processes that the machine itself sets going: a saga that it starts, and that says how it went.
+//! They are taken although what the machine tells waits to be taken, up to 100,000, so that a circle goes on under any load.
+//!
 //! # What is promised
 //! - Events of one key are handled in the order in which they come by one channel.
 //! - With `durable`, nothing is told that a crash could undo. What was told and not taken by the next process is told again, so whoever acts
@@ -53,6 +56,7 @@ pub(super) fn component() -> Component {
         "a state machine for many keys: table, key, event, id, durable, again",
     )
     .input(Port::new("in").need(Need::Some))
+    .input(Port::new("back").need(Need::Maybe))
     .output(Port::new("out").need(Need::Maybe))
     .output(Port::new("duplicates").need(Need::Maybe))
     .refuses()

@@ -260,3 +260,36 @@ async fn a_table_may_stand_in_the_file_and_have_things_done() {
     });
     story.await.unwrap();
 }
+
+/// Who takes what the machine tells may wait, in a circle of processes, until the machine takes what he sends: that is done although
+/// much waits. The network of rides came to a halt by this, when more rides were to be paid than fitted into its channels.
+#[towpath::test(schedules = 3, max_steps = 1000000)]
+async fn what_comes_back_is_taken_while_nobody_takes_what_is_told() {
+    // More than are in flight at most.
+    const EVENTS: u64 = 5_000;
+    let text = rides(false)
+        .replace("{events: {capacity: 4},", "{events: {capacity: 4}, back: {capacity: 4},")
+        .replace("out: events}", "out: [events, back]}")
+        .replace("in: events,", "in: {in: events, back: back},");
+    let story = run(&text, &disk(), |node, kept| async move {
+        node.pause("told")?;
+        let received = |channel: &str| {
+            let state = node.state();
+            state.channels.iter().find(|it| it.name == channel).map_or(0, |it| it.received)
+        };
+        for hundred in 0..EVENTS / 100 {
+            put(&node, "events", (0..100).map(|n| event(hundred * 100 + n, "Request")));
+            if hundred < 40 {
+                until("a hundred more", || received("events") >= (hundred + 1) * 100).await;
+            }
+        }
+        put(&node, "back", (0..200).map(|ride| event(ride, "Cancel")));
+        until("what comes back", || received("back") == 200).await;
+        assert!(received("events") < EVENTS, "there was room for all, so this says nothing");
+        node.resume("told")?;
+        let told = kept.next("told", EVENTS as usize + 200).await;
+        assert_eq!(told.iter().filter(|it| it["to"] == "Cancelled").count(), 200);
+        Ok(())
+    });
+    story.await.unwrap();
+}
