@@ -127,7 +127,7 @@ fn only_so_many_follow() {
     refused(&said, 503, "streams are open already");
     assert!(said.head.contains("retry-after: 1"));
     drop(all);
-    super::until("a place", || {
+    until("a place", || {
         let mut events = Events::follow(&daemon, "/api/v1/tap/orders");
         events.lines.next()?.ok().filter(|line| line.contains("200"))
     });
