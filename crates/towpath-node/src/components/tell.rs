@@ -46,6 +46,11 @@ impl<'a> Teller<'a> {
         self.said.len()
     }
 
+    /// Whether a batch is on its way.
+    pub(super) fn is_telling(&self) -> bool {
+        self.telling.is_some()
+    }
+
     /// Whether everything was said.
     pub(super) fn is_done(&self) -> bool {
         self.said.is_empty() && self.telling.is_none()

@@ -15,10 +15,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -211,13 +208,13 @@ impl Replies {
         match ending {
             None => {
                 if told.iter().any(Option::is_some) {
-                    count_one(&self.counts.answered);
+                    Counts::add(&self.counts.answered, 1);
                 }
                 caller.stage = Stage::Over;
                 Answered::Told(told)
             }
             Some(is_ending) => {
-                count_one(&self.counts.late);
+                Counts::add(&self.counts.late, 1);
                 caller.stage = Stage::Late;
                 if is_ending { Answered::Ending } else { Answered::Late }
             }
@@ -252,7 +249,7 @@ impl Replies {
             table.waiting.remove(key).unwrap_or_default()
         };
         if waiting.is_empty() {
-            count_one(&self.counts.unclaimed);
+            Counts::add(&self.counts.unclaimed, 1);
         }
         for (_, caller) in waiting {
             // Who leaves at this moment does not want to know.
@@ -270,10 +267,6 @@ async fn patient(until: Instant, short: Duration, ending: &Ctx) -> bool {
     let soon = rt::now() + short;
     at(soon.min(until)).await;
     soon < until
-}
-
-fn count_one(to: &AtomicU64) {
-    to.fetch_add(1, Ordering::Relaxed);
 }
 
 /// How far a caller is, for when he goes.
@@ -338,7 +331,7 @@ impl Drop for Caller<'_> {
         drop(table);
         drop(gone);
         if self.stage == Stage::Waits {
-            count_one(&self.replies.counts.left);
+            Counts::add(&self.replies.counts.left, 1);
         }
     }
 }

@@ -10,11 +10,7 @@
 //!
 //! Why many are in flight: while the journal writes one batch the next comes together, and each sync carries as many as came meanwhile.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value;
 use towpath::{
@@ -30,12 +26,15 @@ use towpath_patterns::{
 };
 
 use super::{
-    super::key::{Key, id_of},
+    super::{
+        key::{Key, id_of},
+        tell::Teller,
+    },
     facet::{Shows, View},
     fact::{Fact, Life, Moved, Tabled},
     table::Plan,
 };
-use crate::ports::{self, Message, Outputs, Ports};
+use crate::ports::{self, Message, Ports};
 
 /// Events that are taken and not told of: as many as a few syncs carry at a hundred thousand a second.
 const IN_FLIGHT: usize = 4096;
@@ -43,6 +42,9 @@ const IN_FLIGHT: usize = 4096;
 /// As many when they come back from whom the machine told: in a circle it would else wait for those who wait for it, and of what comes
 /// back there is no more than was told. Some tens of megabytes.
 const BACK_MAX: usize = 100_000;
+
+/// What the machine told may wait behind the batch that is on its way.
+const SAID_MAX: usize = 64;
 
 /// What the machine tells may wait for the next process to take it.
 const TOLD_CAPACITY: usize = 1024;
@@ -86,14 +88,14 @@ pub(super) async fn run(ctx: &Ctx, ports: &mut Ports, plan: Arc<Plan>) -> Result
         let mut body = Body {
             plan,
             view,
-            out,
+            out: Teller::new(out),
             told,
             events,
             outbox,
             old,
             again,
             in_flight: 0,
-            said: VecDeque::new(),
+            told_until: Lsn::ZERO,
             traced: HashMap::new(),
         };
         body.work(inputs).await
@@ -155,7 +157,7 @@ async fn durable(
 struct Body<'a> {
     plan: Arc<Plan>,
     view: Arc<View>,
-    out: &'a Outputs,
+    out: Teller<'a>,
     told: Receiver<Told>,
     /// None: nothing more will come.
     events: Option<Sender<Input>>,
@@ -164,57 +166,43 @@ struct Body<'a> {
     old: usize,
     again: Vec<Message>,
     in_flight: usize,
-    /// What waits to be sent: of one event, and of what was refused.
-    said: VecDeque<Say>,
+    /// The last event whose outcome was said.
+    told_until: Lsn,
     /// Under what the last event of an instance came, for what time brings it: those that are traced and not at their end, of this run.
     traced: HashMap<Key, Headers>,
-}
-
-/// What is to be sent, and what is to be done when all before it was.
-enum Say {
-    To(&'static str, Message),
-    Refuse(Message, String),
-    /// The next processes have all up to there.
-    Confirm(Lsn),
 }
 
 impl Body<'_> {
     async fn work(&mut self, [input, back]: [&mut ports::Input; 2]) -> Result<(), BoxError> {
         let (mut batch, mut came_back) = (Vec::new(), Vec::new());
         let mut open = [true; 2];
-        let mut telling = None;
+        let mut saying_until = Lsn::ZERO;
         loop {
             if self.old == 0 {
                 // Not before: what an instance is now comes after how it came there.
-                let again = std::mem::take(&mut self.again).into_iter();
-                self.said.extend(again.map(|message| Say::To("out", message)));
-            }
-            while telling.is_none()
-                && let Some(say) = self.said.pop_front()
-            {
-                let out = self.out;
-                match say {
-                    Say::Confirm(lsn) => {
-                        if let Some(outbox) = &self.outbox {
-                            outbox.confirm(lsn);
-                        }
-                    }
-                    say => telling = Some(Box::pin(select::future(sent(out, say)))),
+                for again in std::mem::take(&mut self.again) {
+                    self.out.to("out", again);
                 }
             }
-            let is_done = telling.is_none();
-            let taken = self.in_flight + self.said.len();
+            if !self.out.is_telling() {
+                // All that is said goes out as one batch now.
+                saying_until = self.told_until;
+            }
+            let hears = !self.out.is_telling() || self.out.waiting() < SAID_MAX;
+            let taken = self.in_flight + self.out.waiting();
             let (room, room_back) =
                 (IN_FLIGHT.saturating_sub(taken), (IN_FLIGHT + BACK_MAX).saturating_sub(taken));
             select! {
-                sent = telling.as_mut().map(Pin::as_mut) => {
-                    telling = None;
-                    sent?;
+                said = self.out.arm() => {
+                    self.out.told(said)?;
+                    if let Some(outbox) = &self.outbox {
+                        outbox.confirm(saying_until);
+                    }
                 }
-                told = self.told.recv(), if is_done => {
-                    let Some(told) = told else { return Ok(()) };
-                    self.tell(told);
-                }
+                told = self.told.recv(), if hears => match told {
+                    Some(told) => self.tell(told),
+                    None => return self.out.finish().await,
+                },
                 many = select::future(input.recv_many(&mut batch, room)), if open[0] && room > 0 => { open[0] = many > 0; }
                 many = select::future(back.recv_many(&mut came_back, room_back)), if open[1] && room_back > 0 => { open[1] = many > 0; }
             }
@@ -239,7 +227,7 @@ impl Body<'_> {
             }
             Err(why) => {
                 self.view.refused();
-                self.said.push_back(Say::Refuse(message, why));
+                self.out.refuse(message, why);
             }
         }
     }
@@ -264,9 +252,9 @@ impl Body<'_> {
                     let arm = table.cell(from, fact.event).first();
                     let actions = arm.map_or(&[][..], |arm| &arm.actions);
                     let message = message(&table, &key, fact, &life, states, actions);
-                    self.said.push_back(Say::To("out", message));
+                    self.out.to("out", message);
                 }
-                self.said.push_back(Say::Confirm(lsn));
+                self.told_until = lsn;
                 by_time
             }
             // What time brings where it means nothing is no message of anybody.
@@ -274,7 +262,7 @@ impl Body<'_> {
             Err(Rejected::Refused { event, refused }) => {
                 self.view.refused();
                 let why = reason(&self.plan.machine, &refused);
-                self.said.push_back(Say::Refuse(owned(event.message), why));
+                self.out.refuse(owned(event.message), why);
                 false
             }
             Err(Rejected::Duplicate { event }) => {
@@ -284,7 +272,7 @@ impl Body<'_> {
                 if let Some(fields) = known.as_object_mut() {
                     fields.insert("state".to_owned(), state);
                 }
-                self.said.push_back(Say::To("duplicates", known));
+                self.out.to("duplicates", known);
                 false
             }
         };
@@ -296,22 +284,13 @@ impl Body<'_> {
     }
 }
 
-async fn sent(out: &Outputs, say: Say) -> Result<(), BoxError> {
-    match say {
-        Say::To(port, message) => out.send(port, message).await?,
-        Say::Refuse(message, why) => out.refuse(message, why).await?,
-        Say::Confirm(_) => {}
-    }
-    Ok(())
-}
-
 impl Body<'_> {
     /// What time brings an instance goes on with the trace of what happened to it before.
     fn trace(&mut self, key: &Key, fact: &mut Fact, is_end: bool) {
         let headers = fact.message.headers();
         if fact.by_time && headers.is_empty() {
             if let Some(before) = self.traced.get(key) {
-                let headers = self.out.go_on(before);
+                let headers = self.out.outputs().go_on(before);
                 fact.message = Arc::new(Traced::new(headers, (**fact.message).clone()));
             }
         } else if !headers.is_empty()
